@@ -1,0 +1,20 @@
+/* mailbox.h - section `mailbox [NAME]`: who has a mailbox, and where it lies; tried in the order written */
+#pragma once
+
+#include "conf/types.h"
+
+enum conf_mailbox_method { CONF_METHOD_MAILDIR };
+
+struct conf_mailbox {
+    struct conf_head head;          /* name "" allowed for one of them */
+    char *lookup;                   /* name of a map; "passwd" is built in: the system's users */
+    int method;                     /* enum conf_mailbox_method */
+    char *path;                     /* of a system user's mailbox; "~/" is the home */
+    char *root;                     /* absolute directory of virtual mailboxes: the look-up's value is a path below
+                                       it; "" for mailboxes in the users' homes */
+    char *owner;                    /* system user that owns mailboxes below root */
+    char *group;                    /* the one extra group of the delivering agent; "" for none */
+    int64_t uid_min;                /* mailboxes of system users below it are refused */
+    struct conf_strings uid_exceptions;     /* names that may have a mailbox all the same; never uid 0 */
+    struct conf_strings domains;    /* only for these of the own domains; empty: all of them */
+};

@@ -1,0 +1,19 @@
+/* route.h - section `route LABEL`: how mail for a domain leaves; the label is a domain, `.domain` or `default` */
+#pragma once
+
+#include "conf/types.h"
+
+enum conf_family { CONF_FAMILY_ANY, CONF_FAMILY_IPV4, CONF_FAMILY_IPV6 };
+
+struct conf_route {
+    struct conf_head head;          /* name: the label, lower case */
+    struct conf_target via;         /* host "" and no address: MX look-up; a port here beats `port` */
+    int64_t port;
+    int family;                     /* enum conf_family */
+    int tls;                        /* enum conf_tls, never implicit */
+    char *auth;                     /* name of the credentials; "" for none */
+    char *helo;                     /* "" was replaced by hostname when the configuration was loaded */
+    int64_t connect_timeout;        /* seconds per address */
+    int64_t max_connections;        /* per destination, all processes */
+    int64_t idle;                   /* seconds that an idle connection is kept for the next message; 0 is off */
+};
