@@ -1,0 +1,469 @@
+/* schema.c - the table of all messages: docs/IPC.md is generated from it, frame.c obeys it */
+#include "common/ipc/schema.h"
+
+#define R(tag, kind, max, doc)                                                                               \
+    {                                                                                                        \
+        TAG_##tag, IPC_##kind, IPC_REQUIRED, (max), NULL, (doc)                                              \
+    }
+#define O(tag, kind, max, doc)                                                                               \
+    {                                                                                                        \
+        TAG_##tag, IPC_##kind, IPC_OPTIONAL, (max), NULL, (doc)                                              \
+    }
+#define M(tag, kind, max, doc)                                                                               \
+    {                                                                                                        \
+        TAG_##tag, IPC_##kind, IPC_REPEATED, (max), NULL, (doc)                                              \
+    }
+#define G(tag, grp, doc)                                                                                     \
+    {                                                                                                        \
+        TAG_##tag, IPC_GROUP, IPC_REPEATED, 0, &(grp), (doc)                                                 \
+    }
+#define END                                                                                                  \
+    {                                                                                                        \
+        .tag = TAG_NONE                                                                                      \
+    }
+#define FIELDS(name) static const struct ipc_field name[]
+
+#define ADDRESS_MAX 1024u /* an address in RFC 5321 form; RFC limit 256, room for SRS and quoting */
+#define NAME_MAX_   255u
+#define WORDS_MAX   16384u /* a peer's whole reply, line ends written as \n escapes by the sender */
+
+/* ---- channel ---- */
+FIELDS(f_credit) = { R(CREDIT, U64, 0, "bytes of chunks of this transaction that were consumed"), END };
+
+/* ---- mtad and its children ---- */
+FIELDS(f_setup) = { R(ROLE, U64, 31, "role of the child"),
+                    R(INDEX, U64, 255, "which of several of that role"),
+                    R(GENERATION, U64, 0, "configuration generation"),
+                    R(PROCESS, U64, 255, "number for id_seed, unique on the host"),
+                    R(FLAGS, U64, 0, "bit 0: unprivileged (everything runs as the caller)"),
+                    R(LANDLOCK, U64, 64, "highest Landlock ABI to use; 0 = off"),
+                    R(LEVEL, U64, 3, "log level"),
+                    O(USER, TEXT, 64, "system user to become"),
+                    O(UID, U64, 0, "its uid"),
+                    O(GID, U64, 0, "its gid"),
+                    O(KIND, U64, 3, "log target: 0 stderr, 1 file, 2 syslog"),
+                    O(CODE, U64, 0, "syslog facility number"),
+                    O(HOST, TEXT, NAME_MAX_, "host name for syslog lines"),
+                    O(DELAY, U64, 0, "check build: milliseconds added to every sync"),
+                    M(FAULT, TEXT, 128, "check build: armed fault points"),
+                    END };
+FIELDS(f_edge) = { R(ROLE, U64, 31, "the peer"), R(INDEX, U64, 255, "which"),
+                   R(LIVED, U64, 1, "1: the peer ran before this child"), END };
+FIELDS(f_listener) = { R(NAME, TEXT, 64, "label of the listen section"), R(ADDRESS, TEXT, 64, "host:port"),
+                       END };
+FIELDS(f_source) = { R(KIND, U64, 31, "enum ipc_source"), R(NAME, TEXT, 64, "map, mailbox or section"),
+                     R(PATH, TEXT, 4096, "what was opened"), END };
+FIELDS(f_none) = { END };
+FIELDS(f_drain) = { R(DEADLINE, U64, 0, "milliseconds until exit is forced"), END };
+FIELDS(f_level) = { R(LEVEL, U64, 3, "enum log_level"), END };
+FIELDS(f_gone) = { R(ROLE, U64, 31, "the peer"), R(INDEX, U64, 255, "which"), END };
+FIELDS(f_agent) = { R(MAILBOX, TEXT, 64, "label of the mailbox section"),
+                    O(USER, TEXT, 64,
+                      "system user, for mailboxes of system users; or owner given by the mailbox map"),
+                    R(KIND, U64, 1, "0 deposit, 1 command"), END };
+FIELDS(f_agent_reply) = { R(VERDICT, U64, 2, "enum ipc_verdict"), O(TEXT, TEXT, 0, "why not"),
+                          O(UID, U64, 0, "uid the agent has"), END };
+FIELDS(f_helper) = { R(NAME, TEXT, 64, "a name that the child's configuration holds"), END };
+FIELDS(f_helper_reply) = { R(VERDICT, U64, 2, "enum ipc_verdict"), O(TEXT, TEXT, 0, "why not"), END };
+FIELDS(f_try) = { R(ACT, TEXT, 64, "forbidden act to attempt (check build)"),
+                  O(INDEX, U64, 0, "thread number, 0 = main"), O(PATH, TEXT, 4096, "argument"), END };
+FIELDS(f_tried) = { R(ACT, TEXT, 64, "the act"), R(INDEX, U64, 0, "thread"),
+                    R(SYS, U64, 0, "errno it failed with, 0 = it SUCCEEDED"),
+                    O(COUNT, U64, 0, "threads of this process"), END };
+FIELDS(f_fault) = { R(FAULT, TEXT, 128, "point:action to arm (check build)"), END };
+
+/* ---- questions ---- */
+FIELDS(g_item_f) = { R(MAP, TEXT, 64, "map name"), R(KEY, TEXT, ADDRESS_MAX, "normalised key"), END };
+static const struct ipc_group g_item = { "item", g_item_f };
+FIELDS(f_map_query) = { O(SNAPSHOT, U64, 0, "configuration snapshot"),
+                        G(ITEM, g_item, "asked in order; the first found wins"), END };
+FIELDS(f_map_answer) = {
+    R(ANSWER, U64, 2, "enum ipc_answer"), O(INDEX, U64, 0, "which item was found"),
+    O(VALUE, BYTES, 49152, "its value"),  O(ORIGIN_AT, TEXT, 0, "file:line of the entry"),
+    O(ERROR, TEXT, 0, "why FAILED"),      END
+};
+FIELDS(f_dns_client) = { R(ADDR, TEXT, 64, "IP address"), END };
+FIELDS(f_dns_client_answer) = { R(ANSWER, U64, 4,
+                                  "enum ipc_dns: DNS_OK only when the name leads back to the address"),
+                                O(NAME, TEXT, NAME_MAX_, "confirmed name"), END };
+FIELDS(f_dns_mx) = { R(DOMAIN, TEXT, NAME_MAX_, "mail domain"), R(FAMILY, U64, 2, "enum ipc_family"), END };
+FIELDS(f_dns_host) = { R(HOST, TEXT, NAME_MAX_, "host name"), R(FAMILY, U64, 2, "enum ipc_family"), END };
+FIELDS(g_host_f) = { R(NAME, TEXT, NAME_MAX_, "host name"), R(PREFERENCE, U64, 65535, "MX preference"),
+                     M(ADDR, TEXT, 64, "IP addresses in the order to try"),
+                     R(ANSWER, U64, 4, "enum ipc_dns of its address look-ups"), END };
+static const struct ipc_group g_host = { "host", g_host_f };
+FIELDS(f_dns_hosts) = { R(ANSWER, U64, 4, "enum ipc_dns; DNS_OK: hosts follow, best first"),
+                        G(HOST, g_host, "hosts by preference, equal ones shuffled"),
+                        O(AD, U64, 1, "1: authenticated by a trusted validating resolver"),
+                        O(TTL, U64, 0, "seconds"),
+                        O(TEXT, TEXT, 0, "explanation for log and notice"),
+                        O(COUNT, U64, 1,
+                          "1: the domain has no MX, its address records are used (RFC 5321 5.1)"),
+                        END };
+FIELDS(f_dns_query) = { R(NAME, TEXT, NAME_MAX_, "owner name"), R(RRTYPE, U64, 65535, "RR type"), END };
+FIELDS(f_dns_answer) = { R(ANSWER, U64, 4, "enum ipc_dns"),
+                         M(RECORD, BYTES, 8192, "RDATA with names expanded to text where the type has them"),
+                         O(AD, U64, 1, "authenticated"),
+                         O(TTL, U64, 0, "seconds"),
+                         O(TEXT, TEXT, 0, "explanation"),
+                         END };
+
+/* ---- smtpd and cleanup ---- */
+FIELDS(f_tx_open) = { R(SID, TEXT, 16, "session id"),
+                      R(ID, U64, 0, "message id"),
+                      R(CLIENT, TEXT, 64, "client's IP address"),
+                      R(PORT, U64, 65535, "client's port"),
+                      O(CLIENT_NAME, TEXT, NAME_MAX_, "confirmed PTR name"),
+                      O(HELO, TEXT, NAME_MAX_, "HELO/EHLO argument"),
+                      R(PROTOCOL, TEXT, 16, "SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA"),
+                      R(LISTENER, TEXT, 64, "label of the listen section"),
+                      R(OWN, U64, 1, "1: client of own networks or authenticated"),
+                      O(LOGIN, TEXT, 255, "authenticated user"),
+                      R(SENDER, TEXT, ADDRESS_MAX, "reverse-path without brackets; empty = null"),
+                      O(SIZE, U64, 0, "declared size"),
+                      O(BODY_TYPE, U64, 1, "enum ipc_body"),
+                      O(ENVID, TEXT, 256, "RFC 3461 ENVID"),
+                      O(RET, U64, 2, "RFC 3461 RET: 1 full, 2 headers"),
+                      O(ARRIVAL, U64, 0, "wall ms when MAIL came"),
+                      O(DOMAIN, TEXT, NAME_MAX_, "TLS protocol and cipher, for Received"),
+                      END };
+FIELDS(f_tx_rcpt) = { R(RCPT_INDEX, U64, 0, "number of the recipient in the transaction"),
+                      R(RCPT, TEXT, ADDRESS_MAX, "forward-path without brackets"),
+                      R(LOCAL, U64, 1, "1: own domain (must exist), 0: relayed"),
+                      O(NOTIFY, U64, 15, "RFC 3461 NOTIFY bits"),
+                      O(ORCPT, TEXT, 512, "RFC 3461 ORCPT"),
+                      END };
+FIELDS(f_tx_rcpt_reply) = { R(RCPT_INDEX, U64, 0, "which"),
+                            R(VERDICT, U64, 2, "enum ipc_verdict"),
+                            O(CODE, U64, 599, "reply code"),
+                            O(ENHANCED, TEXT, 16, "x.y.z"),
+                            O(TEXT, TEXT, 512, "reply text"),
+                            O(RULE, TEXT, 0, "what decided, with file:line"),
+                            END };
+FIELDS(f_data) = { R(DATA, BYTES, IPC_CHUNK_MAX, "bytes in order"), END };
+FIELDS(f_tx_end) = { O(DATA, BYTES, IPC_CHUNK_MAX, "last (or only) bytes"),
+                     R(SIZE, U64, 0, "all bytes sent, dot-unstuffed"),
+                     R(COUNT, U64, 0, "accepted recipients"), O(LINES, U64, 0, "lines"), END };
+FIELDS(f_tx_done) = { R(VERDICT, U64, 2, "enum ipc_verdict; ACCEPT only after the message is durable"),
+                      O(CODE, U64, 599, "reply code"),
+                      O(ENHANCED, TEXT, 16, "x.y.z"),
+                      O(TEXT, TEXT, 512, "reply text"),
+                      O(RULE, TEXT, 0, "what decided"),
+                      END };
+
+/* ---- cleanup and queued ---- */
+FIELDS(g_rcpt_f) = { R(RCPT, TEXT, ADDRESS_MAX, "final recipient"),
+                     O(ORIGINAL, TEXT, ADDRESS_MAX, "recipient as it was given in the transaction"),
+                     R(LOCAL, U64, 1, "1: own domain"),
+                     O(NOTIFY, U64, 15, "RFC 3461 NOTIFY bits"),
+                     O(ORCPT, TEXT, 512, "RFC 3461 ORCPT"),
+                     END };
+static const struct ipc_group g_rcpt = { "rcpt", g_rcpt_f };
+FIELDS(f_q_rcpts) = { G(RCPT, g_rcpt, "more recipients"), END };
+FIELDS(f_q_submit) = { R(ID, U64, 0, "message id"),
+                       R(SENDER, TEXT, ADDRESS_MAX, "empty = null reverse-path"),
+                       G(RCPT, g_rcpt, "recipients (and those of Q_RCPTS before)"),
+                       R(ARRIVAL, U64, 0, "wall ms"),
+                       O(HEADER, BYTES, IPC_CHUNK_MAX, "rest of the header block"),
+                       O(DATA, BYTES, IPC_CHUNK_MAX, "rest of the body"),
+                       R(BODY_SIZE, U64, 0, "all body bytes, for a check"),
+                       O(SID, TEXT, 16, "session id"),
+                       O(CLIENT, TEXT, 64, "client's IP address"),
+                       O(CLIENT_NAME, TEXT, NAME_MAX_, "its confirmed name"),
+                       O(HELO, TEXT, NAME_MAX_, "HELO name"),
+                       O(PROTOCOL, TEXT, 16, "protocol"),
+                       O(LOGIN, TEXT, 255, "authenticated user"),
+                       O(BODY_TYPE, U64, 1, "enum ipc_body"),
+                       O(ORIGIN, TEXT, 512, "drop/NAME, forward/ID/RCPT, notice/ID/RCPT/KIND"),
+                       O(HOLD, TEXT, 256, "reason: store held"),
+                       O(PRIORITY, U64, 255, "0 normal, 1 bulk"),
+                       O(ENVID, TEXT, 256, "RFC 3461 ENVID"),
+                       O(RET, U64, 2, "RFC 3461 RET"),
+                       END };
+FIELDS(f_q_submitted) = { R(VERDICT, U64, 2, "ACCEPT: on disk"),
+                          O(CODE, U64, 599, "452 disk full, 451 trouble"), O(ENHANCED, TEXT, 16, "x.y.z"),
+                          O(TEXT, TEXT, 512, "why not"), END };
+FIELDS(g_fail_f) = { R(RCPT, TEXT, ADDRESS_MAX, "final recipient"),
+                     O(ORIGINAL, TEXT, ADDRESS_MAX, "as given"),
+                     O(ORCPT, TEXT, 512, "ORCPT"),
+                     R(OUTCOME, U64, 2, "enum ipc_outcome"),
+                     O(ENHANCED, TEXT, 16, "status"),
+                     O(REPLY, TEXT, WORDS_MAX, "the remote's words or ours"),
+                     O(RELAY, TEXT, 512, "who said it; empty = we"),
+                     O(REMOTE, U64, 1, "1: REPLY are a peer's words"),
+                     O(LAST_ATTEMPT, U64, 0, "wall ms"),
+                     O(RETRY_UNTIL, U64, 0, "wall ms, delay notices"),
+                     O(RCPT_INDEX, U64, 0, "index in the record"),
+                     END };
+static const struct ipc_group g_fail = { "rcpt", g_fail_f };
+FIELDS(f_n_compose) = { R(ID, U64, 0, "message the notice is about"),
+                        R(NOTICE, U64, 3, "enum ipc_notice"),
+                        R(SENDER, TEXT, ADDRESS_MAX, "to whom"),
+                        R(ORIGIN, TEXT, 512, "to finish by its commit"),
+                        R(ARRIVAL, U64, 0, "wall ms"),
+                        G(RCPT, g_fail, "recipients that the notice tells of"),
+                        O(HEADER, BYTES, 40960, "header block of the message (cut at a line when larger)"),
+                        O(ENVID, TEXT, 256, "ENVID"),
+                        O(SIZE, U64, 0, "size of the message"),
+                        END };
+FIELDS(f_n_failed) = { R(ORIGIN, TEXT, 512, "which"), O(TEXT, TEXT, 0, "why"), END };
+
+/* ---- queued and deliverd ---- */
+FIELDS(g_jrcpt_f) = { R(RCPT_INDEX, U64, 0, "index in the record"),
+                      R(RCPT, TEXT, ADDRESS_MAX, "final recipient"),
+                      O(ORIGINAL, TEXT, ADDRESS_MAX, "as given"),
+                      O(NOTIFY, U64, 15, "NOTIFY"),
+                      O(ORCPT, TEXT, 512, "ORCPT"),
+                      END };
+static const struct ipc_group g_jrcpt = { "rcpt", g_jrcpt_f };
+FIELDS(f_j_start) = { R(ID, U64, 0, "message id"),
+                      R(DEST, TEXT, NAME_MAX_, "recipient domain"),
+                      R(LOCAL, U64, 1, "1: into mailboxes"),
+                      R(SENDER, TEXT, ADDRESS_MAX, "reverse-path"),
+                      G(RCPT, g_jrcpt, "recipients"),
+                      R(SIZE, U64, 0, "header + CRLF + body in bytes"),
+                      O(DATA, BYTES, IPC_INLINE_MAX,
+                        "the whole message when it fits, else J_BODY follow, or: the header part when a "
+                        "descriptor comes with it"),
+                      O(BODY_SIZE, U64, 0, "bytes in the descriptor that follow DATA"),
+                      R(ARRIVAL, U64, 0, "wall ms"),
+                      O(ATTEMPT, U64, 0, "number of this attempt, from 1"),
+                      O(EXPIRES, U64, 0, "wall ms"),
+                      O(BODY_TYPE, U64, 1, "enum ipc_body"),
+                      O(ENVID, TEXT, 256, "ENVID"),
+                      O(RET, U64, 2, "RET"),
+                      END };
+FIELDS(f_j_body) = { R(DATA, BYTES, IPC_CHUNK_MAX, "message bytes in order"), R(LAST, U64, 1, "1: complete"),
+                     END };
+FIELDS(g_result_f) = {
+    R(RCPT_INDEX, U64, 0, "index in the record"),
+    R(OUTCOME, U64, 2, "enum ipc_outcome"),
+    O(ENHANCED, TEXT, 16, "x.y.z"),
+    O(REPLY, TEXT, WORDS_MAX, "the peer's whole reply (lines joined by \\n), or our words"),
+    O(RELAY, TEXT, 512, "host[ip]:port or mailbox path"),
+    O(REMOTE, U64, 1, "1: REPLY are the peer's words"),
+    O(STEP, TEXT, 32, "where it ended: connect greeting ehlo mail rcpt data body quit deposit"),
+    O(MAYBE, U64, 1, "1: lost after the final dot: perhaps delivered"),
+    END
+};
+static const struct ipc_group g_result = { "result", g_result_f };
+FIELDS(f_j_result) = { R(ID, U64, 0, "message id"),        G(RCPT, g_result, "recipients"),
+                       R(LAST, U64, 1, "1: ends the job"), O(MS_CONNECT, U64, 0, "ms"),
+                       O(MS_SEND, U64, 0, "ms"),           END };
+FIELDS(g_running_f) = { R(ID, U64, 0, "message id"), M(RCPT_INDEX, U64, 0, "recipients still running"), END };
+static const struct ipc_group g_running = { "job", g_running_f };
+FIELDS(f_j_inventory) = { G(RUNNING, g_running, "jobs that deliverd still works on"), END };
+
+/* ---- deliverd and agent ---- */
+FIELDS(f_a_deposit) = { R(ID, U64, 0, "message id"),
+                        R(PATH, TEXT, 4096, "below the root descriptor; relative, no .."),
+                        R(RCPT, TEXT, ADDRESS_MAX, "for Delivered-To"),
+                        R(SENDER, TEXT, ADDRESS_MAX, "for Return-Path"),
+                        R(SIZE, U64, 0, "message bytes"),
+                        O(DATA, BYTES, IPC_INLINE_MAX, "the message, or its beginning"),
+                        O(BODY_SIZE, U64, 0, "bytes in the descriptor that follow DATA"),
+                        R(KIND, U64, 7, "0 maildir"),
+                        O(QUOTA, U64, 0, "bytes, 0 = none"),
+                        END };
+FIELDS(f_a_result) = { R(OUTCOME, U64, 2, "enum ipc_outcome"), R(ENHANCED, TEXT, 16, "x.y.z"),
+                       R(TEXT, TEXT, 1024, "what was done, or why not"), END };
+
+#define B(role)  ROLE_BIT(ROLE_##role)
+#define CHILDREN (B(SMTPD) | B(CLEANUP) | B(QUEUED) | B(DELIVERD) | B(MAPD) | B(MAPD_WORKER) | B(DNSD))
+#define ALL      (CHILDREN | B(MTAD) | B(AGENT))
+#define MSG(type, class, fds, from, to, fields, doc)                                                         \
+    {                                                                                                        \
+        IPC_##type, #type, IPC_CLASS_##class, (fds), (from), (to), (fields), (doc)                           \
+    }
+
+const struct ipc_message ipc_messages[] = {
+    MSG(CREDIT, REPLY, 0, ALL, ALL, f_credit, "gives back room for chunks of a transaction"),
+    MSG(SETUP, REPLY, IPC_FDS_ANY, B(MTAD), CHILDREN | B(AGENT), f_setup,
+        "first frame; descriptors: configuration, log, jail"),
+    MSG(EDGE, REPLY, 1, B(MTAD), CHILDREN, f_edge, "a peer's channel"),
+    MSG(LISTENER, REPLY, 1, B(MTAD), B(SMTPD), f_listener, "a listening socket"),
+    MSG(SOURCE, REPLY, 1, B(MTAD), CHILDREN | B(AGENT), f_source, "an opened file or directory"),
+    MSG(START, REPLY, 0, B(MTAD), CHILDREN, f_none, "everything was sent: confine yourself and begin"),
+    MSG(READY, REPLY, 0, CHILDREN, B(MTAD), f_none, "confined and working"),
+    MSG(DRAIN, REPLY, 0, B(MTAD), CHILDREN, f_drain, "finish and exit"),
+    MSG(LOG_LEVEL, REPLY, 0, B(MTAD), CHILDREN, f_level, "new log level"),
+    MSG(LOG_LOST, REPLY, 0, CHILDREN, B(MTAD), f_none,
+        "the log descriptor is dead (syslog restarted): a new one, please"),
+    MSG(LOG_FD, REPLY, 1, B(MTAD), CHILDREN, f_none, "new log descriptor"),
+    MSG(PEER_GONE, REPLY, 0, B(MTAD), CHILDREN, f_gone, "a peer ended and has nothing to present"),
+    MSG(AGENT, REQUEST, 0, B(DELIVERD), B(MTAD), f_agent, "an agent for this mailbox, please"),
+    MSG(AGENT_REPLY, REPLY, IPC_FDS_ANY, B(MTAD), B(DELIVERD), f_agent_reply, "its channel, or why not"),
+    MSG(HELPER, REQUEST, 0, CHILDREN, B(MTAD), f_helper,
+        "a connected descriptor to a configured address, please"),
+    MSG(HELPER_REPLY, REPLY, IPC_FDS_ANY, B(MTAD), CHILDREN, f_helper_reply, "it, or why not"),
+    MSG(TRY, REQUEST, 0, B(MTAD), CHILDREN | B(AGENT), f_try, "check build: attempt a forbidden act"),
+    MSG(TRIED, REPLY, 0, CHILDREN | B(AGENT), B(MTAD), f_tried, "check build: how it ended"),
+    MSG(FAULT, REPLY, 0, B(MTAD), CHILDREN, f_fault, "check build: arm a fault point"),
+    MSG(MAP_QUERY, REQUEST, 0, B(SMTPD) | B(CLEANUP) | B(DELIVERD) | B(MTAD) | B(MAPD),
+        B(MAPD) | B(MAPD_WORKER), f_map_query, "look up a chain of keys"),
+    MSG(MAP_ANSWER, REPLY, 0, B(MAPD) | B(MAPD_WORKER),
+        B(SMTPD) | B(CLEANUP) | B(DELIVERD) | B(MTAD) | B(MAPD), f_map_answer,
+        "found, absent or could not tell"),
+    MSG(DNS_CLIENT, REQUEST, 0, B(SMTPD), B(DNSD), f_dns_client, "confirmed name of a client"),
+    MSG(DNS_CLIENT_ANSWER, REPLY, 0, B(DNSD), B(SMTPD), f_dns_client_answer, "the name, when it leads back"),
+    MSG(DNS_MX, REQUEST, 0, B(DELIVERD), B(DNSD), f_dns_mx, "where does mail for a domain go"),
+    MSG(DNS_HOST, REQUEST, 0, B(DELIVERD), B(DNSD), f_dns_host, "addresses of a smart host"),
+    MSG(DNS_HOSTS, REPLY, 0, B(DNSD), B(DELIVERD), f_dns_hosts, "hosts and addresses, ordered"),
+    MSG(DNS_QUERY, REQUEST, 0, B(CLEANUP) | B(SMTPD) | B(DELIVERD), B(DNSD), f_dns_query, "one question"),
+    MSG(DNS_ANSWER, REPLY, 0, B(DNSD), B(CLEANUP) | B(SMTPD) | B(DELIVERD), f_dns_answer, "its records"),
+    MSG(TX_OPEN, REQUEST, 0, B(SMTPD), B(CLEANUP), f_tx_open,
+        "MAIL was accepted: a transaction begins; no reply"),
+    MSG(TX_RCPT, REQUEST, 0, B(SMTPD), B(CLEANUP), f_tx_rcpt, "a recipient that relay policy allows"),
+    MSG(TX_RCPT_REPLY, REPLY, 0, B(CLEANUP), B(SMTPD), f_tx_rcpt_reply,
+        "its verdict; the resolution is kept for the commit"),
+    MSG(TX_BODY, CHUNK, 0, B(SMTPD), B(CLEANUP), f_data, "message bytes: canonical CRLF, dots unstuffed"),
+    MSG(TX_END, CHUNK, 0, B(SMTPD), B(CLEANUP), f_tx_end, "the message is complete: commit"),
+    MSG(TX_DONE, REPLY, 0, B(CLEANUP), B(SMTPD), f_tx_done, "the reply to the end of data"),
+    MSG(TX_ABORT, REPLY, 0, B(SMTPD), B(CLEANUP), f_none, "forget the transaction"),
+    MSG(Q_BODY, CHUNK, 0, B(CLEANUP), B(QUEUED), f_data, "body bytes; the first opens the transaction"),
+    MSG(Q_HEADER, CHUNK, 0, B(CLEANUP), B(QUEUED), f_data, "header bytes that do not fit Q_SUBMIT"),
+    MSG(Q_RCPTS, CHUNK, 0, B(CLEANUP), B(QUEUED), f_q_rcpts, "recipients that do not fit Q_SUBMIT"),
+    MSG(Q_SUBMIT, CHUNK, 0, B(CLEANUP), B(QUEUED), f_q_submit, "commit; alone, it is a whole small message"),
+    MSG(Q_SUBMITTED, REPLY, 0, B(QUEUED), B(CLEANUP), f_q_submitted, "durable, or not stored at all"),
+    MSG(Q_ABORT, REPLY, 0, B(CLEANUP), B(QUEUED), f_none, "forget the transaction"),
+    MSG(N_COMPOSE, REQUEST, 0, B(QUEUED), B(CLEANUP), f_n_compose,
+        "compose a notice (RFC 3464) and submit it with this origin"),
+    MSG(N_FAILED, REPLY, 0, B(CLEANUP), B(QUEUED), f_n_failed, "could not now"),
+    MSG(J_START, CHUNK, 0 + IPC_FDS_ANY, B(QUEUED), B(DELIVERD), f_j_start,
+        "deliver; a descriptor holds a big body, read-only"),
+    MSG(J_BODY, CHUNK, 0, B(QUEUED), B(DELIVERD), f_j_body, "message bytes of a job"),
+    MSG(J_RESULT, REPLY, 0, B(DELIVERD), B(QUEUED), f_j_result, "results of recipients"),
+    MSG(J_RESULT_ACK, REPLY, 0, B(QUEUED), B(DELIVERD), f_none,
+        "recorded: the results of this job so far may be forgotten"),
+    MSG(J_INVENTORY, REPLY, 0, B(DELIVERD), B(QUEUED), f_j_inventory, "after connecting: what still runs"),
+    MSG(J_INVENTORY_END, REPLY, 0, B(DELIVERD), B(QUEUED), f_none, "inventory and old results are complete"),
+    MSG(J_CANCEL, REPLY, 0, B(QUEUED), B(DELIVERD), f_none, "forget the job if it has not begun"),
+    MSG(A_DEPOSIT, CHUNK, IPC_FDS_ANY, B(DELIVERD), B(AGENT), f_a_deposit, "store a message"),
+    MSG(A_BODY, CHUNK, 0, B(DELIVERD), B(AGENT), f_data, "message bytes"),
+    MSG(A_END, CHUNK, 0, B(DELIVERD), B(AGENT), f_none, "complete: make it durable"),
+    MSG(A_RESULT, REPLY, 0, B(AGENT), B(DELIVERD), f_a_result, "durable in the mailbox, or why not"),
+    MSG(A_ABORT, REPLY, 0, B(DELIVERD), B(AGENT), f_none, "forget it"),
+    { .type = IPC_NONE },
+};
+
+const struct ipc_message *ipc_message_find(uint16_t type)
+{
+    static const struct ipc_message *index[IPC__END];
+
+    if (type == IPC_NONE || type >= IPC__END)
+        return NULL;
+    if (!index[type])
+        for (const struct ipc_message *m = ipc_messages; m->type; m++)
+            index[m->type] = m;
+    return index[type];
+}
+
+bool ipc_permitted(const struct ipc_message *m, enum role from, enum role to)
+{
+    return (m->from & ROLE_BIT(from)) && (m->to & ROLE_BIT(to));
+}
+
+static const char *const tag_names[TAG__END] = {
+#define T(tag, name) [TAG_##tag] = name
+    T(ROLE, "role"),
+    T(INDEX, "index"),
+    T(GENERATION, "generation"),
+    T(PROCESS, "process"),
+    T(FLAGS, "flags"),
+    T(LEVEL, "level"),
+    T(NAME, "name"),
+    T(ADDRESS, "address"),
+    T(KIND, "kind"),
+    T(PATH, "path"),
+    T(LIVED, "lived"),
+    T(DEADLINE, "deadline"),
+    T(STATUS, "status"),
+    T(TEXT, "text"),
+    T(LANDLOCK, "landlock"),
+    T(USER, "user"),
+    T(MAILBOX, "mailbox"),
+    T(SNAPSHOT, "snapshot"),
+    T(ERROR, "error"),
+    T(UID, "uid"),
+    T(GID, "gid"),
+    T(FAULT, "fault"),
+    T(DELAY, "delay"),
+    T(KEY, "key"),
+    T(MAP, "map"),
+    T(ITEM, "item"),
+    T(ANSWER, "answer"),
+    T(VALUE, "value"),
+    T(ORIGIN_AT, "origin-at"),
+    T(RRTYPE, "rrtype"),
+    T(FAMILY, "family"),
+    T(HOST, "host"),
+    T(PREFERENCE, "preference"),
+    T(ADDR, "addr"),
+    T(AD, "ad"),
+    T(TTL, "ttl"),
+    T(RECORD, "record"),
+    T(DOMAIN, "domain"),
+    T(SID, "sid"),
+    T(ID, "id"),
+    T(CLIENT, "client"),
+    T(CLIENT_NAME, "client-name"),
+    T(PORT, "port"),
+    T(HELO, "helo"),
+    T(PROTOCOL, "protocol"),
+    T(LISTENER, "listener"),
+    T(OWN, "own"),
+    T(LOGIN, "login"),
+    T(SENDER, "sender"),
+    T(RCPT, "rcpt"),
+    T(RCPT_INDEX, "rcpt-index"),
+    T(ORIGINAL, "original"),
+    T(SIZE, "size"),
+    T(BODY_TYPE, "body-type"),
+    T(LOCAL, "local"),
+    T(DATA, "data"),
+    T(HEADER, "header"),
+    T(VERDICT, "verdict"),
+    T(CODE, "code"),
+    T(ENHANCED, "enhanced"),
+    T(RULE, "rule"),
+    T(LINES, "lines"),
+    T(BARE, "bare"),
+    T(ARRIVAL, "arrival"),
+    T(ORIGIN, "origin"),
+    T(HOLD, "hold"),
+    T(PRIORITY, "priority"),
+    T(ENVID, "envid"),
+    T(RET, "ret"),
+    T(NOTIFY, "notify"),
+    T(ORCPT, "orcpt"),
+    T(BODY_SIZE, "body-size"),
+    T(DEST, "dest"),
+    T(ATTEMPT, "attempt"),
+    T(EXPIRES, "expires"),
+    T(LAST, "last"),
+    T(OUTCOME, "outcome"),
+    T(RELAY, "relay"),
+    T(REPLY, "reply"),
+    T(STEP, "step"),
+    T(MAYBE, "maybe"),
+    T(MS_BEFORE, "ms-before"),
+    T(MS_QUEUE, "ms-queue"),
+    T(MS_CONNECT, "ms-connect"),
+    T(MS_SEND, "ms-send"),
+    T(RUNNING, "running"),
+    T(NOTICE, "notice"),
+    T(RETRY_UNTIL, "retry-until"),
+    T(COUNT, "count"),
+    T(CREDIT, "credit"),
+    T(ACT, "act"),
+    T(SYS, "sys"),
+    T(QUOTA, "quota"),
+    T(REMOTE, "remote"),
+    T(LAST_ATTEMPT, "last-attempt"),
+#undef T
+};
+
+const char *ipc_tag_name(uint16_t tag)
+{
+    return tag < TAG__END ? tag_names[tag] : NULL;
+}
