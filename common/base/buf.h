@@ -31,7 +31,7 @@ void buf_addvf(struct buf *b, const char *fmt, va_list ap) __attribute__((format
 char *buf_reserve(struct buf *b, size_t n);
 void  buf_commit(struct buf *b, size_t n);
 
-void buf_drop(struct buf *b, size_t n);         /* removes n bytes (clamped) from the front, moving the rest */
+void buf_drop(struct buf *b, size_t n);         /* removes n bytes (clamped) from the front; moves the rest */
 void buf_cut(struct buf *b, size_t len);        /* shortens to len (clamped) */
 
 static inline struct strv buf_view(const struct buf *b)

@@ -14,8 +14,10 @@ struct err {
 
 /* All three return false, so that one line both reports and leaves. err may be NULL. */
 bool err_set(struct err *e, enum err_class cls, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-bool err_sys(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));   /* adds strerror(errno), TEMP */
-bool err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));  /* prefixes context */
+bool err_sys(struct err *e, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));      /* adds strerror(errno), TEMP */
+bool err_wrap(struct err *e, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));      /* prefixes context */
 void err_clear(struct err *e);
 
 /* Out of memory and broken invariants only: logs, then _exit(70). mtad restarts the daemon. */

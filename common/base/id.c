@@ -42,7 +42,8 @@ uint64_t id_new(void)
         state.ms = ms;
         state.counter = state.first;
     } else if (state.counter == COUNTER_MAX || state.counter == 0) {
-        /* More than the counter holds in one millisecond, or a clock that stands: borrow from the next one. */
+        /* More than the counter holds in one millisecond, or a clock that stands: borrow from the next one.
+           */
         state.ms++;
         state.counter = state.first;
     } else {

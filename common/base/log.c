@@ -22,7 +22,8 @@ static void sink_stderr(void *arg, enum log_level level, const char *line, size_
     ssize_t written;
 
     (void)arg;
-    n = snprintf(out, sizeof out, "%.40s[%d]: %s %.*s\n", name, (int)getpid(), level_names[level], (int)len, line);
+    n = snprintf(out, sizeof out, "%.40s[%d]: %s %.*s\n", name, (int)getpid(), level_names[level], (int)len,
+                 line);
     if (n >= (int)sizeof out)
         n = (int)sizeof out - 1;
     /* There is nobody to tell when stderr is gone. */

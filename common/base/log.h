@@ -20,18 +20,21 @@ struct kv {
 #define KS(k, x) (struct kv){ (k), KV_STR,  { .s = (x) } }
 #define KV(k, x) (struct kv){ (k), KV_VIEW, { .v = (x) } }
 #define KI(k, x) (struct kv){ (k), KV_INT,  { .i = (int64_t)(x) } }
-#define KMS(k, x) (struct kv){ (k), KV_MS,  { .i = (int64_t)(x) } }     /* milliseconds, printed as seconds: 1.042 */
+/* milliseconds, printed as seconds: 1.042 */
+#define KMS(k, x) (struct kv){ (k), KV_MS,  { .i = (int64_t)(x) } }
 
 /* LOG(INFO, "smtp.rcpt.refused", KS("sid", sid), KV("rcpt", rcpt)) */
 #define LOG(level, event, ...) \
     log_emit(LOG_LV_##level, (event), (const struct kv[]){ __VA_ARGS__, { .key = NULL } })
 #define LOG0(level, event) log_emit(LOG_LV_##level, (event), NULL)
 
-/* One line per call: `event=NAME key=value ...`; values with anything but printable ASCII without space, quote
-   and backslash are quoted and escaped. A line is at most 4096 bytes; longer values are cut with "...". */
+/* One line per call: `event=NAME key=value ...`; values with anything but printable ASCII without space,
+   quote and backslash are quoted and escaped. A line is at most 4096 bytes; longer values are cut with
+   "...". */
 void log_emit(enum log_level level, const char *event, const struct kv *kv);
 
-/* Formats the line only (no prefix, no newline), as log_emit would; for tests and sinks. Returns the length. */
+/* Formats the line only (no prefix, no newline), as log_emit would; for tests and sinks. Returns the
+   length. */
 size_t log_format(char *dst, size_t size, const char *event, const struct kv *kv);
 
 /* Where lines go. The default sink writes "name[pid]: LEVEL line\n" to stderr. A sink must not allocate. */

@@ -163,8 +163,8 @@ size_t netaddr_ptr_name(const struct netaddr *a, char *dst, size_t size)
     size_t n = 0;
 
     if (a->family == AF_INET)
-        return written(snprintf(dst, size, "%u.%u.%u.%u.in-addr.arpa", a->ip[3], a->ip[2], a->ip[1], a->ip[0]),
-                       size);
+        return written(snprintf(dst, size, "%u.%u.%u.%u.in-addr.arpa", a->ip[3], a->ip[2], a->ip[1],
+                                a->ip[0]), size);
     for (int i = 15; i >= 0; i--) {
         text[n++] = hex[a->ip[i] & 15];
         text[n++] = '.';

@@ -25,19 +25,21 @@ bool netaddr_parse_ip(struct strv s, struct netaddr *out);
 bool netaddr_parse(struct strv s, struct netaddr *out, bool zero_ok);
 /* RFC 5321 4.1.3 address literal without or with brackets: "[192.0.2.1]", "[IPv6:2001:db8::1]". */
 bool netaddr_parse_literal(struct strv s, struct netaddr *out);
-/* "10.0.0.0/8", "::1", "2001:db8::/32". Host bits set are refused (a typing mistake); *why tells, static text. */
+/* "10.0.0.0/8", "::1", "2001:db8::/32". Host bits set are refused (a typing mistake); *why tells, static
+   text. */
 bool netprefix_parse(struct strv s, struct netprefix *out, const char **why);
 
-size_t netaddr_ip_text(const struct netaddr *a, char *dst, size_t size);         /* "192.0.2.1", "2001:db8::1" */
-size_t netaddr_text(const struct netaddr *a, char *dst, size_t size);            /* with port; v6 in brackets */
-size_t netaddr_literal_text(const struct netaddr *a, char *dst, size_t size);    /* "[192.0.2.1]", "[IPv6:...]" */
+size_t netaddr_ip_text(const struct netaddr *a, char *dst, size_t size);      /* "192.0.2.1", "2001:db8::1" */
+size_t netaddr_text(const struct netaddr *a, char *dst, size_t size);         /* with port; v6 in brackets */
+size_t netaddr_literal_text(const struct netaddr *a, char *dst, size_t size); /* "[192.0.2.1]", "[IPv6:...]" */
 size_t netprefix_text(const struct netprefix *p, char *dst, size_t size);
 /* Name for a PTR question: "1.2.0.192.in-addr.arpa". size >= 80. */
 size_t netaddr_ptr_name(const struct netaddr *a, char *dst, size_t size);
 
 bool netaddr_eq_ip(const struct netaddr *a, const struct netaddr *b);
-bool netprefix_contains(const struct netprefix *p, const struct netaddr *a);     /* v4-mapped v6 counts as v4 */
+bool netprefix_contains(const struct netprefix *p, const struct netaddr *a);  /* v4-mapped v6 counts as v4 */
 bool netaddr_is_loopback(const struct netaddr *a);
 
 socklen_t netaddr_to_sockaddr(const struct netaddr *a, struct sockaddr_storage *ss);
-bool netaddr_from_sockaddr(const struct sockaddr *sa, socklen_t len, struct netaddr *out);   /* unmaps v4-mapped */
+/* Unmaps v4-mapped addresses. */
+bool netaddr_from_sockaddr(const struct sockaddr *sa, socklen_t len, struct netaddr *out);

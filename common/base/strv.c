@@ -143,7 +143,8 @@ bool strv_u64(struct strv s, uint64_t max, uint64_t *out)
     for (size_t i = 0; i < s.n; i++) {
         unsigned d = (unsigned)(unsigned char)s.p[i] - '0';
 
-        if (d > 9 || __builtin_mul_overflow(v, (uint64_t)10, &v) || __builtin_add_overflow(v, (uint64_t)d, &v))
+        if (d > 9 || __builtin_mul_overflow(v, (uint64_t)10, &v) ||
+            __builtin_add_overflow(v, (uint64_t)d, &v))
             return false;
     }
     if (v > max)

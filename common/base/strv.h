@@ -1,4 +1,5 @@
-/* strv.h - borrowed views of bytes: never freed, no NUL promised, valid until the underlying buffer changes */
+/* strv.h - borrowed views of bytes: never freed, no NUL promised, valid until the underlying buffer changes
+   */
 #pragma once
 
 #include <stdbool.h>
@@ -44,8 +45,8 @@ struct strv strv_sub(struct strv a, size_t from, size_t n);   /* clamped to a */
 struct strv strv_from(struct strv a, size_t from);            /* clamped to a */
 struct strv strv_trim(struct strv a);                    /* without leading and trailing SP, HT, CR, LF */
 
-/* Takes the part of *rest before sep into *head and moves *rest behind sep; the last part leaves rest->p NULL.
-   False when *rest was already used up. "a,,b" gives "a", "", "b"; "" gives one empty part. */
+/* Takes the part of *rest before sep into *head and moves *rest behind sep; the last part leaves rest->p
+   NULL. False when *rest was already used up. "a,,b" gives "a", "", "b"; "" gives one empty part. */
 bool strv_cut(struct strv *rest, char sep, struct strv *head);
 
 /* Takes the next run of non-blanks (SP, HT) into *word; false at the end. */

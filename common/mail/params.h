@@ -1,0 +1,30 @@
+/* params.h - ESMTP parameters of MAIL and RCPT (RFC 5321 4.1.2), and xtext (RFC 3461 4) */
+#pragma once
+
+#include "common/base/buf.h"
+
+struct param {
+    struct strv keyword;        /* letters, digits, inner hyphens; compare without case */
+    struct strv value;          /* printable ASCII without blank and '='; never empty when has_value */
+    bool has_value;
+};
+
+enum param_step { PARAM_END, PARAM_OK, PARAM_BAD };
+
+/* The next of the blank-separated parameters in *rest (as path_parse leaves it). PARAM_BAD: syntax error,
+   stop. The same keyword twice is not noticed here; the caller that keeps the values does. */
+enum param_step param_next(struct strv *rest, struct param *out);
+
+/* SIZE (RFC 1870 3): 1 to 20 digits; what exceeds 64 bits is UINT64_MAX: too big in any case, not a syntax
+   error. */
+bool param_size(struct strv value, uint64_t *out);
+
+enum param_body { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
+bool param_body(struct strv value, enum param_body *out);
+const char *param_body_name(enum param_body body);
+
+/* Decodes "+XX"; refuses other '+', '=', blanks, controls and 8-bit bytes. The result may hold any byte,
+   NUL, CR and LF included: it is for comparing and for encoding again, never for a line. out is untouched
+   on failure. */
+bool xtext_decode(struct strv in, struct buf *out);
+void xtext_encode(struct strv in, struct buf *out);
