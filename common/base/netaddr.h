@@ -31,7 +31,7 @@ bool netprefix_parse(struct strv s, struct netprefix *out, const char **why);
 
 size_t netaddr_ip_text(const struct netaddr *a, char *dst, size_t size);      /* "192.0.2.1", "2001:db8::1" */
 size_t netaddr_text(const struct netaddr *a, char *dst, size_t size);         /* with port; v6 in brackets */
-size_t netaddr_literal_text(const struct netaddr *a, char *dst, size_t size); /* "[192.0.2.1]", "[IPv6:...]" */
+size_t netaddr_literal_text(const struct netaddr *a, char *dst, size_t size); /* "[192.0.2.1]", "[IPv6:..]" */
 size_t netprefix_text(const struct netprefix *p, char *dst, size_t size);
 /* Name for a PTR question: "1.2.0.192.in-addr.arpa". size >= 80. */
 size_t netaddr_ptr_name(const struct netaddr *a, char *dst, size_t size);

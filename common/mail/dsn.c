@@ -1,0 +1,270 @@
+/* dsn.c - composer of delivery status notifications, RFC 3464 */
+#include "common/mail/dsn.h"
+
+#include "common/base/clock.h"
+#include "common/mail/header.h"
+
+#include <stdio.h>
+
+#define TEXT_WIDTH 76
+#define WORD_MAX 900            /* a longer word is cut: 998 is the line limit of RFC 5322 2.1.1 */
+
+static const struct {
+    const char *name, *subject, *intro;
+} kinds[] = {
+    [DSN_FAILED] = { "failed", "Undelivered mail returned to sender",
+                     "The message below could not be delivered to the following recipients, and no more\r\n"
+                     "attempts will be made.\r\n" },
+    [DSN_DELAYED] = { "delayed", "Delivery delayed (still being retried)",
+                      "The message below has not been delivered yet. This is a warning only: you need not\r\n"
+                      "send it again, further attempts will be made.\r\n" },
+    [DSN_DELIVERED] = { "delivered", "Successful mail delivery report",
+                        "The message below was delivered to the following recipients.\r\n" },
+    [DSN_RELAYED] = { "relayed", "Successful mail relay report",
+                      "The message below was passed to servers that send no delivery reports.\r\n" },
+    [DSN_EXPANDED] = { "expanded", "Successful mail expansion report",
+                       "The message below was sent to the members of the following lists.\r\n" },
+};
+
+const char *dsn_action_name(enum dsn_action action)
+{
+    return kinds[action].name;
+}
+
+/* Failed outranks delayed outranks the rest: what the sender must act on decides the subject. */
+static enum dsn_action main_action(const struct dsn *d)
+{
+    enum dsn_action best = d->rcpts[0].action;
+
+    for (size_t i = 1; i < d->rcpt_count; i++) {
+        if (d->rcpts[i].action < best)
+            best = d->rcpts[i].action;
+    }
+    return best;
+}
+
+/* Foreign text on one line of the text part: printable ASCII, wrapped behind an indent. */
+static void add_wrapped(struct buf *out, const char *indent, struct strv text)
+{
+    struct strv word;
+    size_t col = 0;
+
+    for (size_t i = 0; i < text.n;) {
+        size_t from;
+
+        while (i < text.n && byte_in_set(text.p[i], " \t\r\n"))
+            i++;
+        from = i;
+        while (i < text.n && !byte_in_set(text.p[i], " \t\r\n"))
+            i++;
+        word = strv_sub(text, from, i - from > WORD_MAX ? WORD_MAX : i - from);
+        if (word.n == 0)
+            break;
+        if (col > 0 && col + 1 + word.n > TEXT_WIDTH) {
+            buf_adds(out, "\r\n");
+            col = 0;
+        }
+        buf_adds(out, col == 0 ? indent : " ");
+        col += word.n + (col == 0 ? strlen(indent) : 1);
+        for (size_t k = 0; k < word.n; k++)
+            buf_addc(out, byte_is_print((unsigned char)word.p[k]) ? word.p[k] : '?');
+    }
+    buf_adds(out, "\r\n");
+}
+
+/* A field whose value is "type; text". */
+static void add_typed(struct buf *out, const char *name, const char *type, struct strv text)
+{
+    struct buf value;
+
+    buf_init(&value, 64 + text.n);
+    buf_addf(&value, "%s; ", type);
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char u = (unsigned char)text.p[i];
+
+        buf_addc(&value, u == '\n' ? ' ' : byte_is_print(u) ? text.p[i] : '?');
+    }
+    header_add(out, name, buf_view(&value));
+    buf_clear(&value);
+}
+
+static void add_time(struct buf *out, const char *name, int64_t wall_ms)
+{
+    char text[64];
+
+    if (wall_ms == 0)
+        return;
+    clock_rfc5322(wall_ms, text, sizeof text);
+    buf_addf(out, "%s: %s\r\n", name, text);
+}
+
+static struct status rcpt_status(const struct dsn_rcpt *r)
+{
+    static const uint8_t classes[] = {
+        [DSN_FAILED] = 5, [DSN_DELAYED] = 4, [DSN_DELIVERED] = 2, [DSN_RELAYED] = 2, [DSN_EXPANDED] = 2,
+    };
+
+    return status_is_set(r->status) ? r->status : STATUS(classes[r->action], 0, 0);
+}
+
+static void add_header(const struct dsn *d, const char *boundary, bool eight, struct buf *out)
+{
+    struct buf value;
+
+    buf_init(&value, 2048);
+    buf_addf(&value, "Mail Delivery System <MAILER-DAEMON@%.*s>", (int)d->hostname.n, d->hostname.p);
+    header_add(out, "From", buf_view(&value));
+    buf_reset(&value);
+    buf_addf(&value, "<%.*s>", (int)d->to.n, d->to.p);
+    header_add(out, "To", buf_view(&value));
+    header_add(out, "Subject", SV(kinds[main_action(d)].subject));
+    header_add_date(out, d->now_ms);
+    header_add_message_id(out, d->notice_id, d->hostname);
+    /* RFC 3834 5: so that no vacation program answers */
+    header_add(out, "Auto-Submitted", SV_LIT("auto-replied"));
+    header_add(out, "MIME-Version", SV_LIT("1.0"));
+    buf_reset(&value);
+    buf_addf(&value, "multipart/report; report-type=delivery-status; boundary=\"%s\"", boundary);
+    header_add(out, "Content-Type", buf_view(&value));
+    if (eight)
+        header_add(out, "Content-Transfer-Encoding", SV_LIT("8bit"));
+    buf_adds(out, "\r\n");
+    buf_clear(&value);
+}
+
+static void add_text(const struct dsn *d, struct buf *out)
+{
+    enum dsn_action action = main_action(d);
+
+    buf_addf(out, "This is the mail system at host %.*s.\r\n\r\n", (int)d->hostname.n, d->hostname.p);
+    buf_adds(out, kinds[action].intro);
+    buf_addf(out, "Its identification here is %.*s.\r\n", (int)d->original_id.n, d->original_id.p);
+    for (size_t i = 0; i < d->rcpt_count; i++) {
+        const struct dsn_rcpt *r = &d->rcpts[i];
+        struct strv host = r->remote_mta;
+        struct buf line;
+
+        buf_init(&line, 1024 + r->rcpt.n + host.n);
+        buf_addf(&line, "<%.*s>", (int)r->rcpt.n, r->rcpt.p);
+        if (r->action != action)
+            buf_addf(&line, " (%s)", kinds[r->action].name);
+        buf_adds(out, "\r\n");
+        add_wrapped(out, "", buf_view(&line));
+        buf_reset(&line);
+        if (r->reason.n > 0)
+            add_wrapped(out, "    ", r->reason);
+        if (r->diagnostic.n > 0 && host.n > 0)
+            buf_addf(&line, "%.*s said:", (int)host.n, host.p);
+        if (line.len > 0)
+            add_wrapped(out, "    ", buf_view(&line));
+        if (r->diagnostic.n > 0)
+            add_wrapped(out, "    ", r->diagnostic);
+        buf_clear(&line);
+    }
+}
+
+static void add_status(const struct dsn *d, struct buf *out)
+{
+    add_typed(out, "Reporting-MTA", "dns", d->hostname);
+    if (d->envid.n > 0)
+        header_add(out, "Original-Envelope-Id", d->envid);
+    add_time(out, "Arrival-Date", d->arrival_ms);
+    for (size_t i = 0; i < d->rcpt_count; i++) {
+        const struct dsn_rcpt *r = &d->rcpts[i];
+        char status[STATUS_TEXT];
+
+        status_text(rcpt_status(r), status);
+        buf_adds(out, "\r\n");
+        if (r->orcpt.n > 0)
+            header_add(out, "Original-Recipient", r->orcpt);
+        add_typed(out, "Final-Recipient", "rfc822", r->rcpt);
+        buf_addf(out, "Action: %s\r\nStatus: %s\r\n", kinds[r->action].name, status);
+        if (r->remote_mta.n > 0)
+            add_typed(out, "Remote-MTA", "dns", r->remote_mta);
+        if (r->diagnostic.n > 0)
+            add_typed(out, "Diagnostic-Code", "smtp", r->diagnostic);
+        else if (r->reason.n > 0)
+            add_typed(out, "Diagnostic-Code", "x-mansio", r->reason);
+        add_time(out, "Last-Attempt-Date", r->last_attempt_ms);
+        if (r->action == DSN_DELAYED)
+            add_time(out, "Will-Retry-Until", r->retry_until_ms);
+    }
+}
+
+static void add_content(struct strv s, struct buf *out)
+{
+    struct strv part;
+
+    if (!strv_has(s, '\0')) {
+        buf_addv(out, s);
+        return;
+    }
+    for (bool first = true; strv_cut(&s, '\0', &part); first = false) {
+        if (!first)
+            buf_addc(out, '?');
+        buf_addv(out, part);
+    }
+}
+
+static bool has_eight_bit(struct strv s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if ((unsigned char)s.p[i] >= 0x80)
+            return true;
+    }
+    return false;
+}
+
+static bool occurs(struct strv in, const char *text)
+{
+    return in.n > 0 && memmem(in.p, in.n, text, strlen(text)) != NULL;
+}
+
+/* The content cannot know it in advance and, checked here, cannot hold it by chance. */
+static void choose_boundary(const struct dsn *d, char *dst, size_t size)
+{
+    unsigned n = 0;
+    char id[32];
+    size_t len = 0;
+
+    for (size_t i = 0; i < d->notice_id.n && len + 1 < sizeof id; i++) {
+        if (byte_is_alnum((unsigned char)d->notice_id.p[i]))
+            id[len++] = d->notice_id.p[i];
+    }
+    id[len] = '\0';
+    do {
+        snprintf(dst, size, "=_%s.%u", id, n++);
+    } while (occurs(d->header, dst) || (d->body.p && occurs(d->body, dst)));
+}
+
+static void begin_part(struct buf *out, const char *boundary, const char *type, bool eight)
+{
+    buf_addf(out, "--%s\r\nContent-Type: %s\r\n", boundary, type);
+    if (eight)
+        buf_adds(out, "Content-Transfer-Encoding: 8bit\r\n");
+    buf_adds(out, "\r\n");
+}
+
+bool dsn_compose(const struct dsn *d, struct buf *out, bool *has_8bit)
+{
+    bool full = d->body.p != NULL, eight = has_eight_bit(d->header) || (full && has_eight_bit(d->body));
+    char boundary[64];
+
+    *has_8bit = eight;
+    choose_boundary(d, boundary, sizeof boundary);
+    add_header(d, boundary, eight, out);
+    begin_part(out, boundary, "text/plain; charset=us-ascii", false);
+    add_text(d, out);
+    buf_adds(out, "\r\n");
+    begin_part(out, boundary, "message/delivery-status", false);
+    add_status(d, out);
+    buf_adds(out, "\r\n");
+    begin_part(out, boundary, full ? "message/rfc822" : "text/rfc822-headers", eight);
+    add_content(d->header, out);
+    if (full) {
+        buf_adds(out, "\r\n");
+        add_content(d->body, out);
+    }
+    buf_addf(out, "\r\n--%s--\r\n", boundary);
+    return buf_ok(out);
+}
