@@ -1,0 +1,111 @@
+"""kill -9 of each daemon at random under load: nothing acknowledged is lost, nothing refused arrives, nothing twice."""
+import asyncio, collections, os, random, re, signal
+
+import pytest
+
+import load
+from host import Host, wait_for
+from sink import Sink
+
+TOKEN = re.compile(rb'^Subject: (tok\d+x)\r?$', re.M)
+
+
+def received(h, sink):
+    """token -> number of copies, over the mailbox and the far side."""
+    count = collections.Counter()
+    for m in h.mailbox('user') + [x['data'] for x in sink.messages]:
+        found = TOKEN.search(m)
+        if found:
+            count[found.group(1).decode()] += 1
+    return count
+
+
+def campaign(victims, kills, seed, duplicates_allowed):
+    rng = random.Random(seed)
+    with Sink() as sink:
+        h = Host(relay_from=['127.0.0.0/8'], conf=f'route default {{ via = "127.0.0.1:{sink.port}" }}')
+        h.queue = 'retry = [ 1s ]'
+        with h:
+            async def during(account):
+                for _ in range(kills):
+                    goal = len(account.acked) + rng.randint(2, 40)
+                    for _ in range(3000):
+                        if len(account.acked) >= goal:
+                            break
+                        await asyncio.sleep(0.01)
+                    else:
+                        raise AssertionError('no progress under kills\n' + h.log_tail())
+                    name = rng.choice(victims)
+                    pids = h.pids().get(name, [])
+                    if pids:
+                        os.kill(rng.choice(pids), signal.SIGKILL)
+
+            account = asyncio.run(load.run(h.port, ['user@demo.test', 'a@far.test'], 50, during, seed))
+            print(account)
+            assert len(account.acked) > kills
+            missing = lambda: set(account.acked) - set(received(h, sink))
+            wait_for('every acknowledged message arrives', lambda: not missing(), 120,
+                     explain=lambda: f'{[(t, account.acked[t]) for t in sorted(missing())[:5]]} of {account}\n{h.log_tail()}')
+            assert h.stop() == 0, h.log_tail()
+            count = received(h, sink)
+            arrived_refused = set(account.refused) & set(count)
+            assert not arrived_refused, [(t, account.refused[t]) for t in arrived_refused]
+            twice = [t for t, n in count.items() if n > 1]
+            if not duplicates_allowed:
+                assert not twice, (twice[:10], h.log_tail(20))
+            print(f'{len(twice)} duplicates')
+
+
+KILLS = 30
+
+
+@pytest.mark.parametrize('victims', [['smtpd'], ['cleanup'], ['queued'], ['mapd', 'dnsd', 'mapd-worker'], ['smtpd', 'cleanup', 'queued', 'mapd', 'dnsd']])
+def test_kill_9_before_delivery_loses_and_doubles_nothing(victims):
+    campaign(victims, KILLS // 3, seed=len(victims) * 7 + ord(victims[0][0]), duplicates_allowed=False)
+
+
+def test_kill_9_of_everything_loses_nothing():
+    campaign(['smtpd', 'cleanup', 'queued', 'deliverd', 'mapd', 'dnsd', 'mansio-agent'], KILLS, seed=5, duplicates_allowed=True)
+
+
+@pytest.mark.long
+def test_kill_9_of_everything_hundred_times():
+    campaign(['smtpd', 'cleanup', 'queued', 'deliverd', 'mapd', 'dnsd', 'mansio-agent'], 100, seed=6, duplicates_allowed=True)
+
+
+@pytest.mark.long
+def test_kill_9_before_delivery_hundred_times():
+    campaign(['smtpd', 'cleanup', 'queued', 'mapd', 'dnsd'], 100, seed=7, duplicates_allowed=False)
+
+
+def test_kill_9_of_mtad_ends_the_suite_and_a_restart_loses_nothing():
+    h = Host(relay_from=['127.0.0.0/8'], conf='route default { via = "127.0.0.1:1" }')
+    h.queue = 'retry = [ 1s ]'
+    with Sink(port=None) as sink:
+        h.extra = f'route default {{ via = "127.0.0.1:{sink.port + 0}" }}'
+        with h:
+            async def during(account):
+                while len(account.acked) < 300:
+                    await asyncio.sleep(0.01)
+                h.kill_mtad()
+
+            account = asyncio.run(load.run(h.port, ['user@demo.test', 'a@far.test'], 20, during))
+            h.start()
+            wait_for('every acknowledged message arrives', lambda: not set(account.acked) - set(received(h, sink)), 120, explain=h.log_tail)
+            assert not set(account.refused) & set(received(h, sink))
+
+
+def test_restart_keeps_what_waits():
+    h = Host(relay_from=['127.0.0.0/8'])
+    with Sink() as sink:
+        h.extra = 'route default { via = "127.0.0.1:1" }'
+        h.queue = 'retry = [ 1s ]'
+        with h:
+            ids = [h.send('a@far.test', sender='user@demo.test') for _ in range(20)]
+            h.wait_log('delivery.result', count=20)
+            h.extra = f'route default {{ via = "127.0.0.1:{sink.port}" }}'
+            h.restart()
+            sink.wait_messages(20)
+            for i in ids:
+                h.wait_log('queue.message.finished', id=i)
+            assert len(sink.messages) == 20
