@@ -23,6 +23,7 @@ struct conf_mailbox;
 #define KEYS_ALIASES 2u
 #define KEYS_MAILBOX 4u
 #define KEYS_ALL     (KEYS_VIRTUAL | KEYS_ALIASES | KEYS_MAILBOX)
+#define KEYS_OWN     8u                 /* the domain counts as own without being listed: postmaster@hostname */
 
 struct key_item {
     const char *map;                    /* borrowed: from the configuration, or the caller's */
