@@ -16,6 +16,7 @@ struct conf_head {
     char *name;                     /* owned label, "" when none */
     struct conf_where where;        /* of the section's name */
     struct conf_where *at;          /* owned: per field, in the order of its table */
+    const void *node;               /* the loader's; NULL once loaded */
 };
 
 /* Lists own their elements; n == 0 has v == NULL. */

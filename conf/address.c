@@ -1,0 +1,53 @@
+/* address.c - section `address` */
+#include "conf/address.h"
+
+#include "conf/check.h"
+#include "conf/kinds.h"
+
+#define CLEANUP .roles = ROLE_BIT(ROLE_CLEANUP)
+#define CLEANUP_MAPD .roles = ROLE_BIT(ROLE_CLEANUP) | ROLE_BIT(ROLE_MAPD)
+
+static const struct conf_field masquerade_fields[] = {
+    FIELD(conf_masquerade, as, CT_HOSTNAME, .required = true, CLEANUP, .doc = "The domain to show."),
+    FIELD(conf_masquerade, from, CT_DOMAINS, CLEANUP, .doc = "The domains to hide, with their subdomains."),
+    FIELD_END
+};
+
+static const struct conf_kind masquerade_kind = {
+    .name = "masquerade", .fields = masquerade_fields, .size = sizeof(struct conf_masquerade),
+    .doc = "Shows one domain instead of several in the addresses of own senders.",
+};
+
+static const struct conf_field fields[] = {
+    FIELD(conf_address, aliases, CT_MAP, "\"\"", CLEANUP_MAPD,
+          .doc = "Map from local names of the own domains to other addresses, as in /etc/aliases."),
+    FIELD_AS("virtual", conf_address, virtual_map, CT_MAP, "\"\"", CLEANUP_MAPD,
+             .doc = "Map from whole addresses (or `@domain`) to other addresses; asked before `aliases`."),
+    FIELD(conf_address, extension, CT_STRING, "\"+\"", .max = 8, CLEANUP_MAPD,
+          .doc = "Characters that end the name of a user in an address: mail for user+list goes to user. \"\" is off."),
+    FIELD(conf_address, max_depth, CT_INT, "10", .min = 1, .max = 100, CLEANUP,
+          .doc = "How often an alias may lead to a further one."),
+    FIELD(conf_address, max_expansion, CT_INT, "1000", .min = 1, .max = 100000, CLEANUP,
+          .doc = "How many recipients a message may have when all aliases are expanded."),
+    FIELD(conf_address, max_hops, CT_INT, "50", .min = 10, .max = 1000, CLEANUP,
+          .doc = "Hosts that a message may have passed (its `Received` fields); more is a loop."),
+    FIELD(conf_address, masquerade, CT_BLOCK, .block = &masquerade_kind, CLEANUP,
+          .doc = "Shows one domain instead of several in the addresses of own senders."),
+    FIELD_END
+};
+
+static void check_address(struct conf_check *check, void *section)
+{
+    struct conf_address *address = section;
+    for (const char *c = address->extension; *c; c++) {
+        if (!byte_in_set(*c, "+-_=#~."))
+            conf_check_fail(check, address, "extension", 0, "\"%s\" cannot separate an extension; use one or more of "
+                            "+ - _ = # ~ .", address->extension);
+    }
+}
+
+const struct conf_kind conf_address_kind = {
+    .name = "address", .fields = fields, .size = sizeof(struct conf_address),
+    .offset = offsetof(struct conf, address), .check = check_address,
+    .doc = "How addresses of recipients are resolved and those of senders rewritten.",
+};
