@@ -7,6 +7,8 @@
 #include "conf/conf.h"
 #include "conf/mailbox.h"
 
+#include <stdlib.h>
+
 #define KEY_TEXT_MAX (64u * 1024u)      /* an address and its shorter forms, plus what key_chain_add brings */
 #define QUOTA_MAX (1ull << 50)
 
