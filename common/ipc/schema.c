@@ -35,12 +35,15 @@ FIELDS(f_setup) = { R(ROLE, U64, 31, "role of the child"),
                     R(INDEX, U64, 255, "which of several of that role"),
                     R(GENERATION, U64, 0, "configuration generation"),
                     R(PROCESS, U64, 255, "number for id_seed, unique on the host"),
-                    R(FLAGS, U64, 0, "bit 0: unprivileged (everything runs as the caller)"),
+                    R(FLAGS, U64, 31,
+                      "1 unprivileged (everything runs as the caller); descriptors in this order: 2 "
+                      "configuration, 4 log, 8 jail; 16 an agent's peer is mtad (check build)"),
                     R(LANDLOCK, U64, 64, "highest Landlock ABI to use; 0 = off"),
                     R(LEVEL, U64, 3, "log level"),
                     O(USER, TEXT, 64, "system user to become"),
                     O(UID, U64, 0, "its uid"),
                     O(GID, U64, 0, "its gid"),
+                    O(GROUP, U64, 0, "agent: its one supplementary group"),
                     O(KIND, U64, 3, "log target: 0 stderr, 1 file, 2 syslog"),
                     O(CODE, U64, 0, "syslog facility number"),
                     O(HOST, TEXT, NAME_MAX_, "host name for syslog lines"),
@@ -63,7 +66,8 @@ FIELDS(f_agent) = { R(MAILBOX, TEXT, 64, "label of the mailbox section"),
                     R(KIND, U64, 1, "0 deposit, 1 command"), END };
 FIELDS(f_agent_reply) = { R(VERDICT, U64, 2, "enum ipc_verdict"), O(TEXT, TEXT, 0, "why not"),
                           O(UID, U64, 0, "uid the agent has"), END };
-FIELDS(f_helper) = { R(NAME, TEXT, 64, "a name that the child's configuration holds"), END };
+FIELDS(f_helper) = { R(NAME, TEXT, 4096, "a name that the child's configuration holds; mapd: include:PATH"),
+                     END };
 FIELDS(f_helper_reply) = { R(VERDICT, U64, 2, "enum ipc_verdict"), O(TEXT, TEXT, 0, "why not"), END };
 FIELDS(f_try) = { R(ACT, TEXT, 64, "forbidden act to attempt (check build)"),
                   O(INDEX, U64, 0, "thread number, 0 = main"), O(PATH, TEXT, 4096, "argument"), END };
@@ -460,6 +464,7 @@ static const char *const tag_names[TAG__END] = {
     T(QUOTA, "quota"),
     T(REMOTE, "remote"),
     T(LAST_ATTEMPT, "last-attempt"),
+    T(GROUP, "group"),
 #undef T
 };
 
