@@ -24,7 +24,8 @@ static const struct conf_field fields[] = {
     FIELD_AS("virtual", conf_address, virtual_map, CT_MAP, "\"\"", CLEANUP_MAPD,
              .doc = "Map from whole addresses (or `@domain`) to other addresses; asked before `aliases`."),
     FIELD(conf_address, extension, CT_STRING, "\"+\"", .max = 8, CLEANUP_MAPD,
-          .doc = "Characters that end the name of a user in an address: mail for user+list goes to user. \"\" is off."),
+          .doc = "Characters that end the name of a user in an address: mail for user+list goes to user. "
+                 "\"\" is off."),
     FIELD(conf_address, max_depth, CT_INT, "10", .min = 1, .max = 100, CLEANUP,
           .doc = "How often an alias may lead to a further one."),
     FIELD(conf_address, max_expansion, CT_INT, "1000", .min = 1, .max = 100000, CLEANUP,
@@ -41,8 +42,10 @@ static void check_address(struct conf_check *check, void *section)
     struct conf_address *address = section;
     for (const char *c = address->extension; *c; c++) {
         if (!byte_in_set(*c, "+-_=#~."))
-            conf_check_fail(check, address, "extension", 0, "\"%s\" cannot separate an extension; use one or more of "
-                            "+ - _ = # ~ .", address->extension);
+            conf_check_fail(check, address, "extension", 0,
+                            "\"%s\" cannot separate an extension; use one or more of "
+                            "+ - _ = # ~ .",
+                            address->extension);
     }
 }
 

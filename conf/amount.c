@@ -11,7 +11,12 @@ struct unit {
 };
 
 /* Largest first, for writing. k, M and G are powers of 1024, as for every MTA before. */
-static const struct unit byte_units[] = { { 'G', 1LL << 30 }, { 'M', 1LL << 20 }, { 'k', 1LL << 10 }, { 0, 0 } };
+static const struct unit byte_units[] = {
+    {'G',  1LL << 30},
+    { 'M', 1LL << 20},
+    { 'k', 1LL << 10},
+    { 0,   0        }
+};
 static const struct unit time_units[] = {
     { 'w', 604800 }, { 'd', 86400 }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 }, { 0, 0 },
 };
@@ -44,9 +49,13 @@ static bool find_unit(const struct unit *units, char letter, int64_t *factor)
     return false;
 }
 
-/* The unit that was probably meant: the same letter in the other case. */
-static char near_unit(const struct unit *units, char letter)
+/* The unit that was probably meant: the same letter in the other case, or the first of a word ("4days",
+ * "50MB"). */
+static char near_unit(const struct unit *units, struct strv word)
 {
+    char letter = word.n > 0 ? word.p[0] : 0;
+    if (strv_iis(word, "ms"))
+        return 0;
     for (; units->letter; units++) {
         if (byte_lower(units->letter) == byte_lower(letter))
             return units->letter;
@@ -54,11 +63,13 @@ static char near_unit(const struct unit *units, char letter)
     return 0;
 }
 
-static bool refuse_unit(const struct conf_field *field, struct strv number, struct strv unit, struct conf_why *why)
+static bool refuse_unit(const struct conf_field *field, struct strv number, struct strv unit,
+                        struct conf_why *why)
 {
-    char near = unit.n == 1 ? near_unit(units_of(field->type), unit.p[0]) : 0;
-    int length = snprintf(why->text, sizeof(why->text), "\"%.*s%.*s\" is not %s", (int)(number.n < 40 ? number.n : 40),
-                          number.p, (int)(unit.n < 40 ? unit.n : 40), unit.p, help_of(field->type));
+    char near = number.n > 0 ? near_unit(units_of(field->type), unit) : 0;
+    int length =
+        snprintf(why->text, sizeof(why->text), "\"%.*s%.*s\" is not %s", (int)(number.n < 40 ? number.n : 40),
+                 number.p, (int)(unit.n < 40 ? unit.n : 40), unit.p, help_of(field->type));
     if (near && length > 0 && (size_t)length < sizeof(why->text))
         snprintf(why->text + length, sizeof(why->text) - (size_t)length, "; did you mean \"%.*s%c\"?",
                  (int)(number.n < 40 ? number.n : 40), number.p, near);
@@ -69,7 +80,8 @@ static bool refuse_range(const struct conf_field *field, struct strv word, struc
 {
     struct buf text;
     buf_init(&text, sizeof(why->text) - 1);
-    buf_addf(&text, "\"%.*s\" is out of range; %s goes from ", (int)(word.n < 60 ? word.n : 60), word.p, field->name);
+    buf_addf(&text, "\"%.*s\" is out of range; %s goes from ", (int)(word.n < 60 ? word.n : 60), word.p,
+             field->name);
     conf_amount_write(field->type, field->min, &text);
     buf_adds(&text, " to ");
     conf_amount_write(field->type, field->max, &text);

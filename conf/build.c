@@ -1,4 +1,4 @@
-/* build.c - one node of the tree to one section, by the section's table: unknown, doubled, missing and bad fields */
+/* build.c - a node of the tree to a section, by its table: unknown, doubled, missing and bad fields */
 #include "conf/build.h"
 
 #include "common/base/dict.h"
@@ -44,25 +44,29 @@ static void unknown_hint(const struct conf_kind *kind, const struct conf_node *n
     for (size_t i = 1; kind->name[0] == '\0' && conf_kinds[i]; i++)
         suggest_try(&near, SV(conf_kinds[i]->name));
     suggest_text(&near, hint, size);
-    if (kind->name[0] != '\0' && conf_kind_find(name) && node->kind == NODE_BLOCK)
-        snprintf(hint, size, "; sections do not stand in each other, is a \"}\" missing before it?");
-    else if (hint[0] == '\0' && owner && owner->name[0] == '\0')
+    if (hint[0] == '\0' && owner && owner->name[0] == '\0')
         snprintf(hint, size, "; it stands outside of sections");
     else if (hint[0] == '\0' && owner)
         snprintf(hint, size, "; it belongs into section \"%s\"", owner->name);
 }
 
-static void report_unknown(struct conf_check *check, const struct conf_kind *kind, const struct conf_node *node)
+static void report_unknown(struct conf_check *check, const struct conf_kind *kind,
+                           const struct conf_node *node)
 {
     char hint[256] = "";
     if (!conf_errors_full(check->errs))
         unknown_hint(kind, node, hint, sizeof(hint));
-    if (kind->name[0] == '\0')
+    if (kind->name[0] != '\0' && node->kind == NODE_BLOCK && conf_kind_find(SV(node->name)))
+        conf_error_at(check->errs, &node->place,
+                      "section \"%s\" cannot stand in section \"%s\"; is a \"}\" missing "
+                      "before it?",
+                      node->name, kind->name);
+    else if (kind->name[0] == '\0')
         conf_error_at(check->errs, &node->place, "unknown %s \"%.80s\"%s",
                       node->kind == NODE_BLOCK ? "section" : "name", node->name, hint);
     else
-        conf_error_at(check->errs, &node->place, "unknown name \"%.80s\" in section \"%s\"%s", node->name, kind->name,
-                      hint);
+        conf_error_at(check->errs, &node->place, "unknown name \"%.80s\" in section \"%s\"%s", node->name,
+                      kind->name, hint);
 }
 
 static bool shape_ok(struct conf_check *check, const struct conf_kind *kind, const struct conf_field *field,
@@ -81,7 +85,8 @@ static bool shape_ok(struct conf_check *check, const struct conf_kind *kind, con
     return false;
 }
 
-static void read_words(struct conf_check *check, const struct conf_field *field, struct conf_node *node, void *slot)
+static void read_words(struct conf_check *check, const struct conf_field *field, struct conf_node *node,
+                       void *slot)
 {
     struct conf_why why;
     for (size_t i = 0; i < node->word_n; i++) {
@@ -103,11 +108,13 @@ static bool read_field(struct conf_check *check, const struct conf_kind *kind, s
     const struct conf_field *field = &kind->fields[index];
     struct conf_where *at = &head->at[index];
     if (!conf_field_granted(field, check->conf->role)) {
-        conf_error_at(check->errs, &node->place, "\"%s\" is not for %s", node->name, role_name(check->conf->role));
+        conf_error_at(check->errs, &node->place, "\"%s\" is not for %s", node->name,
+                      role_name(check->conf->role));
         return false;
     }
     if (written[index]) {
-        conf_error_at(check->errs, &node->place, "\"%s\" is set already at %s:%u", node->name, at->file, at->line);
+        conf_error_at(check->errs, &node->place, "\"%s\" is set already at %s:%u", node->name, at->file,
+                      at->line);
         return false;
     }
     *at = node->where;

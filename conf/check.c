@@ -126,8 +126,8 @@ static bool label_ok(struct conf_check *check, const struct conf_kind *kind, con
     }
     if ((kind->label_ok ? kind->label_ok : label_is_name)(SV(node->label), &why))
         return true;
-    conf_error_at(check->errs, &node->label_place, "\"%.80s\" cannot name a section \"%s\"; it takes %s", node->label,
-                  kind->name, why);
+    conf_error_at(check->errs, &node->label_place, "\"%.80s\" cannot name a section \"%s\"; it takes %s",
+                  node->label, kind->name, why);
     return false;
 }
 
@@ -179,7 +179,8 @@ static void add_section(struct conf_check *check, const struct conf_kind *kind, 
     const struct conf_head *before = dict_get(labels, SV(node->label));
     if (before) {
         conf_error_at(check->errs, &node->place, "section \"%s%s%s\" stands already at %s:%u", kind->name,
-                      node->label ? " " : "", node->label ? node->label : "", before->where.file, before->where.line);
+                      node->label ? " " : "", node->label ? node->label : "", before->where.file,
+                      before->where.line);
         return;
     }
     void *section = conf_build(check, kind, node);
@@ -238,7 +239,8 @@ static void split(struct conf_check *check, struct conf_node *root, struct conf_
         if (known && node->kind == NODE_BLOCK) {
             conf_node_add(sections, node);
         } else if (known) {
-            conf_error_at(check->errs, &node->place, "\"%s\" is a section: %s { ... }", node->name, node->name);
+            conf_error_at(check->errs, &node->place, "\"%s\" is a section: %s { ... }", node->name,
+                          node->name);
             conf_node_free(&node);
         } else {
             conf_node_add(top, node);
@@ -329,7 +331,8 @@ static void forget_nodes(struct conf *conf)
     }
 }
 
-static void collect(struct conf_check *check, struct conf_node *top, struct conf_node *sections, struct seen *seen)
+static void collect(struct conf_check *check, struct conf_node *top, struct conf_node *sections,
+                    struct seen *seen)
 {
     struct conf *conf = check->conf;
     check->root_damaged = top->damaged;

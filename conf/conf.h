@@ -1,10 +1,9 @@
-/* conf.h - the configuration: loaded once, constant for the life of a process
- *
- * Only mtad and mtactl read files (conf_load). Each other daemon gets canonical text that holds no more than its
- * role was granted by the field tables (conf_write, conf_parse_text). A section or field that was not granted is
- * NULL or zero in the daemon's struct conf, so that wrong use crashes in the first test instead of seeing a default.
- * mtad and mtactl are granted everything.
- */
+/* conf.h - the configuration: loaded once, constant for the life of a process */
+
+/* Only mtad and mtactl read files (conf_load). Each other daemon gets canonical text that holds no more than
+   its role was granted by the field tables (conf_write, conf_parse_text). A section or field that was not
+   granted is NULL or zero in the daemon's struct conf, so that wrong use crashes in the first test instead of
+   seeing a default. mtad and mtactl are granted everything. */
 #pragma once
 
 #include "common/base/buf.h"
@@ -29,8 +28,8 @@ struct conf_users;
 struct conf_tls_section;
 struct conf_processes;
 
-/* Every pointer is owned. Lists are in the order of the text. Sections that nobody wrote exist with defaults; maps
-   always hold `passwd`, mailboxes at least one, routes always `default` (each when granted). */
+/* Every pointer is owned. Lists are in the order of the text. Sections that nobody wrote exist with defaults;
+   maps always hold `passwd`, mailboxes at least one, routes always `default` (each when granted). */
 struct conf {
     enum role role;                         /* whose view this is; ROLE_MTAD when loaded from files */
     struct conf_top *top;
@@ -55,10 +54,10 @@ struct conf {
 
 /* What loading takes from the system; zeroed is what mtad wants. */
 struct conf_options {
-    /* Texts that overrule the files, in the files' language: the fields of a single section (and the top level)
-       replace the files' fields one by one; a kind of section that can stand several times (listen, map, mailbox,
-       route) replaces all of that kind. Later texts overrule earlier ones. They act before defaults are resolved.
-       Errors in them are located at "option 1", "option 2", ... */
+    /* Texts that overrule the files, in the files' language: the fields of a single section (and the top
+       level) replace the files' fields one by one; a kind of section that can stand several times (listen,
+       map, mailbox, route) replaces all of that kind. Later texts overrule earlier ones. They act before
+       defaults are resolved. Errors in them are located at "option 1", "option 2", ... */
     const char *const *overrides;
     size_t override_n;
 
@@ -68,20 +67,21 @@ struct conf_options {
     bool skip_files;                /* do not look whether named files exist */
 };
 
-/* Reads path and what it includes. False with errs filled (initialised by the caller, never empty then); nothing
-   half-made comes out. The caller frees *out. */
+/* Reads path and what it includes. False with errs filled (initialised by the caller, never empty then);
+   nothing half-made comes out. The caller frees *out. */
 bool conf_load(const char *path, struct conf **out, struct conf_errors *errs)
     __attribute__((warn_unused_result));
 bool conf_load_with(const char *path, const struct conf_options *options, struct conf **out,
                     struct conf_errors *errs) __attribute__((warn_unused_result));
 
-/* A daemon's part. name stands in messages. Nothing is looked up: no file, no system default. The places of the
-   operator's files come along in the text. */
+/* A daemon's part. name stands in messages. Nothing is looked up: no file, no system default. The places of
+   the operator's files come along in the text. */
 bool conf_parse_text(struct strv canonical, const char *name, enum role role, struct conf **out,
                      struct conf_errors *errs) __attribute__((warn_unused_result));
 
-/* Canonical text of what role was granted; reading it back with conf_parse_text for that role gives the same, and
-   writing that again the same bytes. conf must hold everything that role was granted (one from conf_load does). */
+/* Canonical text of what role was granted; reading it back with conf_parse_text for that role gives the same,
+   and writing that again the same bytes. conf must hold everything that role was granted (one from conf_load
+   does). */
 void conf_write(const struct conf *conf, enum role role, struct buf *out);
 
 /* Every effective value with its origin ("file:line" or "default"), for an operator. */
@@ -95,14 +95,14 @@ void conf_free(struct conf **conf);
 /* NULL when there is none of that name. */
 const struct conf_map *conf_map_find(const struct conf *conf, struct strv name);
 const struct conf_listen *conf_listen_find(const struct conf *conf, struct strv name);
-/* The exact domain, then `.parent` for each parent (the longest first; `.x` does not hold x itself), then default.
-   Case ignored. Never NULL. */
+/* The exact domain, then `.parent` for each parent (the longest first; `.x` does not hold x itself), then
+   default. Case ignored. Never NULL. */
 const struct conf_route *conf_route_for(const struct conf *conf, struct strv domain);
 /* Case ignored; exact: a subdomain of an own domain is not own. */
 bool conf_domain_is_own(const struct conf *conf, struct strv domain);
 
-/* Where a field of a section was written, e.g. conf_where(&relay->head, "relay", "from"); the section kinds are the
-   words of the language, "" is the top level. A field nobody wrote is at {"default", 0, 0}. */
+/* Where a field of a section was written, e.g. conf_where(&relay->head, "relay", "from"); the section kinds
+   are the words of the language, "" is the top level. A field nobody wrote is at {"default", 0, 0}. */
 struct conf_where conf_where(const struct conf_head *head, const char *section, const char *field);
 /* "file:line", or "default". */
 void conf_where_text(struct conf_where where, char *dst, size_t size);

@@ -9,13 +9,15 @@
 #define DNSD .roles = ROLE_BIT(ROLE_DNSD)
 
 static const struct conf_field fields[] = {
-    FIELD(conf_dns, servers, CT_ENDPOINTS, .port = 53, .computed = "the servers of /etc/resolv.conf, or 127.0.0.1", DNSD,
+    FIELD(conf_dns, servers, CT_ENDPOINTS, .port = 53,
+          .computed = "the servers of /etc/resolv.conf, or 127.0.0.1", DNSD,
           .doc = "Resolvers, with or without a port. One on this host that validates DNSSEC is best."),
     FIELD(conf_dns, timeout, CT_SECONDS, "5s", .min = 1, .max = 60, DNSD,
           .doc = "How long to wait for one answer of one server."),
     FIELD(conf_dns, attempts, CT_INT, "2", .min = 1, .max = 10, DNSD, .doc = "Questions to each server."),
     FIELD(conf_dns, trust_ad, CT_BOOL, "no", DNSD,
-          .doc = "Believe these servers when they say that an answer was validated by DNSSEC. Say yes only for a server on "
+          .doc = "Believe these servers when they say that an answer was validated by DNSSEC. Say yes only "
+                 "for a server on "
                  "this host, or one that is reached over a way nobody else can touch."),
     FIELD_END
 };

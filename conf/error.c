@@ -8,7 +8,8 @@
 #include <stdlib.h>
 
 #define TEXT_MAX 4096
-/* An excerpt is for a terminal; a list of 10,000 domains on one line is shown from shortly before the mistake. */
+/* An excerpt is for a terminal; a list of 10,000 domains on one line is shown from shortly before the
+ * mistake. */
 #define EXCERPT_CHARS 100u
 #define EXCERPT_BEFORE 40u
 

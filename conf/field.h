@@ -1,4 +1,4 @@
-/* field.h - tables that say what may be configured: parser, default, limits, grants and manual come from them */
+/* field.h - tables of what may be configured: parser, defaults, limits, grants and manual come from them */
 #pragma once
 
 #include "common/base/buf.h"
@@ -37,13 +37,14 @@ struct conf_choice {
     int value;
 };
 
-/* A field whose default is text takes that text through the same parser as the file's; a default of "" is written
+/* A field whose default is text takes that text through the same parser as the file's; a default of "" is
+   written
    `""` and means that the field may be empty. */
 struct conf_field {
     const char *name;               /* NULL ends a table */
     size_t offset;
     enum conf_type type;
-    const char *def;                /* as it would be written behind "="; NULL: must be given, or empty for lists */
+    const char *def; /* as it would be written behind "="; NULL: must be given, or empty for lists */
     int64_t min, max;               /* numbers: of each value */
     const struct conf_choice *choices;
     const struct conf_kind *block;
@@ -51,12 +52,15 @@ struct conf_field {
     bool required;
     bool exists;                    /* a named file must exist when the operator's files are loaded */
     unsigned roles;                 /* ROLE_BITs; mtad and mtactl always see everything */
-    const char *computed;           /* manual: what the default is when def is empty and loading fills it in */
+    const char *computed; /* manual: what the default is when def is empty and loading fills it in */
     const char *doc;                /* manual: one sentence or two */
 };
 
 /* FIELD(conf_x, member, CT_X, "default", .min = ..., ...): what follows the member goes on behind offset. */
-#define FIELD(section, member, ...) { .name = #member, .offset = offsetof(struct section, member), __VA_ARGS__ }
+#define FIELD(section, member, ...)                                                                          \
+    {                                                                                                        \
+        .name = #member, .offset = offsetof(struct section, member), __VA_ARGS__                             \
+    }
 #define FIELD_AS(word, section, member, ...) \
     { .name = (word), .offset = offsetof(struct section, member), __VA_ARGS__ }
 #define FIELD_END { .name = NULL }
@@ -67,13 +71,13 @@ struct conf_kind {
     const char *name;               /* the section's word; "" is the top level */
     const struct conf_field *fields;
     size_t size;                    /* of its struct */
-    size_t offset;                  /* in struct conf: of the pointer, or of the array when it can stand often */
+    size_t offset; /* in struct conf: of the pointer, or of the array when it can stand often */
     size_t count_offset;            /* in struct conf: of the number; 0: stands once */
     enum conf_label label;
     /* NULL: letters, digits, "-" and "_". Else says in why what is wrong with it. */
     bool (*label_ok)(struct strv label, const char **why);
-    /* Text of the section that exists when nobody wrote one: none with builtin_label, or, when that is NULL, none
-       of this kind. */
+    /* Text of the section that exists when nobody wrote one: none with builtin_label, or, when that is NULL,
+       none of this kind. */
     const char *builtin;
     const char *builtin_label;
     /* What only the section as a whole can tell (or compute); after all fields and references are there. */

@@ -137,7 +137,8 @@ static void read_mark(struct conf_lexer *lx, struct strv comment)
     if (!strv_starts(comment, SV("@ ")))
         return;
     file = strv_from(file, 2);
-    if (!strv_cut(&file, ' ', &number) || !file.p || file.n == 0 || !strv_cut(&number, ':', &line) || !number.p)
+    if (!strv_cut(&file, ' ', &number) || !file.p || file.n == 0 || !strv_cut(&number, ':', &line) ||
+        !number.p)
         return;
     if (!strv_u64(line, UINT_MAX, &l) || !strv_u64(number, UINT_MAX, &c))
         return;
@@ -174,7 +175,8 @@ static void finish(const struct conf_lexer *lx, struct conf_token *token)
         token->place.width = lx->column - token->place.column;
 }
 
-static void bad(struct conf_lexer *lx, struct conf_token *token, const struct conf_place *place, const char *what)
+static void bad(struct conf_lexer *lx, struct conf_token *token, const struct conf_place *place,
+                const char *what)
 {
     conf_error_at(lx->errs, place, "%s", what);
     token->kind = TOKEN_BAD;
@@ -190,7 +192,8 @@ static void lex_string(struct conf_lexer *lx, struct conf_token *token)
         struct conf_place place = here(lx);
         if (c < 0 || c == '\n' || (c == '\r' && peek(lx, 1) == '\n')) {
             if (token->kind != TOKEN_BAD)
-                bad(lx, token, &token->place, "this string is not closed; a \" is missing before the end of the line");
+                bad(lx, token, &token->place,
+                    "this string is not closed; a \" is missing before the end of the line");
             break;
         }
         advance(lx);
@@ -226,11 +229,26 @@ static void lex_word(struct conf_lexer *lx, struct conf_token *token)
     finish(lx, token);
 }
 
+/* What stands in single quotes belongs to one mistake. */
+static void skip_quoted(struct conf_lexer *lx)
+{
+    struct strv line = strv_from(lx->source->text, lx->at);
+    size_t end, quote;
+    if (strv_find(line, '\n', &end))
+        line.n = end;
+    if (!strv_find(line, '\'', &quote))
+        return;
+    for (size_t i = 0; i <= quote; i++)
+        advance(lx);
+}
+
 static void lex_odd(struct conf_lexer *lx, struct conf_token *token, int c)
 {
     do
         advance(lx);
     while (peek(lx, 0) >= 0 && (peek(lx, 0) & 0xc0) == 0x80);
+    if (c == '\'')
+        skip_quoted(lx);
     finish(lx, token);
     token->kind = TOKEN_BAD;
     if (c == ';')
@@ -238,7 +256,8 @@ static void lex_odd(struct conf_lexer *lx, struct conf_token *token, int c)
     else if (c == '\'')
         conf_error_at(lx->errs, &token->place, "unexpected \"'\"; strings stand in double quotes");
     else if (byte_is_print((unsigned char)c))
-        conf_error_at(lx->errs, &token->place, "unexpected \"%c\"; a value with it must stand in double quotes", c);
+        conf_error_at(lx->errs, &token->place,
+                      "unexpected \"%c\"; a value with it must stand in double quotes", c);
     else if (c >= 128)
         conf_error_at(lx->errs, &token->place, "a word outside of ASCII must stand in double quotes");
     else
@@ -252,7 +271,10 @@ void conf_lexer_next(struct conf_lexer *lx, struct conf_token *token)
         { ']', TOKEN_LIST_END }, { ',', TOKEN_COMMA },
     };
     skip_blanks(lx);
-    *token = (struct conf_token){ .kind = TOKEN_END, .text = { "", 0 }, .place = here(lx), .first = lx->fresh };
+    *token = (struct conf_token){
+        .kind = TOKEN_END, .text = {"", 0},
+             .place = here(lx), .first = lx->fresh
+    };
     lx->fresh = false;
     token->where = (struct conf_where){ lx->source->name, lx->line, lx->column };
     if (lx->marked)

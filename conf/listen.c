@@ -23,14 +23,17 @@ static const struct conf_choice listen_tls_choices[] = {
 
 static const struct conf_field fields[] = {
     FIELD(conf_listen, address, CT_ENDPOINTS, .required = true, SMTPD,
-          .doc = "Addresses with ports to listen on. `\"0.0.0.0:25\"` is every IPv4 address, `\"[::]:25\"` every IPv6 one."),
+          .doc = "Addresses with ports to listen on. `\"0.0.0.0:25\"` is every IPv4 address, `\"[::]:25\"` "
+                 "every IPv6 one."),
     FIELD(conf_listen, tls, CT_ENUM, "none", .choices = listen_tls_choices, SMTPD,
-          .doc = "`offer`: STARTTLS may be used; `require`: it must be used before mail; `implicit`: TLS from the first "
+          .doc = "`offer`: STARTTLS may be used; `require`: it must be used before mail; `implicit`: TLS "
+                 "from the first "
                  "byte (submissions, port 465). All but `none` need a certificate in section `tls`."),
     FIELD(conf_listen, auth, CT_ENUM, "none", .choices = conf_auth_choices, SMTPD,
           .doc = "Whether clients may or must name a user and a password."),
     FIELD(conf_listen, submission, CT_BOOL, "no", SMTPD,
-          .doc = "This is a service for the own users' programs (RFC 6409): what they send may be completed."),
+          .doc =
+              "This is a service for the own users' programs (RFC 6409): what they send may be completed."),
     FIELD(conf_listen, banner, CT_STRING, "\"\"", .max = 200, SMTPD,
           .doc = "Text behind the host name in the greeting."),
     FIELD(conf_listen, max_message_size, CT_BYTES, "50M", .min = 65536, .max = 4 * GIB, SMTPD,
@@ -50,7 +53,8 @@ static const struct conf_field fields[] = {
     FIELD(conf_listen, session_timeout, CT_SECONDS, "4h", .min = 10, .max = 604800, SMTPD,
           .doc = "How long a session may last."),
     FIELD(conf_listen, min_rate, CT_BYTES, "50", .min = 0, .max = GIB, SMTPD,
-          .doc = "Bytes per second that a client must keep up on average while it sends a message; 0 is off. The first "
+          .doc = "Bytes per second that a client must keep up on average while it sends a message; 0 is off. "
+                 "The first "
                  "minutes are free, so that a person who types is not cut off."),
     FIELD_END
 };

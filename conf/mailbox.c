@@ -14,9 +14,11 @@ static const struct conf_choice method_choices[] = { { "maildir", CONF_METHOD_MA
 
 static const struct conf_field fields[] = {
     FIELD(conf_mailbox, lookup, CT_MAP, "passwd", READERS,
-          .doc = "Map that knows who has a mailbox here. `passwd` are the system's users. With any other map the mailboxes "
+          .doc = "Map that knows who has a mailbox here. `passwd` are the system's users. With any other map "
+                 "the mailboxes "
                  "are virtual: the value is a path below `root`."),
-    FIELD(conf_mailbox, method, CT_ENUM, "maildir", .choices = method_choices, READERS, .doc = "What a mailbox is."),
+    FIELD(conf_mailbox, method, CT_ENUM, "maildir", .choices = method_choices, READERS,
+          .doc = "What a mailbox is."),
     FIELD(conf_mailbox, path, CT_HOME_PATH, "~/Maildir", READERS,
           .doc = "The mailbox of a system user; `~/` is the user's home."),
     FIELD(conf_mailbox, root, CT_PATH, "\"\"", READERS, .doc = "Directory that holds all virtual mailboxes."),
@@ -24,8 +26,8 @@ static const struct conf_field fields[] = {
           .doc = "System user that owns virtual mailboxes."),
     FIELD(conf_mailbox, group, CT_USER, "mail", DELIVERD,
           .doc = "The one further group of the process that writes into mailboxes; \"\" for none."),
-    FIELD(conf_mailbox, uid_min, CT_INT, "1000", .min = 1, .max = UINT32_MAX - 1LL, .roles = ROLE_BIT(ROLE_MAPD),
-          .doc = "System users with a smaller uid have no mailbox."),
+    FIELD(conf_mailbox, uid_min, CT_INT, "1000", .min = 1, .max = UINT32_MAX - 1LL,
+          .roles = ROLE_BIT(ROLE_MAPD), .doc = "System users with a smaller uid have no mailbox."),
     FIELD(conf_mailbox, uid_exceptions, CT_USERS, .roles = ROLE_BIT(ROLE_MAPD),
           .doc = "System users that have a mailbox in spite of `uid_min`; never root."),
     FIELD(conf_mailbox, domains, CT_DOMAINS, READERS,
@@ -58,10 +60,12 @@ static void check_place(struct conf_check *check, struct conf_mailbox *mailbox)
     if (!map || conf_section_damaged(map))
         return;
     if (map->type == CONF_MAP_PASSWD && mailbox->root[0] != '\0')
-        conf_check_fail(check, mailbox, "root", 0, "mailboxes of system users lie where path says; root is for "
+        conf_check_fail(check, mailbox, "root", 0,
+                        "mailboxes of system users lie where path says; root is for "
                         "virtual mailboxes, which need a lookup");
     if (map->type != CONF_MAP_PASSWD && mailbox->root[0] == '\0')
-        conf_check_fail(check, mailbox, "lookup", 0, "virtual mailboxes need a root, such as: root = /var/mail/virtual");
+        conf_check_fail(check, mailbox, "lookup", 0,
+                        "virtual mailboxes need a root, such as: root = /var/mail/virtual");
 }
 
 static void check_mailbox(struct conf_check *check, void *section)
@@ -71,7 +75,8 @@ static void check_mailbox(struct conf_check *check, void *section)
         check_place(check, mailbox);
     check_domains(check, mailbox);
     if (conf_strings_have(&mailbox->uid_exceptions, SV("root")))
-        conf_check_fail(check, mailbox, "uid_exceptions", 0, "mail for root cannot be written as root; give root an "
+        conf_check_fail(check, mailbox, "uid_exceptions", 0,
+                        "mail for root cannot be written as root; give root an "
                         "alias");
     if (mailbox->root[0] != '\0')
         conf_check_exists(check, mailbox, "root", mailbox->root, true);

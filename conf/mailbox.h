@@ -10,8 +10,8 @@ struct conf_mailbox {
     char *lookup;                   /* name of a map; "passwd" is built in: the system's users */
     int method;                     /* enum conf_mailbox_method */
     char *path;                     /* of a system user's mailbox; "~/" is the home */
-    char *root;                     /* absolute directory of virtual mailboxes: the look-up's value is a path below
-                                       it; "" for mailboxes in the users' homes */
+    char *root; /* absolute directory of virtual mailboxes: the look-up's value is a path below
+                   it; "" for mailboxes in the users' homes */
     char *owner;                    /* system user that owns mailboxes below root */
     char *group;                    /* the one extra group of the delivering agent; "" for none */
     int64_t uid_min;                /* mailboxes of system users below it are refused */

@@ -17,8 +17,10 @@ static const struct conf_choice syntax_choices[] = {
 
 static const struct conf_field fields[] = {
     FIELD(conf_map, type, CT_ENUM, .choices = type_choices, .required = true, .roles = READERS,
-          .doc = "`inline`: the entries stand here; `text`: lines \"key value\"; `aliases`: lines \"name: value\" as in "
-                 "/etc/aliases; `lmdb`: compiled from such a text, for large tables; `passwd`: the system's users."),
+          .doc = "`inline`: the entries stand here; `text`: lines \"key value\"; `aliases`: lines \"name: "
+                 "value\" as in "
+                 "/etc/aliases; `lmdb`: compiled from such a text, for large tables; `passwd`: the system's "
+                 "users."),
     FIELD(conf_map, source, CT_PATH, "\"\"", .exists = true, .roles = READERS,
           .doc = "The text to read. Needed by all types but `inline` and `passwd`."),
     FIELD(conf_map, syntax, CT_ENUM, "text", .choices = syntax_choices, .roles = READERS,

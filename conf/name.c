@@ -168,9 +168,11 @@ bool conf_target_parse(struct strv word, struct conf_target *out, struct conf_wh
     if (strv_rfind(word, ':', &colon)) {
         host = strv_sub(word, 0, colon);
         if (!target_port(strv_from(word, colon + 1), &out->port))
-            return refuse(why, word, "a host with a port from 1 to 65535, such as \"smtp.example.net:587\"", NULL);
+            return refuse(why, word, "a host with a port from 1 to 65535, such as \"smtp.example.net:587\"",
+                          NULL);
     }
-    if (word.n > 0 && !host_ok(host, false, "a host, an address (IPv6 in brackets) or either with a port", why))
+    if (word.n > 0 &&
+        !host_ok(host, false, "a host, an address (IPv6 in brackets) or either with a port", why))
         return false;
     out->host = conf_name_fold(CT_HOSTNAME, host);
     return true;

@@ -3,7 +3,8 @@
 
 #include "conf/value.h"
 
-/* Whether word can be a value of a field of text (scalar or list). A field whose default is "" takes "" too. */
+/* Whether word can be a value of a field of text (scalar or list). A field whose default is "" takes "" too.
+ */
 bool conf_name_ok(const struct conf_field *field, struct strv word, struct conf_why *why);
 /* Owned copy in the form that is kept: lower case for names of hosts and domains. */
 char *conf_name_fold(enum conf_type type, struct strv word);

@@ -46,7 +46,8 @@ static struct conf_node *block_in(struct conf_node *root, const char *name)
 
 void conf_override(struct conf_node *root, struct conf_node *overlay)
 {
-    /* First all that is overruled goes, then all that overrules comes: a field twice in one text stays an error. */
+    /* First all that is overruled goes, then all that overrules comes: a field twice in one text stays an
+     * error. */
     for (size_t i = 0; i < overlay->child_n; i++) {
         const struct conf_node *node = overlay->children[i];
         struct conf_node *old = stands_once(node) ? block_in(root, node->name) : NULL;

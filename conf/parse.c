@@ -73,8 +73,16 @@ static bool parse_list(struct run *r, struct conf_node *node)
         if (r->token.kind == TOKEN_END || r->token.kind == TOKEN_OPEN || r->token.kind == TOKEN_CLOSE ||
             r->token.kind == TOKEN_EQUALS) {
             if (ok)
-                conf_error_at(r->p->errs, &open, "this list is not closed; a \"]\" is missing before line %u, "
-                              "column %u", r->token.place.line, r->token.place.column);
+                conf_error_at(r->p->errs, &open,
+                              "this list is not closed; a \"]\" is missing before line %u, "
+                              "column %u",
+                              r->token.place.line, r->token.place.column);
+            return false;
+        }
+        if (r->token.kind == TOKEN_LIST) {
+            conf_error_at(r->p->errs, &r->token.place,
+                          "a list cannot stand in a list; an address with brackets must "
+                          "stand in double quotes");
             return false;
         }
         if (!is_text(&r->token)) {
@@ -82,7 +90,8 @@ static bool parse_list(struct run *r, struct conf_node *node)
             return false;
         }
         if (node->word_n == WORDS_MAX) {
-            conf_error_at(r->p->errs, &r->token.place, "a list holds at most %u values; use a map", WORDS_MAX);
+            conf_error_at(r->p->errs, &r->token.place, "a list holds at most %u values; use a map",
+                          WORDS_MAX);
             return false;
         }
         take_word(r, node);
@@ -90,7 +99,12 @@ static bool parse_list(struct run *r, struct conf_node *node)
         if (r->token.kind == TOKEN_COMMA) {
             next(r);
         } else if (is_text(&r->token)) {
-            if (ok)
+            if (ok && r->token.first)
+                conf_error_at(r->p->errs, &r->token.place,
+                              "expected \",\" or \"]\" before \"%.*s\"; the list began at "
+                              "line %u",
+                              (int)(r->token.text.n < 60 ? r->token.text.n : 60), r->token.text.p, open.line);
+            else if (ok)
                 unexpected(r, "\",\" or \"]\"");
             ok = false;
         }
@@ -125,7 +139,8 @@ static bool parse_block(struct run *r, struct conf_node *node)
 {
     struct conf_place open = r->token.place;
     if (r->depth == CONF_NESTING_MAX) {
-        conf_error_at(r->p->errs, &open, "sections stand in each other %u deep; that is too much", r->depth + 1);
+        conf_error_at(r->p->errs, &open, "sections stand in each other %u deep; that is too much",
+                      r->depth + 1);
         r->lost = true;
         return false;
     }
@@ -139,8 +154,12 @@ static bool parse_block(struct run *r, struct conf_node *node)
         next(r);
         return true;
     }
-    if (node->label)
-        conf_error_at(r->p->errs, &open, "section \"%s %s\" is not closed; a \"}\" is missing", node->name, node->label);
+    /* After a mistake inside, the "}" may be what was skipped. */
+    if (node->damaged)
+        r->lost = true;
+    else if (node->label)
+        conf_error_at(r->p->errs, &open, "section \"%s %s\" is not closed; a \"}\" is missing", node->name,
+                      node->label);
     else
         conf_error_at(r->p->errs, &open, "section \"%s\" is not closed; a \"}\" is missing", node->name);
     r->lost = true;
@@ -185,13 +204,19 @@ static bool parse_rest(struct run *r, struct conf_node *node, struct conf_node *
         node->kind = NODE_BLOCK;
         return parse_block(r, node);
     }
+    size_t n = strlen(node->name);
     if (r->token.kind == TOKEN_BAD)
         return false;
-    if (node->label)
+    if (n > 1 && node->name[n - 1] == ':')
+        conf_error_at(r->p->errs, &node->place,
+                      "a name is followed by \"=\", not by \":\"; did you mean \"%.*s = ...\"?", (int)n - 1,
+                      node->name);
+    else if (node->label)
         conf_error_at(r->p->errs, &node->place, "expected \"%s = ...\" or \"%s %s { ... }\"; "
                       "a value with blanks must stand in double quotes", node->name, node->name, node->label);
     else
-        conf_error_at(r->p->errs, &node->place, "expected \"%s = ...\" or \"%s { ... }\"", node->name, node->name);
+        conf_error_at(r->p->errs, &node->place, "expected \"%s = ...\" or \"%s { ... }\"", node->name,
+                      node->name);
     return false;
 }
 

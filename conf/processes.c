@@ -15,13 +15,16 @@ static const struct conf_field fields[] = {
           .doc = "deliverd processes; 0 is one per core."),
     FIELD(conf_processes, mapd_workers, CT_INT, "2", .min = 1, .max = 32, .roles = ROLE_BIT(ROLE_MAPD),
           .doc = "Processes for what may block: passwords, the user database, compiling of maps."),
-    FIELD(conf_processes, agents, CT_INT, "64", .min = 1, .max = 4096, .doc = "mansio-agent processes at once."),
+    FIELD(conf_processes, agents, CT_INT, "64", .min = 1, .max = 4096,
+          .doc = "mansio-agent processes at once."),
     FIELD(conf_processes, agents_per_user, CT_INT, "4", .min = 1, .max = 256,
           .doc = "mansio-agent processes at once of one user."),
     FIELD(conf_processes, drain, CT_SECONDS, "1m", .min = 0, .max = 3600, .roles = ROLE_BIT(ROLE_SMTPD),
           .doc = "Time that sessions in progress get when the service stops."),
-    FIELD(conf_processes, runtime, CT_PATH, "/run/mansio", .doc = "Directory of control sockets and the empty jail."),
-    FIELD(conf_processes, state, CT_PATH, "/var/lib/mansio", .doc = "Directory of compiled maps and counters."),
+    FIELD(conf_processes, runtime, CT_PATH, "/run/mansio",
+          .doc = "Directory of control sockets and the empty jail."),
+    FIELD(conf_processes, state, CT_PATH, "/var/lib/mansio",
+          .doc = "Directory of compiled maps and counters."),
     FIELD_END
 };
 

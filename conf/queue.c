@@ -9,20 +9,23 @@
 
 static const struct conf_field fields[] = {
     FIELD(conf_queue, directory, CT_PATH, "/var/spool/mansio", QUEUED, .doc = "The spool."),
-    FIELD(conf_queue, retry, CT_SECONDS_LIST, "[ 5m, 10m, 20m, 40m, 80m, 160m, 4h ]", .min = 1, .max = 7 * 86400, QUEUED,
+    FIELD(conf_queue, retry, CT_SECONDS_LIST, "[ 5m, 10m, 20m, 40m, 80m, 160m, 4h ]", .min = 1,
+          .max = 7 * 86400, QUEUED,
           .doc = "Time from one failed attempt to the next (with some jitter); the last one repeats."),
     FIELD(conf_queue, warn_after, CT_SECONDS, "4h", .min = 0, .max = YEAR, QUEUED,
           .doc = "When a sender is told that the message is delayed; 0 is never."),
     FIELD(conf_queue, expire_after, CT_SECONDS, "4d", .min = 1, .max = YEAR, QUEUED,
           .doc = "When a message is given up and returned."),
     FIELD(conf_queue, reserve, CT_BYTES, "0", .min = 0, .max = 1LL << 50, QUEUED,
-          .doc = "Free space of the file system below which no new mail is taken; 0 is two segments or one percent."),
+          .doc = "Free space of the file system below which no new mail is taken; 0 is two segments or one "
+                 "percent."),
     FIELD(conf_queue, max_jobs, CT_INT, "500", .min = 1, .max = 100000, QUEUED,
           .doc = "Deliveries at once, to all destinations together."),
     FIELD(conf_queue, postmaster, CT_STRING, "\"\"", .max = 254,
           .roles = ROLE_BIT(ROLE_QUEUED) | ROLE_BIT(ROLE_CLEANUP) | ROLE_BIT(ROLE_MAPD),
-          .doc = "Address that gets mail for `postmaster` when no alias and no mailbox has that name; \"\" for the "
-                 "mailbox of this host that mtad keeps for it."),
+          .doc = "Address that gets mail for `postmaster` when no alias and no mailbox has that name. \"\": "
+                 "a mailbox "
+                 "of its own in the state directory."),
     FIELD_END
 };
 
@@ -38,7 +41,10 @@ static void check_queue(struct conf_check *check, void *section)
 }
 
 const struct conf_kind conf_queue_kind = {
-    .name = "queue", .fields = fields, .size = sizeof(struct conf_queue), .offset = offsetof(struct conf, queue),
+    .name = "queue",
+    .fields = fields,
+    .size = sizeof(struct conf_queue),
+    .offset = offsetof(struct conf, queue),
     .check = check_queue,
     .doc = "The spool and its schedule.",
 };

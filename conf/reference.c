@@ -59,13 +59,16 @@ void conf_reference(struct buf *out)
 {
     for (size_t i = 0; conf_kinds[i]; i++) {
         const struct conf_kind *kind = conf_kinds[i];
-        const char *label = kind->label == LABEL_REQUIRED ? " NAME" : kind->label == LABEL_OPTIONAL ? " [NAME]" : "";
+        const char *label = kind->label == LABEL_REQUIRED   ? " NAME"
+                            : kind->label == LABEL_OPTIONAL ? " [NAME]"
+                                                            : "";
         if (kind->name[0] == '\0')
             buf_adds(out, "### Outside of sections\n\n");
         else
             buf_addf(out, "### `%s%s { ... }`\n\n", kind->name, label);
         buf_addf(out, "%s%s%s%s\n\n", kind->doc, kind->label_doc ? " *NAME*: " : "",
-                 kind->label_doc ? kind->label_doc : "", kind->count_offset ? " Can stand several times." : "");
+                 kind->label_doc ? kind->label_doc : "",
+                 kind->count_offset ? " Can stand several times." : "");
         add_table(kind, out);
     }
 }

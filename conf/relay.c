@@ -8,7 +8,8 @@
 
 static const struct conf_field fields[] = {
     FIELD(conf_relay, from, CT_NETWORKS, .roles = READERS,
-          .doc = "Networks whose hosts may send to any address without a password. Empty: none but local users. A network "
+          .doc = "Networks whose hosts may send to any address without a password. Empty: none but local "
+                 "users. A network "
                  "here is trusted with this host's good name."),
     FIELD(conf_relay, to, CT_DOMAINS, .roles = READERS,
           .doc = "Foreign domains for which mail is taken from everybody and passed on, as their backup MX."),
@@ -20,7 +21,8 @@ static void check_relay(struct conf_check *check, void *section)
     struct conf_relay *relay = section;
     for (size_t i = 0; i < relay->from.n; i++) {
         if (relay->from.v[i].bits == 0)
-            conf_check_fail(check, relay, "from", i, "this is every host of the Internet; an open relay is of use to "
+            conf_check_fail(check, relay, "from", i,
+                            "this is every host of the Internet; an open relay is of use to "
                             "spammers only");
     }
     for (size_t i = 0; i < relay->to.n; i++) {
@@ -31,7 +33,10 @@ static void check_relay(struct conf_check *check, void *section)
 }
 
 const struct conf_kind conf_relay_kind = {
-    .name = "relay", .fields = fields, .size = sizeof(struct conf_relay), .offset = offsetof(struct conf, relay),
+    .name = "relay",
+    .fields = fields,
+    .size = sizeof(struct conf_relay),
+    .offset = offsetof(struct conf, relay),
     .check = check_relay,
     .doc = "Who may send mail to other hosts through this one. Everybody may send to the own domains.",
 };

@@ -17,16 +17,19 @@ static const struct conf_choice family_choices[] = {
 
 static const struct conf_field fields[] = {
     FIELD(conf_route, via, CT_TARGET, "\"\"", DELIVERD,
-          .doc = "The host that takes all mail of this route, `host`, `host:port`, `\"[address]:port\"`. \"\": the MX hosts "
+          .doc = "The host that takes all mail of this route, `host`, `host:port`, `\"[address]:port\"`. "
+                 "\"\": the MX hosts "
                  "of the domain, as the DNS names them."),
-    FIELD(conf_route, port, CT_INT, "25", .min = 1, .max = 65535, DELIVERD, .doc = "Port, unless `via` has one."),
+    FIELD(conf_route, port, CT_INT, "25", .min = 1, .max = 65535, DELIVERD,
+          .doc = "Port, unless `via` has one."),
     FIELD(conf_route, family, CT_ENUM, "any", .choices = family_choices, DELIVERD,
           .doc = "Address family to use; no socket of the other one is opened."),
     FIELD(conf_route, tls, CT_ENUM, "offer", .choices = conf_tls_choices, DELIVERD,
           .doc = "`offer`: TLS when the other side has it; `require`: TLS or no delivery; `none`: never."),
     FIELD(conf_route, auth, CT_STRING, "\"\"", .max = 64, DELIVERD,
           .doc = "Name of the credentials to give; \"\" for none."),
-    FIELD(conf_route, helo, CT_HOSTNAME, "\"\"", .computed = "`hostname`", DELIVERD, .doc = "Name to give in EHLO."),
+    FIELD(conf_route, helo, CT_HOSTNAME, "\"\"", .computed = "`hostname`", DELIVERD,
+          .doc = "Name to give in EHLO."),
     FIELD(conf_route, connect_timeout, CT_SECONDS, "30s", .min = 1, .max = 600, DELIVERD,
           .doc = "How long to try one address."),
     FIELD(conf_route, max_connections, CT_INT, "20", .min = 1, .max = 10000,
@@ -64,11 +67,18 @@ static void check_route(struct conf_check *check, void *section)
 }
 
 const struct conf_kind conf_route_kind = {
-    .name = "route", .fields = fields, .size = sizeof(struct conf_route),
-    .offset = offsetof(struct conf, routes), .count_offset = offsetof(struct conf, route_n),
-    .label = LABEL_REQUIRED, .label_ok = label_ok, .check = check_route,
-    .builtin = "route default { }", .builtin_label = "default",
-    .label_doc = "A domain, `.domain` for all of its subdomains, or `default`. The exact domain counts first, then the "
+    .name = "route",
+    .fields = fields,
+    .size = sizeof(struct conf_route),
+    .offset = offsetof(struct conf, routes),
+    .count_offset = offsetof(struct conf, route_n),
+    .label = LABEL_REQUIRED,
+    .label_ok = label_ok,
+    .check = check_route,
+    .builtin = "route default { }",
+    .builtin_label = "default",
+    .label_doc = "A domain, `.domain` for all of its subdomains, or `default`. The exact domain counts "
+                 "first, then the "
                  "longest of the parents, then `default`.",
     .doc = "How mail for other domains leaves. What is queued follows a changed route at its next attempt.",
 };

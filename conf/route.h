@@ -1,4 +1,4 @@
-/* route.h - section `route LABEL`: how mail for a domain leaves; the label is a domain, `.domain` or `default` */
+/* route.h - section `route LABEL`: how mail leaves; a label is a domain, `.domain` or `default` */
 #pragma once
 
 #include "conf/types.h"
@@ -15,5 +15,5 @@ struct conf_route {
     char *helo;                     /* "" was replaced by hostname when the configuration was loaded */
     int64_t connect_timeout;        /* seconds per address */
     int64_t max_connections;        /* per destination, all processes */
-    int64_t idle;                   /* seconds that an idle connection is kept for the next message; 0 is off */
+    int64_t idle; /* seconds that an idle connection is kept for the next message; 0 is off */
 };

@@ -42,7 +42,8 @@ static bool check_owner(struct conf_parser *p, const struct conf_place *from, co
         buf_addf(&why, "belongs to uid %u; it must belong to root (or to the caller): chown root %s",
                  (unsigned)st->st_uid, path);
     else if (st->st_mode & (S_IWGRP | S_IWOTH))
-        buf_addf(&why, "can be written by others (mode %04o): chmod go-w %s", (unsigned)st->st_mode & 07777u, path);
+        buf_addf(&why, "can be written by others (mode %04o): chmod go-w %s", (unsigned)st->st_mode & 07777u,
+                 path);
     else if (st->st_size > (off_t)CONF_FILE_MAX)
         buf_addf(&why, "is larger than %zu MiB; long tables belong into a map", CONF_FILE_MAX >> 20);
     bool ok = why.len == 0;
@@ -123,7 +124,8 @@ static bool check_chain(struct conf_files *files, struct conf_parser *p, const s
     return true;
 }
 
-static bool read_one(struct conf_parser *p, const struct conf_place *from, const char *path, struct conf_node *root)
+static bool read_one(struct conf_parser *p, const struct conf_place *from, const char *path,
+                     struct conf_node *root)
 {
     struct conf_files *files = p->arg;
     struct conf_file *file = add_file(files);
@@ -180,7 +182,8 @@ static bool says_nothing(const struct conf_files *files, const struct conf_node 
     return root->child_n == 0 && !root->damaged && files->n == 1;
 }
 
-bool conf_files_read(struct conf_files *files, struct conf_parser *p, const char *path, struct conf_node *root)
+bool conf_files_read(struct conf_files *files, struct conf_parser *p, const char *path,
+                     struct conf_node *root)
 {
     p->include = include;
     p->arg = files;

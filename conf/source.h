@@ -28,9 +28,10 @@ struct conf_files {
 
 void conf_files_clear(struct conf_files *files);
 
-/* Reads and parses path, with its includes, into root; p->include and p->arg are set here. Mistakes go to p->errs.
-   False when there is no tree worth looking at. */
-bool conf_files_read(struct conf_files *files, struct conf_parser *p, const char *path, struct conf_node *root);
+/* Reads and parses path, with its includes, into root; p->include and p->arg are set here. Mistakes go to
+   p->errs. False when there is no tree worth looking at. */
+bool conf_files_read(struct conf_files *files, struct conf_parser *p, const char *path,
+                     struct conf_node *root);
 
 /* Adds a text that is no file; borrowed. NULL when there are too many. */
 const struct conf_source *conf_files_text(struct conf_files *files, struct conf_parser *p, const char *name,

@@ -46,6 +46,9 @@ void suggest_start(struct suggest *s, struct strv word)
 void suggest_try(struct suggest *s, struct strv candidate)
 {
     unsigned d = suggest_distance(s->word, candidate);
+    /* A word cut short ("cert") is as good as one slip. */
+    if (s->word.n >= 3 && d > 1 && strv_istarts(candidate, s->word))
+        d = 1;
     /* Nothing may be replaced as a whole: "on" is not near "no" of two other letters. */
     if (d < s->distance && d < candidate.n && d < s->word.n) {
         s->distance = d;

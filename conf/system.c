@@ -63,8 +63,8 @@ void system_host_name(char *dst, size_t size)
     dst[size - 1] = '\0';
     if (strchr(dst, '.'))
         return;
-    /* Debian keeps the short name in /etc/hostname and the full one in /etc/hosts. The DNS is not asked: a start must
-       not depend on it. */
+    /* Debian keeps the short name in /etc/hostname and the full one in /etc/hosts. The DNS is not asked: a
+       start must not depend on it. */
     buf_init(&hosts, TEXT_MAX);
     if (dst[0] && read_text("/etc/hosts", &hosts) &&
         system_name_in_hosts(buf_view(&hosts), SV(dst), full, sizeof(full)))

@@ -5,8 +5,8 @@
 
 /* The system's full name when it knows one, else whatever it calls itself. */
 void system_host_name(char *dst, size_t size);
-/* The pure part: the canonical name in a hosts(5) text of the line that has name on it; false when there is none
-   with a dot. */
+/* The pure part: the canonical name in a hosts(5) text of the line that has name on it; false when there is
+   none with a dot. */
 bool system_name_in_hosts(struct strv hosts, struct strv name, char *dst, size_t size);
 
 /* Appends the name servers of a resolv.conf(5); nothing when it cannot be read. */

@@ -15,10 +15,13 @@
 static const struct conf_field fields[] = {
     FIELD(conf_top, hostname, CT_HOSTNAME, .roles = ROLE_ALL,
           .computed = "the system's name, when it is a full one",
-          .doc = "The name that this host gives itself in its greeting, in EHLO, in `Received` and in notices. It must be "
-                 "the name that the reverse look-up of the host's address gives, or other hosts will refuse mail."),
+          .doc = "The name that this host gives itself in its greeting, in EHLO, in `Received` and in "
+                 "notices. It must be "
+                 "the name that the reverse look-up of the host's address gives, or other hosts will refuse "
+                 "mail."),
     FIELD(conf_top, domains, CT_DOMAINS, .roles = READERS,
-          .doc = "The own domains: mail for these ends here, in a mailbox or by an alias. Subdomains are not included."),
+          .doc = "The own domains: mail for these ends here, in a mailbox or by an alias. Subdomains are not "
+                 "included."),
     FIELD_END
 };
 
@@ -37,8 +40,10 @@ static void check_hostname(struct conf_check *check, struct conf_top *top)
     else
         system_host_name(name, sizeof(name));
     if (!conf_host_ok(SV(name), true, &why)) {
-        conf_check_fail(check, top, NULL, 0, "hostname is missing, and the system's name \"%s\" cannot stand in (%s); "
-                        "add a line such as: hostname = mx.example.com", name, why);
+        conf_check_fail(check, top, NULL, 0,
+                        "hostname is missing, and the system's name \"%s\" cannot stand in (%s); "
+                        "add a line such as: hostname = mx.example.com",
+                        name, why);
         return;
     }
     free(top->hostname);

@@ -15,7 +15,7 @@ struct conf_node {
     char *name;                     /* owned */
     struct conf_place place;        /* of the name */
     struct conf_where where;
-    bool damaged;                   /* an error inside was reported: what seems to be missing may have been there */
+    bool damaged; /* an error inside was reported: what seems to be missing may have been there */
 
     bool list;                      /* NODE_VALUE: written with brackets */
     struct conf_place value_place;

@@ -40,7 +40,8 @@ struct conf_numbers {
     size_t n;
 };
 
-/* A host to connect to: a name for the resolver (with or without MX look-up is the reader's rule) or an address. */
+/* A host to connect to: a name for the resolver (with or without MX look-up is the reader's rule) or an
+ * address. */
 struct conf_target {
     char *host;                     /* owned, lower case; "" when unset; NULL for an address */
     struct netaddr addr;            /* family AF_UNSPEC unless an address was written; its port stays 0 */

@@ -11,7 +11,8 @@ static const struct conf_field fields[] = {
     FIELD(conf_users, deliverd, CT_USER, "mansio-deliverd", .doc = "User of deliverd."),
     FIELD(conf_users, mapd, CT_USER, "mansio-mapd", .doc = "User of mapd and its workers."),
     FIELD(conf_users, dnsd, CT_USER, "mansio-dnsd", .doc = "User of dnsd."),
-    FIELD(conf_users, drop, CT_USER, "mansio-drop", .doc = "Group of the program that takes mail of local users."),
+    FIELD(conf_users, drop, CT_USER, "mansio-drop",
+          .doc = "Group of the program that takes mail of local users."),
     FIELD_END
 };
 
@@ -50,14 +51,19 @@ static void check_users(struct conf_check *check, void *section)
         for (size_t k = 0; k < i; k++) {
             char *const *b = (char *const *)(const void *)((const char *)users + fields[k].offset);
             if (strcmp(*a, *b) == 0 && strcmp(fields[i].name, "drop") != 0)
-                conf_check_fail(check, users, fields[i].name, 0, "\"%s\" is the user of %s already; each needs its own, "
-                                "or they could touch each other", *a, fields[k].name);
+                conf_check_fail(check, users, fields[i].name, 0,
+                                "\"%s\" is the user of %s already; each needs its own, "
+                                "or they could touch each other",
+                                *a, fields[k].name);
         }
     }
 }
 
 const struct conf_kind conf_users_kind = {
-    .name = "users", .fields = fields, .size = sizeof(struct conf_users), .offset = offsetof(struct conf, users),
+    .name = "users",
+    .fields = fields,
+    .size = sizeof(struct conf_users),
+    .offset = offsetof(struct conf, users),
     .check = check_users,
     .doc = "The system user of each daemon, used when mtad is started by root.",
 };

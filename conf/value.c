@@ -153,11 +153,14 @@ static bool refuse_endpoint(const struct conf_field *field, struct strv word, st
         char text[NETADDR_TEXT];
         addr.port = 25;
         netaddr_text(&addr, text, sizeof(text));
-        snprintf(why->text, sizeof(why->text), "\"%.*s\" has no port; did you mean \"%s\"?", (int)word.n, word.p, text);
+        snprintf(why->text, sizeof(why->text), "\"%.*s\" has no port; did you mean \"%s\"?", (int)word.n,
+                 word.p, text);
     } else {
-        snprintf(why->text, sizeof(why->text), "\"%.*s\" is not an address with a port%s, such as \"192.0.2.1:%u\" or "
-                 "\"[::]:%u\"", (int)(word.n < 80 ? word.n : 80), word.p, field->port ? " or without" : "",
-                 field->port ? field->port : 25u, field->port ? field->port : 25u);
+        snprintf(why->text, sizeof(why->text),
+                 "\"%.*s\" is not an address with a port, such as \"192.0.2.1:%u\" or "
+                 "\"[::1]:%u\"%s",
+                 (int)(word.n < 80 ? word.n : 80), word.p, field->port ? field->port : 25u,
+                 field->port ? field->port : 25u, field->port ? "; the port may be left out" : "");
     }
     return false;
 }
@@ -205,7 +208,8 @@ static bool parse_network(const struct conf_field *field, struct strv word, void
     struct netprefix prefix;
     const char *reason = NULL;
     if (!netprefix_parse(word, &prefix, &reason)) {
-        snprintf(why->text, sizeof(why->text), "\"%.*s\" is not a network such as 10.0.0.0/8 or \"2001:db8::/32\": %s",
+        snprintf(why->text, sizeof(why->text),
+                 "\"%.*s\" is not a network such as 10.0.0.0/8 or \"2001:db8::/32\": %s",
                  (int)(word.n < 80 ? word.n : 80), word.p, reason ? reason : "not an address");
         return false;
     }
@@ -347,10 +351,22 @@ static bool choose(const struct conf_choice *choices, struct strv word, int *val
     return false;
 }
 
+/* What other programs' files call yes and no. */
+static const struct conf_choice foreign_bools[] = {
+    { "true", 1 }, { "on", 1 }, { "1", 1 }, { "false", 0 }, { "off", 0 }, { "0", 0 }, { NULL, 0 },
+};
+
 static bool parse_bool(const struct conf_field *field, struct strv word, void *slot, struct conf_why *why)
 {
     int value;
     (void)field;
+    for (const struct conf_choice *c = foreign_bools; c->name; c++) {
+        if (!strv_iis(word, c->name))
+            continue;
+        snprintf(why->text, sizeof(why->text), "\"%.*s\" is not yes or no; did you mean \"%s\"?", (int)word.n,
+                 word.p, c->value ? "yes" : "no");
+        return false;
+    }
     if (!choose(yes_no, word, &value, why))
         return false;
     *(bool *)slot = value != 0;
@@ -393,7 +409,7 @@ static const struct type_ops types[] = {
     [CT_STRINGS] = { "list of texts", true, parse_strings, write_strings, clear_strings },
     [CT_HOSTNAME] = { "host name", false, parse_text, write_text, clear_text },
     [CT_DOMAINS] = { "list of domains", true, parse_strings, write_strings, clear_strings },
-    [CT_ENDPOINTS] = { "list of addresses with ports", true, parse_endpoint, write_endpoints, clear_endpoints },
+    [CT_ENDPOINTS] = { "list of address:port", true, parse_endpoint, write_endpoints, clear_endpoints },
     [CT_NETWORKS] = { "list of networks", true, parse_network, write_networks, clear_networks },
     [CT_TARGET] = { "host or host:port", false, parse_target, write_target, clear_target },
     [CT_BYTES] = { "size", false, parse_number, write_number, clear_number },

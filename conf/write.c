@@ -48,7 +48,8 @@ static void origin(struct writer *w, const struct conf_where *where)
     buf_addc(w->out, '\n');
 }
 
-static void write_section(struct writer *w, const struct conf_kind *kind, const void *section, unsigned depth);
+static void write_section(struct writer *w, const struct conf_kind *kind, const void *section,
+                          unsigned depth);
 
 static void write_fields(struct writer *w, const struct conf_kind *kind, const struct conf_head *head,
                          unsigned depth)
