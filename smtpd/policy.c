@@ -1,0 +1,244 @@
+/* policy.c - the table of checks, and what each answers */
+#include "smtpd/policy.h"
+
+#include "smtpd/engine.h"
+#include "smtpd/report.h"
+#include "smtpd/verbs.h"
+
+#include "common/mail/reply.h"
+#include "conf/conf.h"
+
+#include <stdio.h>
+
+#define NOTHING strv_make("", 0)
+
+static enum policy_verdict refuse(struct refusal *r, enum reply_id id)
+{
+    *r = (struct refusal){ .id = id, .detail = NOTHING };
+    snprintf(r->rule, sizeof r->rule, "%s", reply_table[id].name);
+    return POLICY_REFUSE;
+}
+
+/* The same with the place in the operator's files that says so. */
+static enum policy_verdict refuse_by(struct refusal *r, enum reply_id id, const struct conf_head *head,
+                                     const char *section, const char *field)
+{
+    char where[256];
+
+    conf_where_text(conf_where(head, section, field), where, sizeof where);
+    *r = (struct refusal){ .id = id, .detail = NOTHING };
+    snprintf(r->rule, sizeof r->rule, "%s.%s %s", section, field, where);
+    return POLICY_REFUSE;
+}
+
+/* --- MAIL --- */
+
+static enum policy_verdict mail_size(struct engine *e, struct refusal *r)
+{
+    const struct conf_listen *l = e->service->listen;
+
+    if (e->envelope.declared <= (uint64_t)l->max_message_size)
+        return POLICY_PASS;
+    return refuse_by(r, RE_TOO_BIG, &l->head, "listen", "max_message_size");
+}
+
+static enum policy_verdict mail_queue(struct engine *e, struct refusal *r)
+{
+    if (e->ops->tx_ready(e->arg))
+        return POLICY_PASS;
+    refuse(r, RE_TEMPORARY);
+    snprintf(r->rule, sizeof r->rule, "no-cleanup");
+    return POLICY_REFUSE;
+}
+
+/* Never refuses: the confirmed name is wanted in Received and in the log, and its look-up began at connect. */
+static enum policy_verdict mail_name(struct engine *e, struct refusal *r)
+{
+    (void)r;
+    if (!e->name_pending)
+        return POLICY_PASS;
+    e->wait = AWAIT_NAME;
+    return POLICY_WAIT;
+}
+
+/* --- RCPT --- */
+
+static enum policy_verdict transaction_alive(struct engine *e, struct refusal *r)
+{
+    if (e->envelope.tx != TX_LOST)
+        return POLICY_PASS;
+    refuse(r, RE_TEMPORARY);
+    snprintf(r->rule, sizeof r->rule, "cleanup-lost");
+    return POLICY_REFUSE;
+}
+
+static enum policy_verdict rcpt_count(struct engine *e, struct refusal *r)
+{
+    const struct conf_listen *l = e->service->listen;
+
+    if (e->envelope.accepted < l->max_recipients)
+        return POLICY_PASS;
+    return refuse_by(r, RE_TOO_MANY_RCPT, &l->head, "listen", "max_recipients");
+}
+
+/* May this client send there? Own domains and relay.to are open to everybody, but only for what they are: a local
+   part that a mailer behind us would route again (a%b@own, "a@b"@own, b!a@own) asks for relaying in disguise. A
+   source route was dropped by the parser, so @own:a@b is judged as a@b, and a@[192.0.2.1] is foreign like any
+   other domain that the configuration does not name. */
+static enum policy_verdict rcpt_relay(struct engine *e, struct refusal *r)
+{
+    const struct conf *conf = e->service->conf;
+    const struct conf_relay *relay = conf->relay;
+    const struct address *a = &e->envelope.rcpt.address;
+    bool own_domain = a->kind == ADDRESS_LOCAL || (a->kind == ADDRESS_DOMAIN && conf_domain_is_own(conf, a->domain));
+    bool backup = a->kind == ADDRESS_DOMAIN && conf_strings_have(&relay->to, a->domain);
+
+    e->envelope.rcpt_local = own_domain;
+    if (e->own)
+        return POLICY_PASS;
+    if (!own_domain && !backup)
+        return refuse_by(r, RE_RELAY_DENIED, &relay->head, "relay", "from");
+    if (!address_local_is_routed(a->local))
+        return POLICY_PASS;
+    refuse(r, RE_RELAY_DENIED);
+    snprintf(r->rule, sizeof r->rule, "routed-local-part");
+    return POLICY_REFUSE;
+}
+
+static enum policy_verdict rcpt_exists(struct engine *e, struct refusal *r)
+{
+    struct buf *text = &e->service->scratch;
+
+    (void)r;
+    buf_reset(text);
+    address_format(&e->envelope.rcpt.address, text);
+    e->wait = AWAIT_RCPT;
+    e->ops->tx_rcpt(e->arg, e->envelope.given, buf_view(text), e->envelope.rcpt_local);
+    return POLICY_WAIT;
+}
+
+/* --- the whole message --- */
+
+static enum policy_verdict message_size(struct engine *e, struct refusal *r)
+{
+    const struct conf_listen *l = e->service->listen;
+
+    if (body_size(&e->body) <= (uint64_t)l->max_message_size)
+        return POLICY_PASS;
+    return refuse_by(r, RE_TOO_BIG, &l->head, "listen", "max_message_size");
+}
+
+/* CVE-2023-51764 and its relatives: two servers that disagree about where a line ends disagree about where a message
+   ends. Nothing but CRLF ends one here, and what others could read otherwise does not come in. */
+static enum policy_verdict message_newlines(struct engine *e, struct refusal *r)
+{
+    if (e->body.dot.bare_cr == 0 && e->body.dot.bare_lf == 0)
+        return POLICY_PASS;
+    return refuse(r, RE_BARE_DATA);
+}
+
+static enum policy_verdict message_nul(struct engine *e, struct refusal *r)
+{
+    return e->body.dot.nul == 0 ? POLICY_PASS : refuse(r, RE_NUL_DATA);
+}
+
+const struct policy_check policy_checks[] = {
+    { "size",        POLICY_MAIL,    mail_size },
+    { "queue",       POLICY_MAIL,    mail_queue },
+    { "client-name", POLICY_MAIL,    mail_name },
+    { "transaction", POLICY_RCPT,    transaction_alive },
+    { "recipients",  POLICY_RCPT,    rcpt_count },
+    { "relay",       POLICY_RCPT,    rcpt_relay },
+    { "exists",      POLICY_RCPT,    rcpt_exists },
+    { "transaction", POLICY_DATA,    transaction_alive },
+    { "transaction", POLICY_MESSAGE, transaction_alive },
+    { "size",        POLICY_MESSAGE, message_size },
+    { "newlines",    POLICY_MESSAGE, message_newlines },
+    { "nul",         POLICY_MESSAGE, message_nul },
+    { .name = NULL },
+};
+
+/* What follows when all checks of a phase passed, and the phase's name in log lines. */
+static const struct {
+    const char *step;
+    enum engine_step (*accepted)(struct engine *e);
+} phases[] = {
+    [POLICY_MAIL] = { "mail", mail_accepted },
+    [POLICY_RCPT] = { "rcpt", rcpt_accepted },
+    [POLICY_DATA] = { "data", data_accepted },
+    [POLICY_MESSAGE] = { "message", message_accepted },
+};
+
+static int refusal_write(struct engine *e, const struct refusal *r)
+{
+    char enhanced[16], size[24];
+    struct buf *text = &e->service->scratch;
+
+    if (r->code) {
+        buf_reset(text);
+        buf_addv(text, r->text);
+        strv_cstr(r->enhanced, enhanced, sizeof enhanced);
+        reply_write(e->out, r->code, enhanced, buf_cstr(text));
+        return r->code;
+    }
+    snprintf(size, sizeof size, "%lld", (long long)e->service->listen->max_message_size);
+    reply_put(e->out, r->id, r->id == RE_TOO_BIG ? SV(size) : r->detail);
+    return reply_table[r->id].code;
+}
+
+enum engine_step policy_refuse(struct engine *e, const struct refusal *r)
+{
+    size_t from = e->out->len;
+    int code = refusal_write(e, r);
+
+    report_refused(e, phases[e->policy].step, strv_from(buf_view(e->out), from), r->rule);
+    switch (e->policy) {
+    case POLICY_MAIL:
+    case POLICY_MESSAGE:
+        engine_reset(e);
+        break;
+    case POLICY_RCPT:
+        path_clear(&e->envelope.rcpt);
+        break;
+    case POLICY_DATA:
+        engine_reset(e);        /* only a lost transaction is refused here: nothing of it is left to keep */
+        break;
+    }
+    return engine_count_error(e, code);
+}
+
+static enum engine_step policy_run(struct engine *e)
+{
+    const struct policy_check *c;
+
+    for (; (c = &policy_checks[e->check])->name; e->check++) {
+        struct refusal r;
+
+        if (c->phase != e->policy)
+            continue;
+        switch (c->run(e, &r)) {
+        case POLICY_PASS:
+            break;
+        case POLICY_WAIT:
+            return STEP_WAIT;
+        case POLICY_REFUSE:
+            return policy_refuse(e, &r);
+        }
+    }
+    return phases[e->policy].accepted(e);
+}
+
+enum engine_step policy_begin(struct engine *e, enum policy_phase phase)
+{
+    e->policy = phase;
+    e->check = 0;
+    return policy_run(e);
+}
+
+enum engine_step policy_resume(struct engine *e, const struct refusal *r)
+{
+    if (r)
+        return policy_refuse(e, r);
+    e->check++;
+    return policy_run(e);
+}
