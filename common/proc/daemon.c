@@ -1,0 +1,486 @@
+/* daemon.c - the life of a daemon: start by mtad's frames, walls, loop, drain, exit */
+#include "common/proc/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/net/loop.h"
+#include "common/os/fault.h"
+#include "common/os/fd.h"
+#include "common/os/file.h"
+#include "common/proc/forbidden.h"
+#include "common/proc/frame_io.h"
+#include "common/proc/logsink.h"
+#include "common/proc/setup.h"
+#include "common/proc/startup.h"
+#include "conf/conf.h"
+
+#define CONF_MAX      (16u * 1024 * 1024)
+#define LOG_RETRY_MS  200
+#define SIGTERM_MS    30000     /* a daemon that an operator ends by hand, past mtad */
+
+struct daemon {
+    const struct daemon_spec *spec;
+    struct startup start;
+    struct conf *conf;                  /* owned */
+    struct loop *loop;                  /* owned */
+    struct channel *control;            /* owned */
+    struct loop_timer log_retry, drain_limit;
+    void *state;                        /* the daemon's */
+    bool draining;
+    bool running;                       /* start() was called */
+    int status;
+};
+
+#ifdef MANSIO_SANITIZE
+/* The leak checker needs ptrace and fork at exit, which the walls refuse. Leaks are looked for in the unit tests. */
+const char *__asan_default_options(void);
+__attribute__((visibility("default"))) const char *__asan_default_options(void)
+{
+    return "detect_leaks=0:handle_abort=1";
+}
+#endif
+
+/* ---- accessors ---- */
+
+struct loop *daemon_loop(struct daemon *d)
+{
+    return d->loop;
+}
+
+const struct conf *daemon_conf(const struct daemon *d)
+{
+    return d->conf;
+}
+
+unsigned daemon_index(const struct daemon *d)
+{
+    return d->start.index;
+}
+
+unsigned daemon_generation(const struct daemon *d)
+{
+    return d->start.generation;
+}
+
+bool daemon_unprivileged(const struct daemon *d)
+{
+    return d->start.unprivileged;
+}
+
+struct daemon_listener *daemon_listeners(struct daemon *d)
+{
+    return d->start.listeners;
+}
+
+struct daemon_source *daemon_sources(struct daemon *d)
+{
+    return d->start.sources;
+}
+
+struct daemon_source *daemon_source_find(struct daemon *d, enum ipc_source kind, const char *name)
+{
+    for (struct daemon_source *s = d->start.sources; s; s = s->next) {
+        if (s->kind == kind && (!name || strcmp(s->name, name) == 0))
+            return s;
+    }
+    return NULL;
+}
+
+const char *daemon_hostname(const struct daemon *d)
+{
+    return d->start.hostname;
+}
+
+struct channel *daemon_control(struct daemon *d)
+{
+    return d->control;
+}
+
+void *daemon_state(struct daemon *d)
+{
+    return d->state;
+}
+
+void daemon_set_state(struct daemon *d, void *state)
+{
+    d->state = state;
+}
+
+bool daemon_draining(const struct daemon *d)
+{
+    return d->draining;
+}
+
+void daemon_exit(struct daemon *d, int status)
+{
+    d->status = status;
+    loop_stop(d->loop);
+}
+
+/* ---- drain ---- */
+
+static void on_drain_limit(void *arg)
+{
+    struct daemon *d = arg;
+
+    LOG0(WARN, "proc.drain.forced");
+    daemon_exit(d, 0);
+}
+
+static void drain_begin(struct daemon *d, int64_t deadline_ms)
+{
+    if (d->draining)
+        return;
+    d->draining = true;
+    loop_timer_set(&d->drain_limit, deadline_ms);
+    if (d->spec->drain)
+        d->spec->drain(d, deadline_ms);
+    else
+        daemon_exit(d, 0);
+}
+
+static void on_signal(void *arg, int signo)
+{
+    struct daemon *d = arg;
+
+    LOG(INFO, "proc.signal", KS("signal", signo == SIGTERM ? "TERM" : "?"));
+    drain_begin(d, SIGTERM_MS);
+}
+
+/* ---- log ---- */
+
+static void on_log_retry(void *arg)
+{
+    struct daemon *d = arg;
+
+    if (!logsink_flush())
+        loop_timer_set(&d->log_retry, LOG_RETRY_MS);
+}
+
+static void on_log_wait(void *arg, bool dead)
+{
+    struct daemon *d = arg;
+    struct ipc_out o;
+
+    if (!dead) {
+        loop_timer_set(&d->log_retry, LOG_RETRY_MS);
+        return;
+    }
+    if (!d->control)
+        return;
+    ipc_out_init(&o);
+    ipc_begin(&o, IPC_LOG_LOST, 0);
+    channel_send(d->control, &o);
+    ipc_out_clear(&o);
+}
+
+/* ---- frames of mtad ---- */
+
+#ifdef MANSIO_CHECK
+
+struct attempt {
+    const struct forbidden_act *act;
+    char path[4096];
+    int sys;
+};
+
+static void attempt_run(void *arg)
+{
+    struct attempt *a = arg;
+
+    a->sys = a->act->run(a->path);
+}
+
+static void on_try(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct daemon *d = arg;
+    unsigned thread = (unsigned)ipc_get_u64(in, TAG_INDEX);
+    struct attempt a = { .act = forbidden_find(ipc_get(in, TAG_ACT)), .sys = ENOENT };
+    struct ipc_out o;
+
+    if (!strv_cstr(ipc_get(in, TAG_PATH), a.path, sizeof a.path))
+        a.path[0] = '\0';
+    if (a.act && thread == 0)
+        attempt_run(&a);
+    else if (a.act && thread <= d->spec->thread_count && d->spec->run_on_thread)
+        d->spec->run_on_thread(d, thread, attempt_run, &a);
+    ipc_out_init(&o);
+    ipc_begin(&o, IPC_TRIED, in->txn);
+    ipc_put_text(&o, TAG_ACT, ipc_get(in, TAG_ACT));
+    ipc_put_u64(&o, TAG_INDEX, thread);
+    ipc_put_u64(&o, TAG_SYS, (uint64_t)a.sys);
+    ipc_put_u64(&o, TAG_COUNT, d->spec->thread_count);
+    channel_send(ch, &o);
+    ipc_out_clear(&o);
+}
+
+static void on_fault(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct err err = { 0 };
+
+    (void)arg;
+    (void)ch;
+    if (!fault_arm(ipc_get(in, TAG_FAULT), &err))
+        LOG(WARN, "proc.fault.refused", KS("error", err.text));
+}
+
+#endif
+
+static void on_edge(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct daemon *d = arg;
+
+    (void)ch;
+    if (d->spec->edge)
+        d->spec->edge(d, (enum role)ipc_get_u64(in, TAG_ROLE), (unsigned)ipc_get_u64(in, TAG_INDEX),
+                      ipc_take_fd(in, 0), ipc_get_u64(in, TAG_LIVED) != 0);
+}
+
+static void on_peer_gone(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct daemon *d = arg;
+
+    (void)ch;
+    if (d->spec->peer_gone)
+        d->spec->peer_gone(d, (enum role)ipc_get_u64(in, TAG_ROLE), (unsigned)ipc_get_u64(in, TAG_INDEX));
+}
+
+/* The new one stands in front, so that daemon_source_find gives it from now on. */
+static void on_source(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct daemon *d = arg;
+    struct daemon_source *s = startup_source(in);
+
+    (void)ch;
+    s->next = d->start.sources;
+    d->start.sources = s;
+    if (d->spec->source)
+        d->spec->source(d, s);
+}
+
+static void on_drain(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    (void)ch;
+    drain_begin(arg, (int64_t)ipc_get_u64(in, TAG_DEADLINE));
+}
+
+static void on_log_level(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    (void)arg;
+    (void)ch;
+    log_set_level((enum log_level)ipc_get_u64(in, TAG_LEVEL));
+}
+
+static void on_log_fd(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    (void)arg;
+    (void)ch;
+    logsink_replace(ipc_take_fd(in, 0));
+}
+
+static void on_agent_reply(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct daemon *d = arg;
+
+    (void)ch;
+    if (d->spec->agent_reply)
+        d->spec->agent_reply(d, in);
+}
+
+static const struct channel_route routes[] = {
+    { IPC_EDGE, on_edge },
+    { IPC_PEER_GONE, on_peer_gone },
+    { IPC_SOURCE, on_source },
+    { IPC_DRAIN, on_drain },
+    { IPC_LOG_LEVEL, on_log_level },
+    { IPC_LOG_FD, on_log_fd },
+    { IPC_AGENT_REPLY, on_agent_reply },
+#ifdef MANSIO_CHECK
+    { IPC_TRY, on_try },
+    { IPC_FAULT, on_fault },
+#endif
+    { .type = IPC_NONE },
+};
+
+static void on_control_frame(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct daemon *d = arg;
+
+    for (const struct channel_route *r = routes; r->type; r++) {
+        if (r->type == in->type) {
+            r->handle(arg, ch, in);
+            return;
+        }
+    }
+    if (d->spec->control)
+        d->spec->control(d, in);
+}
+
+/* Without mtad there is nobody to restart us or our peers: the suite ends as one. Nothing is tidied up: an orderly
+   exit would look like a drain, and the queue survives this by construction. */
+static void on_control_lost(void *arg, struct channel *ch, const char *why)
+{
+    (void)arg;
+    (void)ch;
+    LOG(WARN, "proc.control.lost", KS("why", why));
+    _exit(0);
+}
+
+static const struct channel_ops control_ops = { .frame = on_control_frame, .lost = on_control_lost };
+
+/* ---- start ---- */
+
+/* Frames up to START; exits when mtad is gone. */
+static bool frames_read(struct daemon *d, struct err *err)
+{
+    static char buf[IPC_FRAME_MAX];
+    enum startup_step step = STARTUP_MORE;
+
+    while (step != STARTUP_COMPLETE) {
+        struct ipc_in in;
+        int n = frame_io_recv(CONTROL_FD, buf, d->spec->role, ROLE_MTAD, &in, err);
+        bool ok;
+
+        if (n == 0)
+            _exit(0);
+        if (n < 0)
+            return false;
+        ok = startup_frame(&d->start, d->spec->role, &in, &step, err);
+        frame_io_drop(&in);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+static bool conf_read(struct daemon *d, struct err *err)
+{
+    struct conf_errors errs;
+    struct buf text, words;
+    bool ok;
+
+    if (d->start.conf_fd < 0)
+        return err_set(err, ERR_PROTO, "mtad sent no configuration");
+    buf_init_secret(&text, CONF_MAX);
+    if (!file_read_sealed(d->start.conf_fd, &text, err)) {
+        buf_clear(&text);
+        return err_wrap(err, "read the configuration from mtad");
+    }
+    fd_close(&d->start.conf_fd);
+    conf_errors_init(&errs);
+    ok = conf_parse_text(buf_view(&text), "configuration from mtad", d->spec->role, &d->conf, &errs);
+    if (!ok) {
+        buf_init(&words, 4096);
+        conf_errors_text(&errs, &words);
+        err_set(err, ERR_BUG, "%s", buf_cstr(&words));
+        buf_clear(&words);
+    }
+    conf_errors_clear(&errs);
+    buf_clear(&text);
+    return ok;
+}
+
+static int landlock_dir(const struct daemon *d)
+{
+    return d->spec->role == ROLE_QUEUED || d->spec->role == ROLE_MAPD ? d->start.jail_fd : -1;
+}
+
+static bool loop_make(struct daemon *d, struct err *err)
+{
+    d->loop = loop_new();
+    if (!d->loop)
+        return err_set(err, ERR_TEMP, "cannot make the event loop");
+    loop_timer_init(&d->log_retry, d->loop, on_log_retry, d);
+    loop_timer_init(&d->drain_limit, d->loop, on_drain_limit, d);
+    if (!loop_signal(d->loop, SIGTERM, on_signal, d))
+        return err_set(err, ERR_TEMP, "cannot watch SIGTERM");
+    logsink_on_wait(on_log_wait, d);
+    return true;
+}
+
+static void edges_announce(struct daemon *d)
+{
+    while (d->start.edges) {
+        struct startup_edge *e = d->start.edges;
+
+        d->start.edges = e->next;
+        if (d->spec->edge)
+            d->spec->edge(d, e->peer, e->index, e->fd, e->lived);
+        else
+            fd_close(&e->fd);
+        free(e);
+    }
+}
+
+static bool daemon_begin(struct daemon *d, struct err *err)
+{
+    struct ipc_out o;
+
+    if (!frames_read(d, err) || !conf_read(d, err))
+        return false;
+    if (d->spec->open && !d->spec->open(d, err))
+        return false;
+    if (!startup_confine(&d->start, landlock_dir(d), err) || !loop_make(d, err))
+        return false;
+    if (d->spec->threads && !d->spec->threads(d, err))
+        return false;
+    if (!startup_seal(&d->start, err))
+        return false;
+    d->control = channel_new(d->loop, CONTROL_FD, d->spec->role, ROLE_MTAD, 0, &control_ops, d);
+    edges_announce(d);
+    if (d->spec->start && !d->spec->start(d, err))
+        return false;
+    d->running = true;
+    ipc_out_init(&o);
+    ipc_begin(&o, IPC_READY, 0);
+    channel_send(d->control, &o);
+    ipc_out_clear(&o);
+    LOG(DEBUG, "proc.ready", KI("index", d->start.index), KI("generation", d->start.generation));
+    return true;
+}
+
+static bool control_is_there(void)
+{
+    int type = 0;
+    socklen_t len = sizeof type;
+
+    return getsockopt(CONTROL_FD, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_SEQPACKET;
+}
+
+int daemon_main(const struct daemon_spec *spec, int argc, char **argv)
+{
+    struct daemon d = { .spec = spec };
+    struct err err = { 0 };
+
+    (void)argc;
+    (void)argv;
+    log_set_name(spec->name);
+    if (!control_is_there()) {
+        fprintf(stderr, "%s is a part of Mansio and is started by mtad only\n", spec->name);
+        return 64;
+    }
+    fd_cloexec(CONTROL_FD, true);
+    fd_nonblock(CONTROL_FD, true);
+    prctl(PR_SET_NAME, spec->name, 0, 0, 0);
+    signal(SIGPIPE, SIG_IGN);
+    umask(077);
+    startup_init(&d.start);
+    if (!daemon_begin(&d, &err)) {
+        LOG(ERROR, "proc.start.failed", KS("error", err.text));
+        return err.cls == ERR_CONF ? 78 : 70;
+    }
+    loop_run(d.loop);
+    channel_flush(d.control);
+    /* The system takes everything back; freeing it first would only make stopping slow. */
+    return d.status;
+}

@@ -1,0 +1,486 @@
+/* forbidden_acts.c - check build: the table of acts, each with a way to try it */
+#include "common/proc/forbidden.h"
+
+#ifdef MANSIO_CHECK
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define B(role) ROLE_BIT(ROLE_##role)
+
+static int refused(long rc)
+{
+    return rc < 0 ? errno : 0;
+}
+
+static int refused_fd(int fd)
+{
+    if (fd < 0)
+        return errno;
+    close(fd);
+    return 0;
+}
+
+static int act_open_passwd(const char *path)
+{
+    (void)path;
+    return refused_fd(open("/etc/passwd", O_RDONLY | O_CLOEXEC));
+}
+
+static int act_open_shadow(const char *path)
+{
+    (void)path;
+    return refused_fd(open("/etc/shadow", O_RDONLY | O_CLOEXEC));
+}
+
+/* Out of the jail by the one thing that a jail does not hold: a relative path from a descriptor. */
+static int act_open_above(const char *path)
+{
+    static const char up[] = "../../../../../../../../etc/passwd";
+
+    (void)path;
+    for (int fd = 0; fd < 64; fd++) {
+        int got = openat(fd, up, O_RDONLY | O_CLOEXEC);
+
+        if (got >= 0)
+            return refused_fd(got);
+    }
+    return refused_fd(open(up, O_RDONLY | O_CLOEXEC));
+}
+
+static int act_open_proc(const char *path)
+{
+    (void)path;
+    return refused_fd(open("/proc/self/mem", O_RDWR | O_CLOEXEC));
+}
+
+static int act_spool_write(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    if (fd >= 0)
+        unlink(path);
+    return refused_fd(fd);
+}
+
+static int act_spool_unlink(const char *path)
+{
+    return refused(unlink(path));
+}
+
+static int act_tmp_write(const char *path)
+{
+    (void)path;
+    return refused_fd(open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+}
+
+static int act_execve(const char *path)
+{
+    char name[] = "true";
+    char *argv[] = { name, NULL };
+
+    (void)path;
+    return refused(execve("/bin/true", argv, NULL));
+}
+
+static int act_execveat(const char *path)
+{
+    char name[] = "true";
+    char *argv[] = { name, NULL };
+
+    (void)path;
+    return refused(syscall(SYS_execveat, AT_FDCWD, "/bin/true", argv, NULL, 0));
+}
+
+static int child_refused(long pid)
+{
+    if (pid == 0)
+        _exit(0);
+    if (pid < 0)
+        return errno;
+    waitpid((pid_t)pid, NULL, 0);
+    return 0;
+}
+
+static int act_fork(const char *path)
+{
+    (void)path;
+    return child_refused(syscall(SYS_fork));
+}
+
+static int act_clone(const char *path)
+{
+    (void)path;
+    return child_refused(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
+}
+
+static int act_clone3(const char *path)
+{
+    unsigned long long args[11] = { [4] = SIGCHLD };
+
+    (void)path;
+    return child_refused(syscall(SYS_clone3, args, sizeof args));
+}
+
+static int act_socket_unix(const char *path)
+{
+    (void)path;
+    return refused_fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
+static int act_socket_unix_dgram(const char *path)
+{
+    (void)path;
+    return refused_fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+}
+
+static int act_socketpair(const char *path)
+{
+    int ends[2];
+
+    (void)path;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return errno;
+    close(ends[0]);
+    return refused_fd(ends[1]);
+}
+
+static int act_socket_tcp(const char *path)
+{
+    (void)path;
+    return refused_fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
+static int act_socket_tcp6(const char *path)
+{
+    (void)path;
+    return refused_fd(socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
+static int act_socket_udp(const char *path)
+{
+    (void)path;
+    return refused_fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+}
+
+static int act_socket_raw(const char *path)
+{
+    (void)path;
+    return refused_fd(socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP));
+}
+
+static int act_socket_ping(const char *path)
+{
+    (void)path;
+    return refused_fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP));
+}
+
+static int act_socket_packet(const char *path)
+{
+    (void)path;
+    return refused_fd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
+}
+
+static int act_socket_netlink(const char *path)
+{
+    (void)path;
+    return refused_fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+}
+
+static socklen_t abstract_address(struct sockaddr_un *sun, const char *name)
+{
+    size_t n = strlen(name);
+
+    memset(sun, 0, sizeof *sun);
+    sun->sun_family = AF_UNIX;
+    if (n > sizeof sun->sun_path - 1)
+        n = sizeof sun->sun_path - 1;
+    memcpy(sun->sun_path + 1, name, n);
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n);
+}
+
+/* With every descriptor that the process holds: a socket that mtad gave must not become one to somebody else. The
+   path is the name of an abstract socket that listens. */
+static int act_connect_abstract(const char *path)
+{
+    struct sockaddr_un sun;
+    socklen_t len = abstract_address(&sun, path);
+    int first = 0;
+
+    for (int fd = 0; fd < 128; fd++) {
+        if (connect(fd, (struct sockaddr *)&sun, len) == 0)
+            return 0;
+        if (!first)
+            first = errno;
+    }
+    return first;
+}
+
+static int act_bind(const char *path)
+{
+    struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int sys;
+
+    (void)path;
+    if (fd < 0)
+        return errno;
+    sys = bind(fd, (struct sockaddr *)&sin, sizeof sin) < 0 || listen(fd, 1) < 0 ? errno : 0;
+    close(fd);
+    return sys;
+}
+
+static int act_kill_parent(const char *path)
+{
+    (void)path;
+    return refused(kill(getppid(), SIGCONT));
+}
+
+static int act_kill_init(const char *path)
+{
+    (void)path;
+    return refused(kill(1, 0));
+}
+
+static int act_kill_all(const char *path)
+{
+    (void)path;
+    return refused(kill(-1, 0));
+}
+
+static int act_tgkill_parent(const char *path)
+{
+    (void)path;
+    return refused(syscall(SYS_tgkill, getppid(), getppid(), SIGCONT));
+}
+
+static int act_pidfd_parent(const char *path)
+{
+    (void)path;
+    return refused_fd((int)syscall(SYS_pidfd_open, getppid(), 0));
+}
+
+static int act_ptrace_parent(const char *path)
+{
+    (void)path;
+    return refused(ptrace(PTRACE_SEIZE, getppid(), 0, 0));
+}
+
+static int act_process_vm(const char *path)
+{
+    char byte;
+    struct iovec iov = { &byte, 1 };
+
+    (void)path;
+    return refused(process_vm_readv(getppid(), &iov, 1, &iov, 1, 0));
+}
+
+static int act_setuid(const char *path)
+{
+    (void)path;
+    return refused(setuid(0));
+}
+
+static int act_setresuid(const char *path)
+{
+    (void)path;
+    return refused(setresuid(0, 0, 0));
+}
+
+static int act_setresgid(const char *path)
+{
+    (void)path;
+    return refused(setresgid(0, 0, 0));
+}
+
+static int act_setgroups(const char *path)
+{
+    gid_t none = 0;
+
+    (void)path;
+    return refused(syscall(SYS_setgroups, 1, &none));
+}
+
+static int act_capset(const char *path)
+{
+    unsigned head[2] = { 0x20080522u, 0 };
+    unsigned data[6] = { 1, 1, 0, 0, 0, 0 };
+
+    (void)path;
+    return refused(syscall(SYS_capset, head, data));
+}
+
+static int act_chroot(const char *path)
+{
+    (void)path;
+    return refused(chroot("."));
+}
+
+static int act_chdir(const char *path)
+{
+    (void)path;
+    return refused(chdir(".."));
+}
+
+static int act_mount(const char *path)
+{
+    (void)path;
+    return refused(mount("none", "/", "tmpfs", 0, NULL));
+}
+
+static int act_unshare(const char *path)
+{
+    (void)path;
+    return refused(unshare(CLONE_NEWUSER));
+}
+
+static int act_mknod(const char *path)
+{
+    (void)path;
+    return refused(mknod("device", S_IFCHR | 0600, 0x0101));
+}
+
+static int act_chmod(const char *path)
+{
+    (void)path;
+    return refused(chmod(".", 04777));
+}
+
+static int act_symlink(const char *path)
+{
+    (void)path;
+    return refused(symlink("/etc/passwd", "link"));
+}
+
+static int act_bpf(const char *path)
+{
+    (void)path;
+    return refused(syscall(SYS_bpf, 0, NULL, 0));
+}
+
+static int act_io_uring(const char *path)
+{
+    char params[256] = { 0 };
+
+    (void)path;
+    return refused_fd((int)syscall(SYS_io_uring_setup, 1, params));
+}
+
+static int act_keyctl(const char *path)
+{
+    (void)path;
+    return refused(syscall(SYS_keyctl, 0, -3, 1, 0, 0));
+}
+
+static int act_perf(const char *path)
+{
+    char attr[128] = { 0 };
+
+    (void)path;
+    return refused_fd((int)syscall(SYS_perf_event_open, attr, 0, -1, -1, 0));
+}
+
+static int act_userfaultfd(const char *path)
+{
+    (void)path;
+    return refused_fd((int)syscall(SYS_userfaultfd, 1));
+}
+
+static int act_personality(const char *path)
+{
+    (void)path;
+    return refused(syscall(SYS_personality, 0x0040000));
+}
+
+static int act_dumpable(const char *path)
+{
+    (void)path;
+    return refused(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0));
+}
+
+static int act_exec_memory(const char *path)
+{
+    void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    (void)path;
+    if (p == MAP_FAILED)
+        return errno;
+    munmap(p, 4096);
+    return 0;
+}
+
+#define RELAYS B(DELIVERD) | B(DNSD) | B(MAPD_WORKER)
+
+const struct forbidden_act forbidden_acts[] = {
+    { "open-passwd", act_open_passwd, B(MAPD_WORKER), "name services read the user database" },
+    { "open-shadow", act_open_shadow, 0, NULL },
+    { "open-above", act_open_above, B(MAPD_WORKER), "name services read the user database" },
+    { "open-proc-mem", act_open_proc, 0, NULL },
+    { "spool-write", act_spool_write, 0, NULL },
+    { "spool-unlink", act_spool_unlink, 0, NULL },
+    { "tmp-write", act_tmp_write, 0, NULL },
+    { "execve", act_execve, 0, NULL },
+    { "execveat", act_execveat, 0, NULL },
+    { "fork", act_fork, 0, NULL },
+    { "clone", act_clone, 0, NULL },
+    { "clone3", act_clone3, 0, NULL },
+    { "socket-unix", act_socket_unix, B(MAPD_WORKER), "name services ask nscd or sssd" },
+    { "socket-unix-dgram", act_socket_unix_dgram, B(MAPD_WORKER), "name services ask nscd or sssd" },
+    { "socketpair", act_socketpair, B(MAPD_WORKER), "name services" },
+    { "socket-tcp", act_socket_tcp, RELAYS, "relaying; long DNS answers; directory services" },
+    { "socket-tcp6", act_socket_tcp6, RELAYS, "relaying; long DNS answers; directory services" },
+    { "socket-udp", act_socket_udp, B(DNSD) | B(MAPD_WORKER), "DNS questions; directory services" },
+    { "socket-raw", act_socket_raw, 0, NULL },
+    { "socket-ping", act_socket_ping, 0, NULL },
+    { "socket-packet", act_socket_packet, 0, NULL },
+    { "socket-netlink", act_socket_netlink, B(MAPD_WORKER), "libc asks netlink for the host's addresses" },
+    { "connect-abstract", act_connect_abstract, 0, NULL },
+    { "listen", act_bind, 0, NULL },
+    { "kill-parent", act_kill_parent, 0, NULL },
+    { "kill-init", act_kill_init, 0, NULL },
+    { "kill-all", act_kill_all, 0, NULL },
+    { "tgkill-parent", act_tgkill_parent, 0, NULL },
+    { "pidfd-parent", act_pidfd_parent, 0, NULL },
+    { "ptrace-parent", act_ptrace_parent, 0, NULL },
+    { "process-vm-read", act_process_vm, 0, NULL },
+    { "setuid", act_setuid, 0, NULL },
+    { "setresuid", act_setresuid, 0, NULL },
+    { "setresgid", act_setresgid, 0, NULL },
+    { "setgroups", act_setgroups, 0, NULL },
+    { "capset", act_capset, 0, NULL },
+    { "chroot", act_chroot, 0, NULL },
+    { "chdir-above", act_chdir, 0, NULL },
+    { "mount", act_mount, 0, NULL },
+    { "unshare", act_unshare, 0, NULL },
+    { "mknod", act_mknod, 0, NULL },
+    { "chmod", act_chmod, 0, NULL },
+    { "symlink", act_symlink, 0, NULL },
+    { "bpf", act_bpf, 0, NULL },
+    { "io-uring", act_io_uring, 0, NULL },
+    { "keyctl", act_keyctl, 0, NULL },
+    { "perf-event", act_perf, 0, NULL },
+    { "userfaultfd", act_userfaultfd, 0, NULL },
+    { "personality", act_personality, 0, NULL },
+    { "dumpable", act_dumpable, 0, NULL },
+    { "exec-memory", act_exec_memory, 0, NULL },
+    { .name = NULL },
+};
+
+#endif

@@ -1,0 +1,249 @@
+/* logsink.c - where log lines of a process go */
+#include "common/proc/logsink.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/os/fd.h"
+
+#define LINE_SIZE (4096 + 512)
+
+static struct {
+    pthread_mutex_t lock;               /* threads may log; nobody waits long */
+    pthread_t owner;                    /* who may be told */
+    enum logsink_kind kind;
+    int fd;
+    int facility;
+    char host[256];
+    int64_t second;                     /* of stamp */
+    char stamp[64], zone[32];
+    bool dead;
+    void (*on_wait)(void *arg, bool dead);
+    void *arg;
+    char *ring;                         /* owned; lines as u16 length + bytes, oldest at 0 */
+    size_t used;
+    unsigned lost;
+} sink = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1 };
+
+static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+
+/* localtime once per second, not once per line. */
+static void stamp_update(int64_t wall_ms)
+{
+    time_t t = (time_t)(wall_ms / 1000);
+    struct tm tm;
+    long off;
+
+    if (sink.second == t && sink.stamp[0])
+        return;
+    sink.second = t;
+    localtime_r(&t, &tm);
+    if (sink.kind == LOGSINK_SYSLOG) {
+        snprintf(sink.stamp, sizeof sink.stamp, "%s %2d %02d:%02d:%02d", months[tm.tm_mon % 12], tm.tm_mday,
+                 tm.tm_hour, tm.tm_min, tm.tm_sec);
+        return;
+    }
+    snprintf(sink.stamp, sizeof sink.stamp, "%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900, tm.tm_mon + 1,
+             tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    off = tm.tm_gmtoff / 60;
+    snprintf(sink.zone, sizeof sink.zone, "%c%02ld:%02ld", off < 0 ? '-' : '+', (off < 0 ? -off : off) / 60,
+             (off < 0 ? -off : off) % 60);
+}
+
+static int priority_of(enum log_level level)
+{
+    static const int severities[] = {
+        [LOG_LV_ERROR] = LOG_ERR, [LOG_LV_WARN] = LOG_WARNING,
+        [LOG_LV_INFO] = LOG_INFO, [LOG_LV_DEBUG] = LOG_DEBUG,
+    };
+
+    return sink.facility | severities[level];
+}
+
+static size_t line_make(char *dst, enum log_level level, const char *line, size_t len)
+{
+    int64_t now = clock_wall_ms();
+    int n;
+
+    stamp_update(now);
+    if (sink.kind == LOGSINK_SYSLOG)
+        n = snprintf(dst, LINE_SIZE, "<%d>%s mansio/%.32s[%d]: %.*s", priority_of(level), sink.stamp, log_name(),
+                     (int)getpid(), (int)len, line);
+    else
+        n = snprintf(dst, LINE_SIZE, "%s.%03d%s %s mansio/%.32s[%d]: %s %.*s\n", sink.stamp, (int)(now % 1000),
+                     sink.zone, sink.host, log_name(), (int)getpid(), log_level_name(level), (int)len, line);
+    if (n < 0)
+        return 0;
+    if ((size_t)n >= LINE_SIZE) {
+        dst[LINE_SIZE - 2] = '\n';      /* not reached by log_emit's lines; a cut line still ends */
+        return LINE_SIZE - 1;
+    }
+    return (size_t)n;
+}
+
+enum outcome { WRITTEN, SLOW, DEAD, GONE };
+
+static enum outcome line_write(const char *line, size_t len)
+{
+    if (sink.kind != LOGSINK_SYSLOG) {
+        /* One write per line: lines of several processes in one file must not mix (O_APPEND). */
+        return fd_write_full(sink.kind == LOGSINK_FILE ? sink.fd : STDERR_FILENO, line, len) ? WRITTEN : GONE;
+    }
+    if (sink.fd < 0)
+        return DEAD;
+    while (send(sink.fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+        if (errno == EINTR)
+            continue;
+        if (errno == EMSGSIZE)
+            return GONE;
+        return errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM ? SLOW : DEAD;
+    }
+    return WRITTEN;
+}
+
+static void ring_add(const char *line, size_t len)
+{
+    uint16_t n = (uint16_t)len;
+
+    if (!sink.ring || sink.used + sizeof n + len > LOGSINK_RING) {
+        sink.lost++;
+        return;
+    }
+    memcpy(sink.ring + sink.used, &n, sizeof n);
+    memcpy(sink.ring + sink.used + sizeof n, line, len);
+    sink.used += sizeof n + len;
+}
+
+static enum outcome ring_write(void)
+{
+    enum outcome outcome = WRITTEN;
+    size_t at = 0;
+
+    while (at < sink.used) {
+        uint16_t n;
+
+        memcpy(&n, sink.ring + at, sizeof n);
+        outcome = line_write(sink.ring + at + sizeof n, n);
+        if (outcome == SLOW || outcome == DEAD)
+            break;
+        at += sizeof n + n;
+    }
+    if (at > 0)
+        memmove(sink.ring, sink.ring + at, sink.used - at);
+    sink.used -= at;
+    if (sink.used == 0 && sink.lost > 0) {
+        char text[128], line[LINE_SIZE];
+        int len = snprintf(text, sizeof text, "event=log.lines.lost lines=%u", sink.lost);
+
+        sink.lost = 0;
+        line_write(line, line_make(line, LOG_LV_WARN, text, (size_t)len));
+    }
+    return sink.used == 0 ? WRITTEN : outcome;
+}
+
+/* Whether the owner has to hear of it; called with the lock held. */
+static bool wait_begins(enum outcome outcome, bool waited)
+{
+    bool news = outcome == DEAD ? !sink.dead : !waited;
+
+    if (outcome == DEAD)
+        sink.dead = true;
+    return news && sink.on_wait && pthread_equal(sink.owner, pthread_self());
+}
+
+static void sink_line(void *arg, enum log_level level, const char *text, size_t text_len)
+{
+    char line[LINE_SIZE];
+    enum outcome outcome;
+    size_t len;
+    bool waited, tell = false;
+
+    (void)arg;
+    pthread_mutex_lock(&sink.lock);
+    len = line_make(line, level, text, text_len);
+    waited = sink.used > 0;
+    outcome = waited ? ring_write() : WRITTEN;
+    if (outcome == WRITTEN || outcome == GONE)
+        outcome = line_write(line, len);
+    if (outcome == SLOW || outcome == DEAD) {
+        ring_add(line, len);
+        tell = wait_begins(outcome, waited);
+    } else if (outcome == GONE) {
+        sink.lost++;
+    }
+    pthread_mutex_unlock(&sink.lock);
+    if (tell)
+        sink.on_wait(sink.arg, outcome == DEAD);
+}
+
+void logsink_open(enum logsink_kind kind, int fd, int facility, const char *host)
+{
+    fd_close(&sink.fd);
+    sink.kind = kind;
+    sink.fd = fd;
+    sink.facility = facility;
+    sink.dead = false;
+    sink.stamp[0] = '\0';
+    sink.owner = pthread_self();
+    snprintf(sink.host, sizeof sink.host, "%s", host);
+    if (kind == LOGSINK_SYSLOG && !sink.ring)
+        sink.ring = mem_new(LOGSINK_RING);
+    tzset();
+    stamp_update(clock_wall_ms());
+    log_set_sink(sink_line, NULL);
+}
+
+void logsink_replace(int fd)
+{
+    pthread_mutex_lock(&sink.lock);
+    fd_close(&sink.fd);
+    sink.fd = fd;
+    sink.dead = false;
+    pthread_mutex_unlock(&sink.lock);
+    logsink_flush();
+}
+
+enum logsink_kind logsink_kind_now(void)
+{
+    return sink.kind;
+}
+
+int logsink_fd(void)
+{
+    return sink.fd;
+}
+
+void logsink_on_wait(void (*fn)(void *arg, bool dead), void *arg)
+{
+    sink.on_wait = fn;
+    sink.arg = arg;
+    sink.owner = pthread_self();
+}
+
+bool logsink_flush(void)
+{
+    enum outcome outcome;
+    bool tell, empty;
+
+    pthread_mutex_lock(&sink.lock);
+    outcome = ring_write();
+    tell = outcome == DEAD && wait_begins(DEAD, true);
+    empty = sink.used == 0;
+    pthread_mutex_unlock(&sink.lock);
+    if (tell)
+        sink.on_wait(sink.arg, true);
+    return empty;
+}
+
+size_t logsink_waiting(void)
+{
+    return sink.used;
+}
