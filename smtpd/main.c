@@ -1,0 +1,105 @@
+/* main.c - smtpd: takes mail from clients; opens no file, makes no socket, connects to nothing */
+#include "common/base/mem.h"
+#include "common/proc/daemon.h"
+#include "smtpd/server.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* Descriptors that are not clients': listeners, channels, log, timers, the loop's own. */
+#define DESCRIPTORS_KEPT 64
+/* Nobody means more, whatever the limit says ("unlimited", for one). */
+#define SESSIONS_MAX 1000000
+
+struct smtpd {
+    struct server *server;      /* owned */
+    unsigned session_max;
+    int mapd;                   /* owned; -1: none */
+};
+
+static unsigned session_max(rlim_t descriptors)
+{
+    if (descriptors > SESSIONS_MAX)
+        return SESSIONS_MAX;
+    return descriptors > 2 * DESCRIPTORS_KEPT ? (unsigned)descriptors - DESCRIPTORS_KEPT : DESCRIPTORS_KEPT;
+}
+
+static bool smtpd_open(struct daemon *d, struct err *err)
+{
+    struct smtpd *m = mem_new(sizeof *m);
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return err_sys(err, "read the limit of descriptors");
+    m->session_max = session_max(limit.rlim_cur);
+    m->mapd = -1;
+    daemon_set_state(d, m);
+    return true;
+}
+
+static void on_over(void *arg)
+{
+    daemon_exit(arg, 0);
+}
+
+/* Edges come before start, so whoever is first makes it. */
+static struct server *smtpd_server(struct daemon *d)
+{
+    struct smtpd *m = daemon_state(d);
+
+    if (!m->server)
+        m->server = server_new(daemon_loop(d), daemon_conf(d), m->session_max, on_over, d);
+    return m->server;
+}
+
+static bool smtpd_start(struct daemon *d, struct err *err)
+{
+    struct server *server = smtpd_server(d);
+
+    for (struct daemon_listener *l = daemon_listeners(d); l; l = l->next) {
+        int fd = l->fd;
+
+        l->fd = -1;
+        if (!server_listen(server, l->name, fd))
+            return err_set(err, ERR_BUG, "no section listen %s for a socket of that name", l->name);
+    }
+    return true;
+}
+
+/* No rule asks a table yet; closing the channel would look like the end of this process to mapd. */
+static void keep_mapd(struct smtpd *m, int fd)
+{
+    if (m->mapd >= 0)
+        close(m->mapd);
+    m->mapd = fd;
+}
+
+static void smtpd_edge(struct daemon *d, enum role peer, unsigned index, int fd, bool lived)
+{
+    (void)lived;
+    if (peer == ROLE_CLEANUP)
+        server_cleanup(smtpd_server(d), fd, index);
+    else if (peer == ROLE_DNSD)
+        server_dns(smtpd_server(d), fd);
+    else
+        keep_mapd(daemon_state(d), fd);
+}
+
+static void smtpd_drain(struct daemon *d, int64_t deadline_ms)
+{
+    server_drain(smtpd_server(d), deadline_ms);
+}
+
+static const struct daemon_spec spec = {
+    .name = "smtpd",
+    .role = ROLE_SMTPD,
+    .open = smtpd_open,
+    .start = smtpd_start,
+    .edge = smtpd_edge,
+    .drain = smtpd_drain,
+};
+
+int main(int argc, char **argv)
+{
+    return daemon_main(&spec, argc, argv);
+}

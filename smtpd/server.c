@@ -1,0 +1,250 @@
+/* server.c - listeners, sessions and their limits, peers, drain */
+#include "smtpd/server.h"
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/net/listener.h"
+#include "common/net/loop.h"
+#include "dnsd/client.h"
+#include "smtpd/clients.h"
+#include "smtpd/session.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A few connections per wake-up, so that the other processes get theirs. */
+#define ACCEPT_BATCH   8
+/* Sessions that only wait for us to say something are told to come back after this; their next command would hear
+   the same. */
+#define DRAIN_IDLE_MS  3000
+/* For last words on their way after the last session. */
+#define DRAIN_LAST_MS  300
+/* Refused connections come in floods: one line per second and listener, with the number of those left out. */
+#define REFUSED_LOG_MS 1000
+
+struct port {                           /* one listening socket */
+    struct port *next;
+    struct server *server;
+    struct service service;
+    struct clients clients;
+    struct listener *listener;          /* owned; NULL while draining */
+    unsigned sessions;
+    int64_t refused_at;
+    uint64_t refused_silent;
+};
+
+struct server {
+    struct session_host host;
+    const struct conf *conf;
+    struct port *ports;                 /* owned list */
+    struct session *sessions;           /* list; sessions own themselves until they end */
+    unsigned count, max;
+    bool draining;
+    struct loop_timer drain;
+    void (*over)(void *arg);
+    void *arg;
+};
+
+/* --- sessions --- */
+
+static void drain_last(void *arg)
+{
+    struct server *sv = arg;
+
+    sv->over(sv->arg);
+}
+
+static void on_session_ended(void *arg, struct session *s)
+{
+    struct server *sv = arg;
+    struct port *p = s->owner;
+
+    if (s->prev)
+        s->prev->next = s->next;
+    else
+        sv->sessions = s->next;
+    if (s->next)
+        s->next->prev = s->prev;
+    sv->count--;
+    p->sessions--;
+    clients_remove(&p->clients, &s->engine.client);
+    if (!sv->draining) {
+        if (p->listener)
+            listener_resume(p->listener);
+        return;
+    }
+    if (sv->count == 0) {
+        loop_timer_init(&sv->drain, sv->host.loop, drain_last, sv);
+        loop_timer_set(&sv->drain, DRAIN_LAST_MS);
+    }
+}
+
+static void log_refused(struct port *p, const struct netaddr *peer, enum reply_id id)
+{
+    int64_t now = loop_now(p->server->host.loop);
+    char client[NETADDR_TEXT];
+
+    if (p->refused_at != 0 && now - p->refused_at < REFUSED_LOG_MS) {
+        p->refused_silent++;
+        return;
+    }
+    netaddr_ip_text(peer, client, sizeof client);
+    LOG(WARN, "smtp.connection.refused", KS("listener", p->service.listen->head.name), KS("client", client),
+        KI("code", reply_table[id].code), KS("rule", reply_table[id].name), KI("sessions", p->sessions),
+        KI("suppressed", p->refused_silent));
+    p->refused_at = now;
+    p->refused_silent = 0;
+}
+
+/* One small write into an empty socket buffer; a client too slow for that does not read the reply either. */
+static void refuse_connection(struct port *p, int fd, const struct netaddr *peer, enum reply_id id)
+{
+    struct buf *text = &p->service.scratch;
+
+    log_refused(p, peer, id);
+    buf_reset(text);
+    reply_put(text, id, strv_make("", 0));
+    (void)send(fd, text->data, text->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)shutdown(fd, SHUT_WR);
+    close(fd);
+}
+
+static void on_accept(void *arg, int fd, const struct netaddr *peer)
+{
+    struct port *p = arg;
+    struct server *sv = p->server;
+    const struct conf_listen *limit = p->service.listen;
+    struct session *s;
+
+    if (sv->count >= sv->max || p->sessions >= limit->max_sessions) {
+        refuse_connection(p, fd, peer, RE_BUSY);
+        return;
+    }
+    if (clients_add(&p->clients, peer) > limit->max_sessions_per_client) {
+        clients_remove(&p->clients, peer);
+        refuse_connection(p, fd, peer, RE_BUSY_CLIENT);
+        return;
+    }
+    s = session_new(&sv->host, &p->service, fd, peer);
+    s->owner = p;
+    s->next = sv->sessions;
+    if (s->next)
+        s->next->prev = s;
+    sv->sessions = s;
+    sv->count++;
+    p->sessions++;
+    session_begin(s);
+}
+
+/* --- peers --- */
+
+void server_dns(struct server *sv, int fd)
+{
+    dns_client_edge(sv->host.dns, fd);
+}
+
+void server_cleanup(struct server *sv, int fd, unsigned index)
+{
+    tx_link_set(sv->host.link, fd, index);
+}
+
+/* --- life --- */
+
+struct server *server_new(struct loop *l, const struct conf *conf, unsigned session_max, void (*over)(void *arg),
+                          void *arg)
+{
+    struct server *sv = mem_new(sizeof *sv);
+
+    sv->conf = conf;
+    sv->max = session_max;
+    sv->over = over;
+    sv->arg = arg;
+    sv->host = (struct session_host){
+        .loop = l,
+        .link = tx_link_new(l, &session_tx_events),
+        .dns = dns_client_new(l, ROLE_SMTPD),
+        .ended = on_session_ended,
+        .arg = sv,
+    };
+    return sv;
+}
+
+bool server_listen(struct server *sv, const char *name, int fd)
+{
+    const struct conf_listen *listen = conf_listen_find(sv->conf, SV(name));
+    struct port *p;
+
+    if (!listen) {
+        close(fd);
+        return false;
+    }
+    p = mem_new(sizeof *p);
+    p->server = sv;
+    service_init(&p->service, sv->conf, listen);
+    clients_init(&p->clients);
+    p->listener = listener_new(sv->host.loop, fd, ACCEPT_BATCH, on_accept, p);
+    p->next = sv->ports;
+    sv->ports = p;
+    return true;
+}
+
+static void drain_idle(void *arg)
+{
+    struct server *sv = arg;
+    struct session *next;
+
+    for (struct session *s = sv->sessions; s; s = next) {
+        next = s->next;
+        session_shut(s);
+    }
+}
+
+void server_drain(struct server *sv, int64_t deadline_ms)
+{
+    int64_t idle_ms = deadline_ms / 2 < DRAIN_IDLE_MS ? deadline_ms / 2 : DRAIN_IDLE_MS;
+
+    if (sv->draining)
+        return;
+    sv->draining = true;
+    for (struct port *p = sv->ports; p; p = p->next)
+        listener_free(&p->listener);
+    for (struct session *s = sv->sessions; s; s = s->next)
+        session_drain(s);
+    if (sv->count == 0) {
+        loop_timer_init(&sv->drain, sv->host.loop, drain_last, sv);
+        loop_timer_set(&sv->drain, 0);
+    } else {
+        loop_timer_init(&sv->drain, sv->host.loop, drain_idle, sv);
+        loop_timer_set(&sv->drain, idle_ms);
+    }
+}
+
+unsigned server_sessions(const struct server *sv)
+{
+    return sv->count;
+}
+
+void server_free(struct server **svp)
+{
+    struct server *sv = *svp;
+
+    if (!sv)
+        return;
+    while (sv->sessions)
+        session_kill(sv->sessions);
+    if (sv->drain.loop)
+        loop_timer_stop(&sv->drain);
+    while (sv->ports) {
+        struct port *p = sv->ports;
+
+        sv->ports = p->next;
+        listener_free(&p->listener);
+        service_clear(&p->service);
+        clients_clear(&p->clients);
+        free(p);
+    }
+    tx_link_free(&sv->host.link);
+    dns_client_free(&sv->host.dns);
+    MEM_FREE(*svp);
+}

@@ -1,0 +1,391 @@
+/* session.c - drives the engine: input and answers in, replies out, deadlines */
+#include "smtpd/session.h"
+
+#include "common/base/mem.h"
+#include "common/net/stream.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+/* How long the other daemons may think. A verdict about a recipient is a few table look-ups; the end of data is a
+   disk that may be busy, and RFC 5321 4.5.3.2.6 gives us ten minutes before the client leaves. */
+#define RCPT_WAIT_MS   (60 * 1000)
+#define DONE_WAIT_MS   (5 * 60 * 1000)
+/* The name look-up begins at connect; at MAIL it gets a moment more, then the message goes without a name. */
+#define NAME_WAIT_MS   (2 * 1000)
+#define NAME_ASK_MS    (10 * 1000)
+/* Last words: how long a client may take to read them. */
+#define GOODBYE_MS     (10 * 1000)
+
+static void pump(struct session *s);
+
+static void session_free(void *p)
+{
+    struct session *s = p;
+
+    engine_clear(&s->engine);
+    free(s);
+}
+
+/* Last use of s in a callback: it is reaped at the end of the iteration. */
+static void session_end(struct session *s, enum engine_end how)
+{
+    struct stream *stream = s->stream;
+    if (!stream)
+        return;
+    engine_finish(&s->engine, how, stream_bytes_in(stream), stream_bytes_out(stream) + stream_unsent(stream),
+                  loop_now(s->host->loop) - s->began);
+    dns_ask_cancel(&s->ask);
+    loop_timer_stop(&s->timer);
+    loop_later_cancel(s->host->loop, &s->again);
+    stream_close_after_output(&s->stream, GOODBYE_MS);
+    s->host->ended(s->host->arg, s);
+    loop_reap(s->host->loop, session_free, s);
+}
+
+/* --- deadlines --- */
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void wait_client(struct session *s, int64_t now)
+{
+    struct engine *e = &s->engine;
+    int64_t timeout = e->service->listen->timeout * 1000;
+    int64_t due;
+
+    if (e->phase == PH_BODY) {
+        /* Each read counts, and the floor. */
+        due = earlier(now + timeout, rate_deadline(&s->rate));
+    } else {
+        /* One deadline for one command: dripping bytes into a line moves nothing. */
+        if (s->command_due == 0 || s->command_mark != e->commands_total)
+            s->command_due = now + timeout;
+        s->command_mark = e->commands_total;
+        due = s->command_due;
+    }
+    due = earlier(due, s->session_due);
+    loop_timer_set(&s->timer, due > now ? due - now : 0);
+}
+
+static void arm(struct session *s)
+{
+    static const int64_t answers[] = {
+        [AWAIT_NOTHING] = 0,
+        [AWAIT_NAME] = NAME_WAIT_MS,
+        [AWAIT_RCPT] = RCPT_WAIT_MS,
+        [AWAIT_DONE] = DONE_WAIT_MS,
+    };
+    int64_t now = loop_now(s->host->loop);
+
+    switch (s->step) {
+    case STEP_READ:
+        wait_client(s, now);
+        return;
+    case STEP_WAIT:
+        s->command_due = 0;
+        loop_timer_set(&s->timer, answers[s->engine.wait]);
+        return;
+    case STEP_STALL:
+        loop_timer_set(&s->timer, DONE_WAIT_MS);
+        return;
+    case STEP_FLUSH:
+        s->command_due = 0;
+        loop_timer_set(&s->timer, s->engine.service->listen->timeout * 1000);
+        return;
+    case STEP_NEXT:
+    case STEP_CLOSE:
+        return;
+    }
+}
+
+/* The client was too late: it hears why. */
+static void client_late(struct session *s)
+{
+    struct engine *e = &s->engine;
+    int64_t now = loop_now(s->host->loop);
+
+    e->out = stream_out(s->stream);
+    if (now >= s->session_due)
+        engine_expire(e, RE_SESSION_TIME, END_SESSION_TIME);
+    else if (e->phase == PH_BODY && now >= rate_deadline(&s->rate))
+        engine_expire(e, RE_TOO_SLOW, END_TOO_SLOW);
+    else
+        engine_expire(e, RE_TIMEOUT, END_TIMEOUT);
+    session_end(s, END_TIMEOUT);
+}
+
+static void on_timer(void *arg)
+{
+    struct session *s = arg;
+    struct engine *e = &s->engine;
+
+    e->out = stream_out(s->stream);
+    switch (s->step) {
+    case STEP_WAIT:
+        if (e->wait == AWAIT_NAME) {
+            dns_ask_cancel(&s->ask);
+            engine_name(e, strv_make("", 0));
+            pump(s);
+            return;
+        }
+        __attribute__((fallthrough));
+    case STEP_STALL:
+        /* Cleanup thinks for too long: the client gets a 451, cleanup an abort. */
+        tx_abort(&s->tx);
+        engine_tx_lost(e);
+        pump(s);
+        return;
+    case STEP_NEXT:
+    case STEP_READ:
+    case STEP_FLUSH:
+    case STEP_CLOSE:
+        client_late(s);
+        return;
+    }
+}
+
+/* --- input and answers --- */
+
+static void pump(struct session *s)
+{
+    struct engine *e = &s->engine;
+    enum engine_phase before = e->phase;
+    enum engine_step was = s->step;
+    int64_t now = loop_now(s->host->loop);
+    size_t used;
+
+    e->out = stream_out(s->stream);
+    s->step = engine_input(e, stream_input(s->stream), &used);
+    stream_consume(s->stream, used);
+    stream_flush(s->stream);
+    if (e->phase == PH_BODY) {
+        if (before != PH_BODY)
+            rate_begin(&s->rate, e->service->listen->min_rate, now);
+        else if (was != STEP_READ)
+            rate_resume(&s->rate, now);
+        rate_bytes(&s->rate, used, now);
+    }
+    if (s->step == STEP_CLOSE) {
+        session_end(s, END_CLIENT_CLOSED);
+        return;
+    }
+    arm(s);
+    /* Not reading also hides the client's half close: what it pipelined before is carried out, a message whose end
+       came is committed, and the reply leaves before the end of input is heard. */
+    if (s->step != STEP_READ)
+        stream_pause(s->stream);
+    else if (stream_unsent(s->stream) == 0)
+        stream_resume(s->stream);
+}
+
+static void on_again(void *arg)
+{
+    pump(arg);
+}
+
+static void on_input(void *arg, struct stream *st)
+{
+    struct session *s = arg;
+
+    (void)st;
+    if (s->step == STEP_READ)
+        pump(s);
+}
+
+static void on_drained(void *arg, struct stream *st)
+{
+    struct session *s = arg;
+
+    (void)st;
+    if (s->step == STEP_FLUSH)
+        pump(s);
+    else if (s->step == STEP_READ)
+        stream_resume(s->stream);
+}
+
+static void on_ended(void *arg, struct stream *st, enum stream_end how, int sys)
+{
+    struct session *s = arg;
+
+    (void)st;
+    (void)sys;
+    session_end(s, how == STREAM_EOF ? END_CLIENT_CLOSED : END_CLIENT_RESET);
+}
+
+static const struct stream_ops stream_ops = { .input = on_input, .drained = on_drained, .ended = on_ended };
+
+static void on_name(void *arg, enum ipc_dns answer, struct strv name)
+{
+    struct session *s = arg;
+    bool awaited = s->engine.wait == AWAIT_NAME;
+
+    s->engine.out = stream_out(s->stream);
+    engine_name(&s->engine, answer == DNS_OK ? name : strv_make("", 0));
+    if (awaited)
+        pump(s);
+}
+
+static void on_tx_rcpt(void *arg, const struct tx_answer *a)
+{
+    struct session *s = arg;
+
+    s->engine.out = stream_out(s->stream);
+    engine_rcpt_answer(&s->engine, a);
+    pump(s);
+}
+
+static void on_tx_done(void *arg, const struct tx_answer *a)
+{
+    struct session *s = arg;
+
+    s->engine.out = stream_out(s->stream);
+    engine_done(&s->engine, a);
+    pump(s);
+}
+
+static void on_tx_room(void *arg)
+{
+    struct session *s = arg;
+
+    if (s->step == STEP_STALL)
+        pump(s);
+}
+
+/* All transactions go at once, so nobody may begin a new one before all were told. */
+static void on_tx_lost(void *arg)
+{
+    struct session *s = arg;
+
+    s->engine.out = stream_out(s->stream);
+    engine_tx_lost(&s->engine);
+    stream_flush(s->stream);
+    if (s->step == STEP_WAIT || s->step == STEP_STALL)
+        loop_later(s->host->loop, &s->again);
+}
+
+const struct tx_events session_tx_events = {
+    .rcpt = on_tx_rcpt, .done = on_tx_done, .room = on_tx_room, .lost = on_tx_lost,
+};
+
+/* --- the engine's requests --- */
+
+static bool op_tx_ready(void *arg)
+{
+    struct session *s = arg;
+
+    return tx_link_ready(s->host->link);
+}
+
+static void op_tx_open(void *arg)
+{
+    struct session *s = arg;
+
+    tx_open(&s->tx, &s->engine);
+}
+
+static void op_tx_rcpt(void *arg, unsigned index, struct strv rcpt, bool local)
+{
+    struct session *s = arg;
+
+    tx_rcpt(&s->tx, index, rcpt, local);
+}
+
+static size_t op_tx_room(void *arg)
+{
+    struct session *s = arg;
+
+    return tx_room(&s->tx);
+}
+
+static void op_tx_body(void *arg, struct strv data)
+{
+    struct session *s = arg;
+
+    tx_body(&s->tx, data);
+}
+
+static void op_tx_end(void *arg, struct strv rest, uint64_t size, unsigned rcpts)
+{
+    struct session *s = arg;
+
+    tx_end(&s->tx, rest, size, rcpts);
+}
+
+static void op_tx_abort(void *arg)
+{
+    struct session *s = arg;
+
+    tx_abort(&s->tx);
+}
+
+static const struct engine_ops engine_ops = {
+    .tx_ready = op_tx_ready, .tx_open = op_tx_open, .tx_rcpt = op_tx_rcpt, .tx_room = op_tx_room,
+    .tx_body = op_tx_body, .tx_end = op_tx_end, .tx_abort = op_tx_abort,
+};
+
+/* --- life --- */
+
+/* Bytes that were there before the greeting left (INCIDENTS: commands before the reply). */
+static bool spoke_early(int fd)
+{
+    char c;
+
+    return recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+struct session *session_new(struct session_host *host, struct service *sv, int fd, const struct netaddr *client)
+{
+    struct session *s = mem_new(sizeof *s);
+    int64_t now = loop_now(host->loop);
+
+    s->host = host;
+    s->began = now;
+    s->session_due = now + sv->listen->session_timeout * 1000;
+    s->again = (struct loop_task){ .fn = on_again, .arg = s };
+    s->early = spoke_early(fd);
+    tx_init(&s->tx, host->link, s);
+    loop_timer_init(&s->timer, host->loop, on_timer, s);
+    s->stream = stream_new(host->loop, fd, &stream_ops, s);
+    engine_init(&s->engine, sv, client, &engine_ops, s);
+    return s;
+}
+
+void session_begin(struct session *s)
+{
+    s->engine.out = stream_out(s->stream);
+    s->step = engine_start(&s->engine, s->early);
+    stream_flush(s->stream);
+    if (s->step == STEP_CLOSE) {
+        session_end(s, END_PROTOCOL);
+        return;
+    }
+    if (dns_client_is_up(s->host->dns)) {
+        s->engine.name_pending = true;
+        dns_client_name(&s->ask, s->host->dns, &s->engine.client, NAME_ASK_MS, on_name, s);
+    }
+    arm(s);
+}
+
+void session_drain(struct session *s)
+{
+    engine_drain(&s->engine);
+}
+
+void session_shut(struct session *s)
+{
+    struct engine *e = &s->engine;
+
+    if (!s->stream || !engine_is_idle(e))
+        return;
+    e->out = stream_out(s->stream);
+    engine_expire(e, RE_SHUTDOWN, END_SHUTDOWN);
+    session_end(s, END_SHUTDOWN);
+}
+
+void session_kill(struct session *s)
+{
+    session_end(s, END_SHUTDOWN);
+}

@@ -1,0 +1,53 @@
+/* session.h - one connected client: the only place where the engine meets the socket, the clock and cleanup */
+#pragma once
+
+#include "common/net/loop.h"
+#include "dnsd/client.h"
+#include "smtpd/engine.h"
+#include "smtpd/rate.h"
+#include "smtpd/tx.h"
+
+struct stream;
+struct session;
+
+/* What sessions need of their process; outlives them. */
+struct session_host {
+    struct loop *loop;
+    struct tx_link *link;
+    struct dns_client *dns;
+    /* Called once, when the session is over; it is freed at the end of the iteration. */
+    void (*ended)(void *arg, struct session *s);
+    void *arg;
+};
+
+struct session {
+    struct session *prev, *next;        /* the owner's list */
+    void *owner;                        /* the owner's: its listener */
+    struct session_host *host;          /* borrowed */
+    struct stream *stream;              /* owned; NULL once over */
+    struct engine engine;
+    struct tx tx;
+    struct dns_ask ask;
+    struct rate rate;
+    struct loop_timer timer;
+    struct loop_task again;             /* pump from the loop, where calling it at once is not safe */
+    enum engine_step step;              /* of the last pump */
+    int64_t began, session_due;
+    int64_t command_due;                /* of the command that is awaited */
+    uint64_t command_mark;              /* commands when command_due was set */
+    bool early;                         /* the client spoke before the greeting */
+};
+
+/* Takes fd (connected, non-blocking). Nothing of it ends before session_begin, so that the owner can enter it in
+   its lists first. */
+struct session *session_new(struct session_host *host, struct service *sv, int fd, const struct netaddr *client);
+/* Sends the greeting and asks for the client's name. The session may be over when this returns. */
+void session_begin(struct session *s);
+/* 421 for the next command outside a transaction; a session outside one can be ended with session_shut. */
+void session_drain(struct session *s);
+/* Ends a session that is outside a transaction with a 421; others go on. */
+void session_shut(struct session *s);
+/* Ends it now, whatever it does. */
+void session_kill(struct session *s);
+
+extern const struct tx_events session_tx_events;

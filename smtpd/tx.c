@@ -1,0 +1,270 @@
+/* tx.c - transactions over the channel to cleanup */
+#include "smtpd/tx.h"
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/ipc/channel.h"
+#include "common/net/loop.h"
+#include "smtpd/service.h"
+
+#include <stdlib.h>
+
+struct tx_link {
+    struct loop *loop;                  /* borrowed */
+    const struct tx_events *events;     /* borrowed */
+    struct channel *channel;            /* owned; NULL while cleanup is away */
+    struct txn_table open;
+    struct ipc_out out;
+};
+
+struct tx_link *tx_link_new(struct loop *l, const struct tx_events *events)
+{
+    struct tx_link *link = mem_new(sizeof *link);
+
+    link->loop = l;
+    link->events = events;
+    txn_table_init(&link->open);
+    ipc_out_init(&link->out);
+    return link;
+}
+
+bool tx_link_ready(const struct tx_link *link)
+{
+    return link->channel != NULL;
+}
+
+size_t tx_link_count(const struct tx_link *link)
+{
+    return link->open.count;
+}
+
+/* The number is forgotten on this side; cleanup forgets it with its answer, the abort or the channel. */
+static void tx_close(struct tx *t)
+{
+    struct tx_link *link = t->link;
+
+    if (t->node.txn == 0)
+        return;
+    txn_table_remove(&link->open, &t->node);
+    if (link->channel)
+        channel_txn_end(link->channel, t->node.txn);
+    t->node.txn = 0;
+    t->asked = 0;
+    t->ended = false;
+}
+
+static void lose_one(void *arg, struct txn_node *n)
+{
+    struct tx_link *link = arg;
+    struct tx *t = (struct tx *)n;
+
+    tx_close(t);
+    link->events->lost(t->arg);
+}
+
+static void link_drop(struct tx_link *link)
+{
+    channel_free(&link->channel);
+    txn_table_each(&link->open, lose_one, link);
+}
+
+static void on_lost(void *arg, struct channel *ch, const char *why)
+{
+    struct tx_link *link = arg;
+
+    (void)ch;
+    LOG(WARN, "smtp.cleanup.lost", KS("why", why), KI("transactions", link->open.count));
+    link_drop(link);
+}
+
+static void on_ready(void *arg, struct channel *ch, uint64_t txn)
+{
+    struct tx_link *link = arg;
+    struct tx *t = (struct tx *)txn_table_find(&link->open, txn);
+
+    (void)ch;
+    if (t)
+        link->events->room(t->arg);
+}
+
+static struct tx_answer answer_read(const struct ipc_in *in)
+{
+    static const enum tx_verdict verdicts[] = {
+        [VERDICT_ACCEPT] = TX_ACCEPT,
+        [VERDICT_REFUSE] = TX_REFUSE,
+        [VERDICT_TEMPFAIL] = TX_TEMPFAIL,
+    };
+
+    return (struct tx_answer){
+        .verdict = verdicts[ipc_get_u64(in, TAG_VERDICT)],
+        .code = (int)ipc_get_u64(in, TAG_CODE),
+        .enhanced = ipc_get(in, TAG_ENHANCED),
+        .text = ipc_get(in, TAG_TEXT),
+        .rule = ipc_get(in, TAG_RULE),
+    };
+}
+
+static void on_rcpt_reply(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct tx_link *link = arg;
+    struct tx *t = (struct tx *)txn_table_find(&link->open, in->txn);
+    struct tx_answer a;
+
+    if (!t)
+        return;         /* aborted meanwhile */
+    if (t->asked == 0 || ipc_get_u64(in, TAG_RCPT_INDEX) != t->asked) {
+        channel_break(ch, "verdict about a recipient that nobody asked for");
+        return;
+    }
+    a = answer_read(in);
+    t->asked = 0;
+    link->events->rcpt(t->arg, &a);
+}
+
+static void on_done(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct tx_link *link = arg;
+    struct tx *t = (struct tx *)txn_table_find(&link->open, in->txn);
+    struct tx_answer a;
+
+    if (!t)
+        return;
+    if (!t->ended) {
+        channel_break(ch, "verdict about a message that is not complete");
+        return;
+    }
+    a = answer_read(in);
+    tx_close(t);
+    link->events->done(t->arg, &a);
+}
+
+static const struct channel_route routes[] = {
+    { IPC_TX_RCPT_REPLY, on_rcpt_reply },
+    { IPC_TX_DONE, on_done },
+    { 0, NULL },
+};
+
+static void on_frame(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    channel_dispatch(routes, arg, ch, in);
+}
+
+static const struct channel_ops channel_ops = { .frame = on_frame, .lost = on_lost, .ready = on_ready };
+
+void tx_link_set(struct tx_link *link, int fd, unsigned peer_index)
+{
+    if (link->channel)
+        link_drop(link);
+    link->channel = channel_new(link->loop, fd, ROLE_SMTPD, ROLE_CLEANUP, peer_index, &channel_ops, link);
+}
+
+void tx_link_free(struct tx_link **link)
+{
+    if (!*link)
+        return;
+    if ((*link)->channel)
+        channel_flush((*link)->channel);
+    channel_free(&(*link)->channel);
+    txn_table_clear(&(*link)->open);
+    ipc_out_clear(&(*link)->out);
+    MEM_FREE(*link);
+}
+
+void tx_init(struct tx *t, struct tx_link *link, void *arg)
+{
+    *t = (struct tx){ .link = link, .arg = arg };
+}
+
+bool tx_is_open(const struct tx *t)
+{
+    return t->node.txn != 0;
+}
+
+static struct strv sender_text(const struct engine *e)
+{
+    struct buf *text = &e->service->scratch;
+
+    buf_reset(text);
+    if (!address_is_null(&e->envelope.sender.address))
+        address_format(&e->envelope.sender.address, text);
+    return buf_view(text);
+}
+
+void tx_open(struct tx *t, const struct engine *e)
+{
+    struct ipc_out *o = &t->link->out;
+
+    t->node.txn = txn_number();
+    txn_table_add(&t->link->open, &t->node);
+    ipc_begin(o, IPC_TX_OPEN, t->node.txn);
+    ipc_put_text(o, TAG_SID, SV(e->sid));
+    ipc_put_u64(o, TAG_ID, e->envelope.id);
+    ipc_put_text(o, TAG_CLIENT, SV(e->client_text));
+    ipc_put_u64(o, TAG_PORT, e->client.port);
+    if (e->client_name)
+        ipc_put_clean(o, TAG_CLIENT_NAME, SV(e->client_name));
+    if (e->helo)
+        ipc_put_clean(o, TAG_HELO, SV(e->helo));
+    ipc_put_text(o, TAG_PROTOCOL, e->esmtp ? SV_LIT("ESMTP") : SV_LIT("SMTP"));
+    ipc_put_text(o, TAG_LISTENER, SV(e->service->listen->head.name));
+    ipc_put_u64(o, TAG_OWN, e->own);
+    ipc_put_text(o, TAG_SENDER, sender_text(e));
+    if (e->envelope.declared > 0)
+        ipc_put_u64(o, TAG_SIZE, e->envelope.declared);
+    ipc_put_u64(o, TAG_BODY_TYPE, e->envelope.eight_bit ? BODY_8BITMIME : BODY_7BIT);
+    ipc_put_u64(o, TAG_ARRIVAL, (uint64_t)e->envelope.arrival);
+    channel_send(t->link->channel, o);
+}
+
+void tx_rcpt(struct tx *t, unsigned index, struct strv rcpt, bool local)
+{
+    struct ipc_out *o = &t->link->out;
+
+    t->asked = index;
+    ipc_begin(o, IPC_TX_RCPT, t->node.txn);
+    ipc_put_u64(o, TAG_RCPT_INDEX, index);
+    ipc_put_text(o, TAG_RCPT, rcpt);
+    ipc_put_u64(o, TAG_LOCAL, local);
+    channel_send(t->link->channel, o);
+}
+
+size_t tx_room(const struct tx *t)
+{
+    return t->link->channel ? channel_credit(t->link->channel, t->node.txn) : 0;
+}
+
+void tx_body(struct tx *t, struct strv data)
+{
+    struct ipc_out *o = &t->link->out;
+
+    ipc_begin(o, IPC_TX_BODY, t->node.txn);
+    ipc_put_bytes(o, TAG_DATA, data);
+    channel_send(t->link->channel, o);
+}
+
+void tx_end(struct tx *t, struct strv rest, uint64_t size, unsigned rcpts)
+{
+    struct ipc_out *o = &t->link->out;
+
+    t->ended = true;
+    ipc_begin(o, IPC_TX_END, t->node.txn);
+    if (rest.n > 0)
+        ipc_put_bytes(o, TAG_DATA, rest);
+    ipc_put_u64(o, TAG_SIZE, size);
+    ipc_put_u64(o, TAG_COUNT, rcpts);
+    channel_send(t->link->channel, o);
+}
+
+void tx_abort(struct tx *t)
+{
+    struct tx_link *link = t->link;
+
+    if (!tx_is_open(t))
+        return;
+    if (link->channel) {
+        channel_cancel_chunks(link->channel, t->node.txn);
+        ipc_begin(&link->out, IPC_TX_ABORT, t->node.txn);
+        channel_send(link->channel, &link->out);
+    }
+    tx_close(t);
+}
