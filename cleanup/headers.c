@@ -1,0 +1,189 @@
+/* headers.c - the header block as it is stored: hop count, trace field, and for own clients what RFC 5322 asks for
+ *
+ * Mail of strangers passes unchanged below the new trace field: a signature may cover any field, and mending a
+ * foreign message makes it ours (RFC 6409 8 leaves that to submission). A Return-Path that came along is left too;
+ * RFC 5321 4.4 gives it to the final delivery to remove. Own clients hand in their mail here, so here it gets the
+ * Date and Message-ID that it must have (RFC 5322 3.6), loses Bcc (3.6.3: the recipients must not see it) and a
+ * Return-Path (RFC 5321 4.4: an originating system should not send one).
+ */
+#include "cleanup/headers.h"
+
+#include "cleanup/pipeline.h"
+#include "cleanup/service.h"
+#include "common/base/clock.h"
+#include "common/mail/received.h"
+#include "conf/address.h"
+#include "conf/conf.h"
+#include "conf/top.h"
+
+/* What one pass over the block finds. */
+struct survey {
+    size_t hops;
+    bool date, message_id, resent, resent_date, resent_id, drop;
+};
+
+static const char *const dropped[] = { "Bcc", "Resent-Bcc", "Return-Path" };
+
+static bool is_dropped(struct strv name)
+{
+    for (size_t i = 0; i < sizeof dropped / sizeof *dropped; i++)
+        if (strv_iis(name, dropped[i]))
+            return true;
+    return false;
+}
+
+static void survey_field(struct survey *s, struct strv name)
+{
+    /* By first letter: most fields of a message are none of these. */
+    switch (byte_lower(name.p[0])) {
+    case 'b':
+        s->drop |= is_dropped(name);
+        return;
+    case 'd':
+        s->date |= strv_iis(name, "Date");
+        return;
+    case 'm':
+        s->message_id |= strv_iis(name, "Message-ID");
+        return;
+    case 'r':
+        s->hops += strv_iis(name, "Received");
+        s->drop |= is_dropped(name);
+        if (!strv_istarts(name, SV_LIT("Resent-")))
+            return;
+        s->resent_date |= strv_iis(name, "Resent-Date");
+        s->resent_id |= strv_iis(name, "Resent-Message-ID");
+        s->resent |= strv_iis(name, "Resent-From") || strv_iis(name, "Resent-Sender");
+        return;
+    default:
+        return;
+    }
+}
+
+static struct survey survey(struct strv block)
+{
+    struct survey s = { 0 };
+    struct header_field f;
+
+    while (header_next(&block, &f))
+        if (f.name.n)
+            survey_field(&s, f.name);
+    return s;
+}
+
+static void add_date(struct buf *out, const char *name, int64_t wall_ms)
+{
+    char text[64];
+
+    clock_rfc5322(wall_ms, text, sizeof text);
+    header_add(out, name, SV(text));
+}
+
+static void add_resent_id(struct buf *out, const struct headers_in *in)
+{
+    buf_addf(out, "Resent-Message-ID: <%.*s@%.*s>\r\n", (int)in->id.n, in->id.p, (int)in->hostname.n,
+             in->hostname.p);
+}
+
+/* RFC 5322 3.6.6: resent fields stand together, before everything older, and each set is complete. */
+static void add_missing(const struct headers_in *in, const struct survey *s, struct buf *out)
+{
+    if (s->resent && !s->resent_date)
+        add_date(out, "Resent-Date", in->wall_ms);
+    if (s->resent && !s->resent_id)
+        add_resent_id(out, in);
+    if (!s->date)
+        header_add_date(out, in->wall_ms);
+    if (!s->message_id)
+        header_add_message_id(out, in->id, in->hostname);
+}
+
+static void copy_kept(struct strv block, struct buf *out)
+{
+    struct header_field f;
+
+    while (header_next(&block, &f))
+        if (!is_dropped(f.name))
+            buf_addv(out, f.whole);
+}
+
+enum headers_verdict headers_build(const struct headers_in *in, struct buf *out)
+{
+    struct survey s = survey(in->block);
+
+    if (s.hops > in->max_hops)
+        return HEADERS_LOOP;
+    received_write(in->received, out);
+    if (in->own)
+        add_missing(in, &s, out);
+    if (in->own && s.drop)
+        copy_kept(in->block, out);
+    else
+        buf_addv(out, in->block);
+    return buf_ok(out) ? HEADERS_OK : HEADERS_TOO_BIG;
+}
+
+static unsigned protocol_flags(struct strv word)
+{
+    static const struct {
+        const char *word;
+        unsigned flags;
+    } words[] = {
+        { "SMTP", 0 }, { "ESMTP", RECEIVED_ESMTP }, { "ESMTPS", RECEIVED_ESMTP | RECEIVED_TLS },
+        { "ESMTPA", RECEIVED_ESMTP | RECEIVED_AUTH },
+        { "ESMTPSA", RECEIVED_ESMTP | RECEIVED_TLS | RECEIVED_AUTH },
+    };
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strv_is(word, words[i].word))
+            return words[i].flags;
+    return 0;
+}
+
+/* RFC 5321 7.6: with several recipients the trace field names none, or it would give away the blind ones. */
+static bool only_rcpt(const struct txn *t, struct address *out)
+{
+    const struct txn_rcpt *r = t->rcpts;
+
+    if (t->accepted != 1)
+        return false;
+    while (r && r->state != RCPT_ACCEPTED)
+        r = r->next;
+    return r && address_parse(txn_view(t, r->rcpt), ADDRESS_LOCAL_OK, out, NULL);
+}
+
+void headers_run(struct txn *t)
+{
+    const struct conf *conf = t->cl->conf;
+    struct address rcpt = { 0 };
+    struct received trace = {
+        .helo = txn_view(t, t->helo), .client_name = txn_view(t, t->client_name), .by = SV(conf->top->hostname),
+        .protocol = protocol_flags(txn_view(t, t->protocol)), .tls = txn_view(t, t->tls), .uid = -1,
+        .id = SV(t->id_text), .wall_ms = clock_wall_ms(),
+    };
+    struct headers_in in = {
+        .block = buf_view(&t->head), .received = &trace, .own = t->own, .id = SV(t->id_text),
+        .hostname = SV(conf->top->hostname), .wall_ms = t->arrival_ms,
+        .max_hops = (size_t)conf->address->max_hops,
+    };
+    enum headers_verdict verdict;
+
+    netaddr_parse_ip(txn_view(t, t->client), &trace.client);
+    if (only_rcpt(t, &rcpt))
+        trace.rcpt = &rcpt;
+    verdict = headers_build(&in, &t->new_head);
+    address_clear(&rcpt);
+    switch (verdict) {
+    case HEADERS_OK:
+        txn_next(t);
+        return;
+    case HEADERS_LOOP:
+        txn_refuse(t, VERDICT_REFUSE, 554, "5.4.6", "Too many hops: this message goes round in a circle",
+                   "address.max_hops");
+        txn_stop(t);
+        return;
+    case HEADERS_TOO_BIG:
+        txn_refuse(t, VERDICT_REFUSE, 552, "5.3.4", "The header of the message is too big", "header size");
+        txn_stop(t);
+        return;
+    }
+}

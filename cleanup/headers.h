@@ -1,0 +1,19 @@
+/* headers.h - what happens to a header block: pure, for tests and for the stage in headers.c */
+#pragma once
+
+#include "common/base/buf.h"
+
+struct received;
+
+enum headers_verdict { HEADERS_OK, HEADERS_LOOP, HEADERS_TOO_BIG };
+
+struct headers_in {
+    struct strv block;                  /* each line with its CRLF; may be empty */
+    const struct received *received;    /* the trace field of this hop */
+    bool own;                           /* of an own client: missing fields are added, private ones removed */
+    struct strv id, hostname;           /* of a Message-ID that is missing */
+    int64_t wall_ms;                    /* of a Date that is missing */
+    size_t max_hops;
+};
+
+enum headers_verdict headers_build(const struct headers_in *in, struct buf *out);

@@ -1,0 +1,289 @@
+/* notice.c - notices (RFC 3464): facts from queued to a message with the null sender and queued's origin */
+#include "cleanup/notice.h"
+
+#include "cleanup/pipeline.h"
+#include "cleanup/recipients.h"
+#include "cleanup/resolve.h"
+#include "cleanup/service.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/mail/address.h"
+#include "common/mail/dsn.h"
+#include "conf/conf.h"
+#include "conf/top.h"
+
+#include <stdlib.h>
+
+/* The request is one frame of 64 KiB; folding and the text for humans make at most a few times that. */
+#define NOTICE_MAX (512u * 1024u)
+
+struct notice {
+    struct txn *txn;
+    uint64_t request;           /* queued's number */
+    struct notice *next, **at;  /* in cleanup.notices */
+};
+
+static const struct {
+    enum dsn_action action;
+    const char *name;
+} kinds[] = {
+    [NOTICE_FAILURE] = { DSN_FAILED, "failure" },
+    [NOTICE_DELAY] = { DSN_DELAYED, "delay" },
+    [NOTICE_SUCCESS] = { DSN_DELIVERED, "success" },
+    [NOTICE_RELAYED] = { DSN_RELAYED, "relayed" },
+};
+
+/* The host of "host[192.0.2.1]:25". */
+static struct strv relay_host(struct strv relay)
+{
+    size_t at;
+
+    return strv_find(relay, '[', &at) ? strv_sub(relay, 0, at) : SV_LIT("");
+}
+
+/* A reply of several lines came as one text with \n in it. Appends the lines; returns where. */
+static struct span add_words(struct buf *words, struct strv s)
+{
+    struct span span = { words->len, 0 };
+
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '\\' && i + 1 < s.n && s.p[i + 1] == 'n') {
+            buf_addc(words, '\n');
+            i++;
+        } else {
+            buf_addc(words, s.p[i]);
+        }
+    }
+    span.n = words->len - span.at;
+    return span;
+}
+
+struct facts {
+    struct dsn dsn;
+    struct dsn_rcpt *rcpts;     /* owned */
+    struct span *diagnostics;   /* owned: of each, in words */
+    struct buf words;           /* owned */
+};
+
+static void facts_clear(struct facts *f)
+{
+    free(f->rcpts);
+    free(f->diagnostics);
+    buf_clear(&f->words);
+}
+
+static size_t count_rcpts(const struct ipc_in *in)
+{
+    struct ipc_in group;
+    size_t at = 0, n = 0;
+
+    while (ipc_next_group(in, TAG_RCPT, &at, &group))
+        n++;
+    return n;
+}
+
+static void read_orcpt(struct facts *f, const struct ipc_in *group, struct span *orcpt)
+{
+    *orcpt = (struct span){ f->words.len, 0 };
+    if (ipc_has(group, TAG_ORCPT)) {
+        buf_addv(&f->words, ipc_get(group, TAG_ORCPT));
+    } else if (ipc_has(group, TAG_ORIGINAL)) {
+        buf_adds(&f->words, "rfc822;");
+        buf_addv(&f->words, ipc_get(group, TAG_ORIGINAL));
+    }
+    orcpt->n = f->words.len - orcpt->at;
+}
+
+static void read_rcpt(struct facts *f, const struct ipc_in *group, enum dsn_action action, struct dsn_rcpt *r)
+{
+    bool remote = ipc_get_u64(group, TAG_REMOTE) != 0;
+
+    r->rcpt = ipc_get(group, TAG_RCPT);
+    r->action = action;
+    if (!status_parse(ipc_get(group, TAG_ENHANCED), &r->status))
+        r->status = action == DSN_FAILED ? STATUS(5, 0, 0) : action == DSN_DELAYED ? STATUS(4, 0, 0) : STATUS(2, 0, 0);
+    if (remote)
+        r->remote_mta = relay_host(ipc_get(group, TAG_RELAY));
+    f->diagnostics[r - f->rcpts] = add_words(&f->words, ipc_get(group, TAG_REPLY));
+    r->last_attempt_ms = (int64_t)ipc_get_u64(group, TAG_LAST_ATTEMPT);
+    r->retry_until_ms = (int64_t)ipc_get_u64(group, TAG_RETRY_UNTIL);
+}
+
+/* Views into words are made when it does not grow any more. */
+static void bind_words(struct facts *f, const struct ipc_in *in, const struct span *orcpts)
+{
+    struct strv words = buf_view(&f->words);
+    struct ipc_in group;
+    size_t at = 0;
+
+    for (size_t i = 0; ipc_next_group(in, TAG_RCPT, &at, &group); i++) {
+        struct strv text = strv_sub(words, f->diagnostics[i].at, f->diagnostics[i].n);
+
+        f->rcpts[i].orcpt = strv_sub(words, orcpts[i].at, orcpts[i].n);
+        if (ipc_get_u64(&group, TAG_REMOTE))
+            f->rcpts[i].diagnostic = text;
+        else
+            f->rcpts[i].reason = text;
+    }
+}
+
+static void facts_read(struct facts *f, const struct ipc_in *in)
+{
+    size_t n = count_rcpts(in), at = 0;
+    enum dsn_action action = kinds[ipc_get_u64(in, TAG_NOTICE)].action;
+    struct span *orcpts = mem_array(n + 1, sizeof *orcpts);
+    struct ipc_in group;
+
+    *f = (struct facts){ .rcpts = mem_array(n + 1, sizeof *f->rcpts) };
+    f->diagnostics = mem_array(n + 1, sizeof *f->diagnostics);
+    buf_init(&f->words, 4 * IPC_FRAME_MAX);
+    for (size_t i = 0; i < n && ipc_next_group(in, TAG_RCPT, &at, &group); i++) {
+        read_orcpt(f, &group, &orcpts[i]);
+        read_rcpt(f, &group, action, &f->rcpts[i]);
+    }
+    bind_words(f, in, orcpts);
+    free(orcpts);
+    f->dsn.rcpts = f->rcpts;
+    f->dsn.rcpt_count = n;
+}
+
+static bool compose(const struct ipc_in *in, struct txn *t, struct buf *out)
+{
+    char about[ID_TEXT_SIZE];
+    struct facts f;
+    bool has_8bit = false, ok;
+
+    facts_read(&f, in);
+    id_text(ipc_get_u64(in, TAG_ID), about);
+    f.dsn.hostname = SV(t->cl->conf->top->hostname);
+    f.dsn.to = ipc_get(in, TAG_SENDER);
+    f.dsn.notice_id = SV(t->id_text);
+    f.dsn.original_id = SV(about);
+    f.dsn.envid = ipc_get(in, TAG_ENVID);
+    f.dsn.arrival_ms = (int64_t)ipc_get_u64(in, TAG_ARRIVAL);
+    f.dsn.now_ms = t->arrival_ms;
+    f.dsn.header = ipc_get(in, TAG_HEADER);
+    ok = f.dsn.rcpt_count > 0 && dsn_compose(&f.dsn, out, &has_8bit) && buf_ok(out);
+    t->has_body_type = true;
+    t->body_type = has_8bit ? BODY_8BITMIME : BODY_7BIT;
+    if (ok)
+        LOG(INFO, "cleanup.notice.composed", KS("id", t->id_text), KS("about", about),
+            KS("kind", kinds[ipc_get_u64(in, TAG_NOTICE)].name), KV("rcpt", ipc_get(in, TAG_SENDER)),
+            KI("rcpts", f.dsn.rcpt_count));
+    facts_clear(&f);
+    return ok;
+}
+
+static void notice_new(struct txn *t, uint64_t request)
+{
+    struct notice *n = mem_new(sizeof *n);
+
+    n->txn = t;
+    n->request = request;
+    n->next = t->cl->notices;
+    n->at = &t->cl->notices;
+    if (n->next)
+        n->next->at = &n->next;
+    t->cl->notices = n;
+    t->notice = n;
+}
+
+void notice_free(struct notice **np)
+{
+    struct notice *n = *np;
+
+    if (!n)
+        return;
+    *np = NULL;
+    *n->at = n->next;
+    if (n->next)
+        n->next->at = n->at;
+    free(n);
+}
+
+/* A sender that is no address was let in by a mistake of ours; the notice must still reach a human. */
+static struct strv notice_rcpt(const struct ipc_in *in)
+{
+    struct strv sender = ipc_get(in, TAG_SENDER);
+    struct address a;
+
+    if (!address_parse(sender, ADDRESS_UTF8, &a, NULL))
+        return SV_LIT("postmaster");
+    address_clear(&a);
+    return sender;
+}
+
+void notice_on_compose(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct cleanup *cl = arg;
+    struct txn *t = txn_new(cl);
+    struct txn_rcpt *r;
+    struct buf message;
+
+    (void)ch;
+    notice_new(t, in->txn);
+    t->id = id_new();
+    id_text(t->id, t->id_text);
+    t->arrival_ms = clock_wall_ms();
+    t->origin = txn_keep(t, ipc_get(in, TAG_ORIGIN));
+    buf_init(&message, NOTICE_MAX);
+    if (!compose(in, t, &message)) {
+        LOG(ERROR, "cleanup.notice.failed", KS("id", t->id_text), KV("origin", ipc_get(in, TAG_ORIGIN)),
+            KS("why", "could not be composed"));
+        txn_refuse(t, VERDICT_TEMPFAIL, 451, "4.3.0", "The notice could not be composed", "");
+    } else {
+        txn_data(t, buf_view(&message));
+        txn_data_end(t);
+    }
+    buf_clear(&message);
+    r = txn_rcpt_add(t, notice_rcpt(in));
+    if (!txn_is_refused(t))
+        recipients_resolve(t, r);
+    if (txn_is_refused(t))
+        txn_finish(t);
+    else
+        pipeline_start(t);
+}
+
+void notice_resolved(struct txn_rcpt *r, const struct resolve_result *result)
+{
+    struct txn *t = r->txn;
+
+    if (result->verdict == VERDICT_TEMPFAIL) {
+        txn_refuse(t, VERDICT_TEMPFAIL, 451, "4.3.0", "The recipient of the notice cannot be resolved now", "");
+        return;
+    }
+    r->state = RCPT_ACCEPTED;
+    t->accepted++;
+    for (size_t i = 0; i < result->leaf_n; i++)
+        txn_final_add(t, r, result->leaves[i].address, result->leaves[i].local);
+    /* Nobody of that name here, or /dev/null: delivery says so in the log, and a failed notice makes no further one.
+       Refusing would make queued ask for ever. */
+    if (!t->final_n)
+        txn_final_add(t, r, txn_view(t, r->rcpt), true);
+}
+
+void notice_finished(struct txn *t)
+{
+    struct cleanup *cl = t->cl;
+
+    if (!txn_is_refused(t) || !cl->queued)
+        return;
+    LOG(WARN, "cleanup.notice.failed", KS("id", t->id_text), KV("origin", txn_view(t, t->origin)),
+        KS("why", t->refused.text));
+    ipc_begin(&cl->out, IPC_N_FAILED, t->notice->request);
+    ipc_put_text(&cl->out, TAG_ORIGIN, txn_view(t, t->origin));
+    ipc_put_clean(&cl->out, TAG_TEXT, SV(t->refused.text));
+    channel_send(cl->queued, &cl->out);
+}
+
+void notices_abort(struct cleanup *cl)
+{
+    while (cl->notices) {
+        struct txn *t = cl->notices->txn;
+
+        t->phase = TXN_STAGES;      /* what it submitted is lost: nothing will end it but this */
+        txn_abort(t);
+    }
+}

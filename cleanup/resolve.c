@@ -1,0 +1,499 @@
+/* resolve.c - recipients to final addresses: a tree of questions, breadth first, a bounded number at once */
+#include "cleanup/resolve.h"
+
+#include "common/base/dict.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/mail/address.h"
+#include "conf/address.h"
+#include "conf/conf.h"
+#include "conf/queue.h"
+#include "maps/list.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define AT_ONCE 16              /* questions of one recipient that mapd has at a time */
+#define NODES_PER_LEAF 4        /* aliases of aliases: more nodes than this per permitted address is a bomb */
+#define NODES_EXTRA 100
+
+enum node_state { NODE_NEW, NODE_ASKED, NODE_EXPANDED, NODE_LEAF, NODE_DISCARD, NODE_UNKNOWN };
+
+struct node {
+    struct resolve *r;
+    struct address address;     /* owned */
+    struct node *parent;        /* NULL: the recipient itself */
+    struct node *next;
+    unsigned depth, uses;       /* KEYS_* that are still to ask */
+    enum node_state state;
+    bool local;
+    const char *include;        /* owned: this node is an :include: list of the aliases map, not an address */
+    uint64_t handle;
+};
+
+struct resolve {
+    struct resolve_env env;
+    struct node *first, **tail, *ask_next;      /* owned; nodes in the order they were found */
+    size_t node_n, asked, leaf_n, leaf_max, discards;
+    struct dict *seen;          /* keys of nodes; NULL until there is a second node */
+    struct resolve_result result;
+    int refusal_code;           /* of the first `error:`; 0: none */
+    char refusal_enhanced[12], refusal_text[320];
+    bool over;
+    char rule[256];
+    struct buf leaf_text;
+    struct resolve_leaf *leaves;
+    resolve_done *done;
+    void *arg;
+};
+
+static void node_free(struct node *n)
+{
+    address_clear(&n->address);
+    free((char *)n->include);
+    free(n);
+}
+
+/* ---- ends ---- */
+
+static void cancel_all(struct resolve *r)
+{
+    for (struct node *n = r->first; n; n = n->next) {
+        if (n->state != NODE_ASKED)
+            continue;
+        n->state = NODE_UNKNOWN;
+        r->env.cancel(r->env.ctx, n->handle);
+    }
+    r->asked = 0;
+    r->ask_next = NULL;
+}
+
+static void set_reply(struct resolve *r, int code, const char *enhanced, const char *text)
+{
+    r->result.code = code;
+    snprintf(r->result.enhanced, sizeof r->result.enhanced, "%s", enhanced);
+    r->result.verdict = code < 500 ? VERDICT_TEMPFAIL : VERDICT_REFUSE;
+    r->result.text = SV(text);      /* a literal, or ours */
+    r->result.rule = SV(r->rule);
+}
+
+/* Could not tell, or only the administrator can: the whole recipient waits. */
+static void fail(struct resolve *r, const struct node *n, const char *enhanced, const char *text, struct strv why)
+{
+    struct buf b;
+
+    buf_init(&b, 1024);
+    if (!n->include)
+        address_format(&n->address, &b);
+    else
+        buf_addf(&b, ":include:%s", n->include);
+    LOG(WARN, "cleanup.resolve.failed", KS("id", r->env.id), KV("rcpt", buf_view(&b)), KV("why", why),
+        KS("rule", r->rule));
+    buf_clear(&b);
+    cancel_all(r);
+    r->over = true;
+    set_reply(r, 451, enhanced, text);
+}
+
+static void fail_conf(struct resolve *r, const struct node *n, const char *why)
+{
+    fail(r, n, "4.3.5", "The address cannot be resolved here at the moment", SV(why));
+}
+
+static void set_rule(struct resolve *r, const char *map, struct strv origin)
+{
+    snprintf(r->rule, sizeof r->rule, "map %s%s%.*s", map, origin.n ? ", " : "", (int)origin.n, origin.p);
+}
+
+static void warn_unknown(const struct resolve *r)
+{
+    for (const struct node *n = r->first; n; n = n->next) {
+        struct buf b;
+
+        if (n->state != NODE_UNKNOWN)
+            continue;
+        buf_init(&b, 1024);
+        address_format(&n->address, &b);
+        LOG(WARN, "cleanup.alias.broken", KS("id", r->env.id), KV("rcpt", buf_view(&b)), KS("rule", r->rule));
+        buf_clear(&b);
+    }
+}
+
+static void collect(struct resolve *r)
+{
+    size_t count = 0, at = 0, *ends;
+    const struct node *n;
+
+    for (n = r->first; n; n = n->next)
+        count += n->state == NODE_LEAF || n->state == NODE_UNKNOWN;
+    r->leaves = mem_array(count + 1, sizeof *r->leaves);
+    ends = mem_array(count + 1, sizeof *ends);
+    for (n = r->first; n; n = n->next) {
+        if (n->state != NODE_LEAF && n->state != NODE_UNKNOWN)
+            continue;
+        address_format(&n->address, &r->leaf_text);
+        r->leaves[at].local = n->local;
+        ends[at++] = r->leaf_text.len;
+    }
+    for (size_t i = 0; i < at; i++) {
+        size_t from = i ? ends[i - 1] : 0;
+
+        r->leaves[i].address = strv_sub(buf_view(&r->leaf_text), from, ends[i] - from);
+    }
+    free(ends);
+    r->result.leaves = r->leaves;
+    r->result.leaf_n = at;
+    r->result.verdict = VERDICT_ACCEPT;
+}
+
+static void conclude(struct resolve *r)
+{
+    r->over = true;
+    if (r->leaf_n || r->discards) {
+        warn_unknown(r);
+        collect(r);
+    } else if (r->refusal_code) {
+        set_reply(r, r->refusal_code, r->refusal_enhanced, r->refusal_text);
+    } else if (r->node_n > 1) {
+        /* Aliases that lead to nobody, or in a circle: the tables are wrong, not the sender. */
+        fail_conf(r, r->first, "the alias leads to nobody");
+    } else {
+        set_reply(r, 550, "5.1.1", "No such mailbox here");
+    }
+}
+
+/* ---- growing the tree ---- */
+
+static bool is_own(const struct resolve *r, const struct address *a)
+{
+    return a->kind == ADDRESS_DOMAIN && r->env.conf->own && conf_domain_is_own(r->env.conf, a->domain);
+}
+
+static struct node *node_add(struct resolve *r, struct node *parent, unsigned uses)
+{
+    struct node *n = mem_new(sizeof *n);
+
+    n->r = r;
+    n->parent = parent;
+    n->depth = parent ? parent->depth + 1 : 0;
+    n->uses = uses;
+    *r->tail = n;
+    r->tail = &n->next;
+    if (!r->ask_next)
+        r->ask_next = n;
+    r->node_n++;
+    return n;
+}
+
+static void node_key(const struct address *a, const char *include, struct buf *key)
+{
+    if (include)
+        buf_addf(key, ":include:%s", include);
+    else
+        address_key(a, key);
+}
+
+static bool seen_add(struct resolve *r, struct strv key)
+{
+    if (!r->seen)
+        r->seen = dict_new();
+    return dict_set(r->seen, key, r) == NULL;
+}
+
+static bool is_ancestor(const struct node *n, const struct address *a)
+{
+    for (; n; n = n->parent)
+        if (!n->include && address_ieq(&n->address, a))
+            return true;
+    return false;
+}
+
+/* False when this target must not be asked: it is in the tree already. *uses is cut for addresses below themselves. */
+static bool admit(struct resolve *r, const struct node *parent, const struct address *a, const char *include,
+                  unsigned *uses)
+{
+    struct buf key;
+    bool fresh;
+
+    buf_init(&key, 8192);
+    if (!include && is_ancestor(parent, a))
+        *uses &= KEYS_MAILBOX;
+    /* The same address once for its tables and once for its mailbox are two nodes. */
+    buf_addc(&key, (*uses & KEYS_VIRTUAL) ? 'a' : 'm');
+    node_key(a, include, &key);
+    fresh = seen_add(r, buf_view(&key));
+    buf_clear(&key);
+    return fresh;
+}
+
+static bool room_for_more(struct resolve *r, const struct node *parent)
+{
+    if ((int64_t)parent->depth + 1 > r->env.conf->address->max_depth) {
+        fail_conf(r, parent, "aliases nested deeper than address.max_depth");
+        return false;
+    }
+    if (r->node_n >= r->leaf_max * NODES_PER_LEAF + NODES_EXTRA) {
+        fail_conf(r, parent, "more targets than address.max_expansion allows");
+        return false;
+    }
+    return true;
+}
+
+/* Takes a. */
+static void grow_address(struct resolve *r, struct node *parent, struct address *a, unsigned uses)
+{
+    struct node *n;
+
+    if (!room_for_more(r, parent) || !admit(r, parent, a, NULL, &uses)) {
+        address_clear(a);
+        return;
+    }
+    n = node_add(r, parent, uses);
+    n->address = *a;
+    n->local = is_own(r, a);
+}
+
+static void grow_include(struct resolve *r, struct node *parent, struct strv path)
+{
+    char *text = strv_dup(path);
+    unsigned uses = KEYS_ALIASES;
+    struct node *n;
+
+    if (!room_for_more(r, parent) || !admit(r, parent, NULL, text, &uses)) {
+        free(text);
+        return;
+    }
+    n = node_add(r, parent, uses);
+    n->include = text;
+    n->local = true;
+    /* Bare names in the list are completed with the domain of the address whose alias named it. */
+    address_copy(&parent->address, &n->address);
+}
+
+static bool target_address(struct strv text, const struct node *parent, struct address *out)
+{
+    struct address bare;
+    bool ok;
+
+    if (address_parse(text, 0, out, NULL))
+        return true;
+    if (!address_parse(text, ADDRESS_LOCAL_OK, &bare, NULL))
+        return false;
+    ok = address_make(bare.local, parent->address.domain, 0, out, NULL);
+    address_clear(&bare);
+    return ok;
+}
+
+static void grow_item(struct resolve *r, struct node *parent, const struct list_item *item)
+{
+    unsigned uses = item->kind == LIST_FINAL ? KEYS_MAILBOX : KEYS_ALL;
+    struct address a;
+
+    switch (item->kind) {
+    case LIST_ADDRESS:
+    case LIST_FINAL:
+        if (target_address(item->text, parent, &a))
+            grow_address(r, parent, &a, uses);
+        else
+            fail_conf(r, parent, "a target is no address");
+        return;
+    case LIST_INCLUDE:
+        grow_include(r, parent, item->text);
+        return;
+    case LIST_DISCARD:
+        r->discards++;
+        return;
+    case LIST_COMMAND:
+    case LIST_FILE:
+        fail_conf(r, parent, "a target is a command or file, which this version cannot serve");
+        return;
+    case LIST_BAD:
+        fail_conf(r, parent, "a target has an unclosed quote or bracket");
+        return;
+    }
+}
+
+static void refused(struct resolve *r, const struct list_error *e)
+{
+    struct strv text = e->text.n ? e->text : SV_LIT("Address refused");
+
+    if (r->refusal_code)
+        return;
+    r->refusal_code = e->code;
+    snprintf(r->refusal_enhanced, sizeof r->refusal_enhanced, "%s", e->enhanced);
+    snprintf(r->refusal_text, sizeof r->refusal_text, "%.*s", (int)text.n, text.p);
+}
+
+static void expand(struct resolve *r, struct node *n, struct strv value, unsigned use)
+{
+    struct list_item item;
+    struct list_error error;
+    struct strv rest = value;
+
+    if (list_error_read(value, &error)) {
+        refused(r, &error);
+        n->state = NODE_UNKNOWN;
+        return;
+    }
+    n->state = NODE_EXPANDED;
+    while (!r->over && list_next(&rest, use == KEYS_VIRTUAL ? LIST_BLANKS : 0, &item))
+        grow_item(r, n, &item);
+}
+
+/* ---- answers ---- */
+
+static void leaf(struct resolve *r, struct node *n)
+{
+    n->state = NODE_LEAF;
+    if (++r->leaf_n > r->leaf_max)
+        fail_conf(r, n, "more addresses than address.max_expansion allows");
+}
+
+static void nobody(struct resolve *r, struct node *n)
+{
+    const struct conf_queue *queue = r->env.conf->queue;
+    struct address a;
+
+    if (!n->local) {
+        leaf(r, n);
+        return;
+    }
+    /* RFC 5321 4.5.1: postmaster is always there. deliverd knows the mailbox that needs no table. */
+    if (!address_is_postmaster(&n->address)) {
+        n->state = NODE_UNKNOWN;
+        return;
+    }
+    if (!queue || !*queue->postmaster || !address_parse(SV(queue->postmaster), 0, &a, NULL) ||
+        is_ancestor(n, &a)) {
+        leaf(r, n);
+        return;
+    }
+    n->state = NODE_EXPANDED;
+    grow_address(r, n, &a, KEYS_ALL);
+}
+
+static void node_chain(const struct resolve *r, const struct node *n, struct key_chain *chain)
+{
+    key_chain_reset(chain);
+    if (n->include) {
+        struct buf key;
+
+        buf_init(&key, 8192);
+        node_key(NULL, n->include, &key);
+        key_chain_add(chain, r->env.conf->address->aliases, buf_view(&key));
+        buf_clear(&key);
+        return;
+    }
+    keys_for_address(chain, r->env.conf, &n->address, n->uses | (n->local ? KEYS_OWN : 0));
+}
+
+static void found(struct resolve *r, struct node *n, const struct maps_answer *a)
+{
+    const struct key_item *item;
+
+    /* The chain is made again rather than kept: most recipients need it once. */
+    node_chain(r, n, r->env.chain);
+    if (a->index >= r->env.chain->n) {
+        fail_conf(r, n, "mapd answered another question");
+        return;
+    }
+    item = &r->env.chain->items[a->index];
+    if (!n->include && item->use == KEYS_MAILBOX) {
+        leaf(r, n);
+        return;
+    }
+    set_rule(r, item->map, a->origin);
+    expand(r, n, a->value, item->use);
+}
+
+static void on_answer(void *arg, const struct maps_answer *a);
+
+static void ask_more(struct resolve *r)
+{
+    while (!r->over && r->ask_next && r->asked < AT_ONCE) {
+        struct node *n = r->ask_next;
+
+        r->ask_next = n->next;
+        node_chain(r, n, r->env.chain);
+        if (!r->env.chain->n && !r->env.chain->over) {
+            nobody(r, n);
+            continue;
+        }
+        n->state = NODE_ASKED;
+        r->asked++;
+        n->handle = r->env.ask(r->env.ctx, r->env.chain, on_answer, n);
+    }
+    if (!r->over && !r->asked && !r->ask_next)
+        conclude(r);
+}
+
+static void on_answer(void *arg, const struct maps_answer *a)
+{
+    struct node *n = arg;
+    struct resolve *r = n->r;
+
+    r->asked--;
+    n->state = NODE_UNKNOWN;
+    switch (a->answer) {
+    case ANSWER_FOUND:
+        found(r, n, a);
+        break;
+    case ANSWER_ABSENT:
+        if (n->include)
+            fail_conf(r, n, "the :include: list is not loaded");
+        else
+            nobody(r, n);
+        break;
+    case ANSWER_FAILED:
+        fail(r, n, "4.3.0", "Address lookup failed, please try again later", a->why);
+        break;
+    }
+    ask_more(r);
+    if (r->over)
+        r->done(r->arg, r);     /* last use: r may be gone */
+}
+
+enum resolve_step resolve_start(const struct resolve_env *env, const struct address *rcpt, bool local, size_t max,
+                                resolve_done *done, void *arg, struct resolve **out)
+{
+    struct resolve *r = mem_new(sizeof *r);
+    struct node *n;
+
+    r->env = *env;
+    r->tail = &r->first;
+    r->leaf_max = max;
+    r->done = done;
+    r->arg = arg;
+    buf_init(&r->leaf_text, (max + 16) * 1100);
+    n = node_add(r, NULL, KEYS_ALL);
+    address_copy(rcpt, &n->address);
+    n->local = local || is_own(r, rcpt);
+    *out = r;
+    ask_more(r);
+    return r->over ? RESOLVE_NOW : RESOLVE_LATER;
+}
+
+const struct resolve_result *resolve_result(const struct resolve *r)
+{
+    return &r->result;
+}
+
+void resolve_free(struct resolve **rp)
+{
+    struct resolve *r = *rp;
+
+    if (!r)
+        return;
+    *rp = NULL;
+    cancel_all(r);
+    while (r->first) {
+        struct node *n = r->first;
+
+        r->first = n->next;
+        node_free(n);
+    }
+    dict_free(&r->seen, NULL);
+    buf_clear(&r->leaf_text);
+    free(r->leaves);
+    free(r);
+}

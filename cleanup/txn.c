@@ -1,0 +1,270 @@
+/* txn.c - the transaction object */
+#include "cleanup/txn.h"
+
+#include "cleanup/resolve.h"
+#include "cleanup/notice.h"
+#include "cleanup/service.h"
+#include "common/base/dict.h"
+#include "common/base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A thousand recipients of the longest kind with ORCPT; over it a recipient is refused, not the process ended. */
+#define WORDS_MAX (4u * 1024u * 1024u)
+#define BODY_HELD_MAX (1024u * 1024u)   /* above what credit lets smtpd send ahead (IPC_CREDIT_START) */
+#define INDEX_FROM 24                   /* finals that are searched one by one */
+#define POOL_MAX 64
+#define POOL_BUF_MAX (128u * 1024u)     /* larger buffers are given back instead of pooled */
+
+struct txn *txn_new(struct cleanup *cl)
+{
+    struct txn *t = cl->pool;
+
+    if (t) {
+        cl->pool = t->cl_next;
+        cl->pooled--;
+    } else {
+        t = mem_new(sizeof *t);
+        buf_init(&t->words, WORDS_MAX);
+        buf_init(&t->head, HEADER_SIZE_MAX + IPC_CHUNK_MAX);
+        buf_init(&t->new_head, HEADER_SIZE_MAX + 16384);
+        buf_init(&t->body, BODY_HELD_MAX);
+    }
+    t->cl = cl;
+    t->cl_next = NULL;
+    t->rcpts_tail = &t->rcpts;
+    header_scan_init(&t->scan);
+    cl->live++;
+    return t;
+}
+
+static void buf_recycle(struct buf *b)
+{
+    if (b->cap > POOL_BUF_MAX)
+        buf_clear(b);
+    else
+        buf_reset(b);
+}
+
+static void free_contents(struct txn *t)
+{
+    while (t->rcpts) {
+        struct txn_rcpt *r = t->rcpts;
+
+        t->rcpts = r->next;
+        resolve_free(&r->resolve);
+        free(r);
+    }
+    MEM_FREE(t->finals);
+    dict_free(&t->final_index, NULL);
+    notice_free(&t->notice);
+}
+
+void txn_free(struct txn **tp)
+{
+    struct txn *t = *tp;
+    struct cleanup *cl;
+    struct txn blank = { 0 };
+
+    if (!t)
+        return;
+    *tp = NULL;
+    cl = t->cl;
+    cl->live--;
+    free_contents(t);
+    if (cl->pooled >= POOL_MAX) {
+        buf_clear(&t->words);
+        buf_clear(&t->head);
+        buf_clear(&t->new_head);
+        buf_clear(&t->body);
+        free(t);
+        return;
+    }
+    /* A pooled transaction keeps its memory and nothing else: no byte of one message reaches the next. */
+    buf_recycle(&t->words);
+    buf_recycle(&t->head);
+    buf_recycle(&t->new_head);
+    buf_recycle(&t->body);
+    blank.words = t->words;
+    blank.head = t->head;
+    blank.new_head = t->new_head;
+    blank.body = t->body;
+    *t = blank;
+    t->cl_next = cl->pool;
+    cl->pool = t;
+    cl->pooled++;
+}
+
+void txn_pool_clear(struct cleanup *cl)
+{
+    while (cl->pool) {
+        struct txn *t = cl->pool;
+
+        cl->pool = t->cl_next;
+        buf_clear(&t->words);
+        buf_clear(&t->head);
+        buf_clear(&t->new_head);
+        buf_clear(&t->body);
+        free(t);
+    }
+    cl->pooled = 0;
+}
+
+struct span txn_keep(struct txn *t, struct strv s)
+{
+    struct span span = { t->words.len, s.n };
+
+    if (!s.n)
+        return (struct span){ 0 };
+    buf_addv(&t->words, s);
+    return span;
+}
+
+struct txn_rcpt *txn_rcpt_add(struct txn *t, struct strv rcpt)
+{
+    struct txn_rcpt *r = mem_new(sizeof *r);
+
+    r->txn = t;
+    r->rcpt = txn_keep(t, rcpt);
+    *t->rcpts_tail = r;
+    t->rcpts_tail = &r->next;
+    t->rcpt_n++;
+    return r;
+}
+
+static bool final_same(const struct txn *t, const struct txn_final *f, struct strv address, bool local)
+{
+    if (f->local != local)
+        return false;
+    /* RFC 5321 2.4: the case of a local part means nothing only to those who own the domain. */
+    return local ? strv_ieq(txn_view(t, f->rcpt), address) : strv_eq(txn_view(t, f->rcpt), address);
+}
+
+static struct strv final_key(struct buf *key, struct strv address, bool local)
+{
+    buf_addc(key, local ? 'l' : 'r');
+    if (local)
+        key_lower(address, key);
+    else
+        buf_addv(key, address);
+    return buf_view(key);
+}
+
+static bool final_is_there(struct txn *t, struct strv address, bool local)
+{
+    struct buf key;
+    bool found;
+
+    if (!t->final_index) {
+        for (size_t i = 0; i < t->final_n; i++)
+            if (final_same(t, &t->finals[i], address, local))
+                return true;
+        return false;
+    }
+    buf_init(&key, 4096);
+    found = dict_get(t->final_index, final_key(&key, address, local)) != NULL;
+    buf_clear(&key);
+    return found;
+}
+
+static void index_add(struct txn *t, struct strv address, bool local)
+{
+    struct buf key;
+
+    buf_init(&key, 4096);
+    dict_set(t->final_index, final_key(&key, address, local), t);
+    buf_clear(&key);
+}
+
+void txn_final_add(struct txn *t, const struct txn_rcpt *r, struct strv address, bool local)
+{
+    struct txn_final *f;
+
+    if (final_is_there(t, address, local))
+        return;
+    if (t->final_n == t->final_cap) {
+        t->final_cap = t->final_cap ? t->final_cap * 2 : 4;
+        t->finals = mem_resize(t->finals, t->final_cap, sizeof *t->finals);
+    }
+    f = &t->finals[t->final_n++];
+    *f = (struct txn_final){ .rcpt = txn_keep(t, address), .original = r->rcpt, .orcpt = r->orcpt,
+                             .notify = r->notify, .has_notify = r->has_notify, .local = local };
+    if (t->final_index) {
+        index_add(t, address, local);
+    } else if (t->final_n == INDEX_FROM) {
+        t->final_index = dict_new();
+        for (size_t i = 0; i < t->final_n; i++)
+            index_add(t, txn_view(t, t->finals[i].rcpt), t->finals[i].local);
+    }
+}
+
+static void body_add(struct txn *t, struct strv bytes)
+{
+    t->body_size += bytes.n;
+    if (!txn_is_refused(t))
+        buf_addv(&t->body, bytes);
+}
+
+/* head holds the message's beginning and the scan knows where the header ends: the rest is body. */
+static void head_split(struct txn *t)
+{
+    struct strv rest = strv_from(buf_view(&t->head), t->scan.body_at);
+
+    t->head_done = true;
+    body_add(t, rest);
+    buf_cut(&t->head, t->scan.header_len);
+}
+
+static void head_judge(struct txn *t, enum header_end end)
+{
+    switch (end) {
+    case HEADER_MORE:
+        return;
+    case HEADER_END:
+    case HEADER_END_MALFORMED:
+        head_split(t);
+        return;
+    case HEADER_TOO_BIG:
+        t->head_done = true;
+        buf_cut(&t->head, 0);
+        txn_refuse(t, VERDICT_REFUSE, 552, "5.3.4", "The header of the message is too big", "header size");
+        return;
+    }
+}
+
+void txn_data(struct txn *t, struct strv bytes)
+{
+    t->received += bytes.n;
+    if (txn_is_refused(t))
+        return;
+    if (t->head_done) {
+        body_add(t, bytes);
+        return;
+    }
+    buf_addv(&t->head, bytes);
+    head_judge(t, buf_ok(&t->head) ? header_scan(&t->scan, buf_view(&t->head)) : HEADER_TOO_BIG);
+}
+
+void txn_data_end(struct txn *t)
+{
+    if (!t->head_done && !txn_is_refused(t))
+        head_judge(t, header_scan_finish(&t->scan, buf_view(&t->head)));
+    /* A last line without an end: whatever is written behind it would become part of it. */
+    if (t->head.len && t->head.data[t->head.len - 1] != '\n')
+        buf_adds(&t->head, "\r\n");
+}
+
+void txn_refuse(struct txn *t, enum ipc_verdict verdict, int code, const char *enhanced, const char *text,
+                const char *rule)
+{
+    struct txn_reply *r = &t->refused;
+
+    if (txn_is_refused(t))
+        return;
+    *r = (struct txn_reply){ .verdict = verdict, .code = code };
+    snprintf(r->enhanced, sizeof r->enhanced, "%s", enhanced);
+    snprintf(r->text, sizeof r->text, "%s", text);
+    snprintf(r->rule, sizeof r->rule, "%s", rule ? rule : "");
+    buf_reset(&t->body);
+}
