@@ -50,6 +50,7 @@ struct conf_field {
     const struct conf_kind *block;
     uint16_t port;                  /* endpoints: what an address without port means; 0: a port is required */
     bool required;
+    bool empty;                     /* text: "" is a value although it is not the default */
     bool exists;                    /* a named file must exist when the operator's files are loaded */
     unsigned roles;                 /* ROLE_BITs; mtad and mtactl always see everything */
     const char *computed; /* manual: what the default is when def is empty and loading fills it in */

@@ -24,7 +24,7 @@ static const struct conf_field fields[] = {
     FIELD(conf_mailbox, root, CT_PATH, "\"\"", READERS, .doc = "Directory that holds all virtual mailboxes."),
     FIELD(conf_mailbox, owner, CT_USER, "mansio-vmail", READERS,
           .doc = "System user that owns virtual mailboxes."),
-    FIELD(conf_mailbox, group, CT_USER, "mail", DELIVERD,
+    FIELD(conf_mailbox, group, CT_USER, "mail", .empty = true, DELIVERD,
           .doc = "The one further group of the process that writes into mailboxes; \"\" for none."),
     FIELD(conf_mailbox, uid_min, CT_INT, "1000", .min = 1, .max = UINT32_MAX - 1LL,
           .roles = ROLE_BIT(ROLE_MAPD), .doc = "System users with a smaller uid have no mailbox."),

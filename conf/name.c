@@ -98,7 +98,7 @@ static bool word_ok(struct strv word, const char *extra, size_t max)
 
 static bool may_be_empty(const struct conf_field *field)
 {
-    return field->def && strcmp(field->def, "\"\"") == 0;
+    return field->empty || (field->def && strcmp(field->def, "\"\"") == 0);
 }
 
 bool conf_name_ok(const struct conf_field *field, struct strv word, struct conf_why *why)
@@ -152,12 +152,28 @@ static bool target_port(struct strv text, uint16_t *port)
     return true;
 }
 
+/* "[192.0.2.1]" or "[192.0.2.1]:25": brackets are needed for IPv6 only, and usual in other MTAs' files for both. */
+static bool target_in_brackets(struct strv word, struct conf_target *out)
+{
+    size_t close;
+    uint16_t port = 0;
+    if (!strv_starts(word, SV("[")) || !strv_find(word, ']', &close))
+        return false;
+    struct strv rest = strv_from(word, close + 1);
+    if (rest.n > 0 && (rest.p[0] != ':' || !target_port(strv_from(rest, 1), &port)))
+        return false;
+    if (!netaddr_parse_ip(strv_sub(word, 1, close - 1), &out->addr))
+        return false;
+    out->port = port;
+    return true;
+}
+
 bool conf_target_parse(struct strv word, struct conf_target *out, struct conf_why *why)
 {
     struct strv host = word;
     size_t colon;
     *out = (struct conf_target){ .addr.family = AF_UNSPEC };
-    if (netaddr_parse_ip(word, &out->addr))
+    if (netaddr_parse_ip(word, &out->addr) || target_in_brackets(word, out))
         return true;
     if (netaddr_parse(word, &out->addr, false)) {
         out->port = out->addr.port;

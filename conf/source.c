@@ -155,6 +155,13 @@ static char *full_pattern(struct strv pattern, const struct conf_place *place)
     return text;
 }
 
+/* A directory that is not there has no files; one that cannot be read might have. */
+static int on_glob_error(const char *path, int error)
+{
+    (void)path;
+    return error != ENOENT && error != ENOTDIR;
+}
+
 static bool include(struct conf_parser *p, struct strv pattern, const struct conf_place *place,
                     struct conf_node *root)
 {
@@ -162,7 +169,7 @@ static bool include(struct conf_parser *p, struct strv pattern, const struct con
     if (!full)
         return fail(p, place, "include", "the pattern is too long");
     glob_t found = { 0 };
-    int rc = glob(full, GLOB_ERR, NULL, &found);
+    int rc = glob(full, 0, on_glob_error, &found);
     bool wild = strpbrk(full, "*?[") != NULL;
     bool ok = true;
     if (rc == GLOB_NOMATCH && !wild)

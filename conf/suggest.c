@@ -49,7 +49,7 @@ void suggest_try(struct suggest *s, struct strv candidate)
     /* A word cut short ("cert") is as good as one slip. */
     if (s->word.n >= 3 && d > 1 && strv_istarts(candidate, s->word))
         d = 1;
-    /* Nothing may be replaced as a whole: "on" is not near "no" of two other letters. */
+    /* A word of which every letter changed is another word, however short. */
     if (d < s->distance && d < candidate.n && d < s->word.n) {
         s->distance = d;
         s->best = candidate;
