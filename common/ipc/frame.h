@@ -14,6 +14,7 @@ struct ipc_out {
     unsigned fd_count;
     size_t group_at[IPC_GROUP_DEPTH];
     unsigned depth;
+    size_t bulk;                        /* set by ipc_finish, as in struct ipc_in */
 };
 
 void ipc_out_init(struct ipc_out *o);
@@ -38,6 +39,7 @@ struct ipc_in {
     uint16_t type;
     uint64_t txn;
     struct strv fields;                 /* borrowed: valid during the handler only */
+    size_t bulk;                        /* bytes of its BYTES fields outside groups: what a chunk costs in credit */
     int fds[IPC_FDS_MAX];               /* owned by the channel unless taken with ipc_take_fd */
     unsigned fd_count;
 };

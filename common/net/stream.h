@@ -8,6 +8,7 @@
 struct loop;
 struct stream;
 
+/* EOF: the peer closed its side. ERROR: sys is the errno. OVERFLOW: the peer does not take our output. */
 enum stream_end { STREAM_EOF, STREAM_ERROR, STREAM_TIMEOUT, STREAM_OVERFLOW };
 
 struct stream_ops {
@@ -25,14 +26,18 @@ struct stream *stream_connect(struct loop *l, const struct netaddr *to, const st
                               const struct stream_ops *ops, void *arg);
 /* Safe in callbacks. Closes the descriptor; unsent output is lost. */
 void stream_free(struct stream **s);
-/* Stops reading, sends what is queued (bounded by ms), shuts down, then frees itself; no more callbacks. */
+/* Stops reading, sends what is queued, shuts down, reads and forgets until the peer closes too (else a reset could
+   overtake our last words), then frees itself; all of it bounded by ms. No more callbacks. */
 void stream_close_after_output(struct stream **s, int64_t ms);
 
-/* Input: a view of the bytes not consumed yet. No memory is held while it is empty. */
+/* Input: a view of the bytes not consumed yet. No memory is held while it is empty. The bytes stay where they are,
+   also behind stream_consume, until the callback in which they were seen returns (outside callbacks: until the
+   iteration ends). The end of input is told once input() left bytes and the stream is not paused: who waits for an
+   answer with commands left in the buffer pauses, or a client that closes its half loses them. */
 struct strv stream_input(const struct stream *s);
 void stream_consume(struct stream *s, size_t n);
 void stream_pause(struct stream *s);            /* stops reading the socket (backpressure) */
-void stream_resume(struct stream *s);           /* calls input from the loop when bytes are waiting */
+void stream_resume(struct stream *s);           /* input follows from the loop when bytes are waiting */
 void stream_set_input_max(struct stream *s, size_t max);        /* how much is read ahead; default 64 KiB */
 
 /* Output: appended, sent once per loop iteration (one system call for a pipelined group). */
@@ -41,10 +46,10 @@ struct buf *stream_out(struct stream *s);       /* append here directly; call st
 void stream_flush(struct stream *s);            /* marks for sending at the end of the iteration */
 size_t stream_unsent(const struct stream *s);
 
-/* Absolute: ended(STREAM_TIMEOUT) ms from now unless set again; 0 = none. */
+/* Absolute: ended(STREAM_TIMEOUT) ms from now unless set again; 0 = none. Cheap to set again at each command. */
 void stream_deadline(struct stream *s, int64_t ms);
 uint64_t stream_bytes_in(const struct stream *s);
 uint64_t stream_bytes_out(const struct stream *s);
-const struct netaddr *stream_peer(const struct stream *s);
+const struct netaddr *stream_peer(const struct stream *s);      /* AF_UNSPEC: a Unix socket, or gone already */
 bool stream_local(const struct stream *s, struct netaddr *out);
 int stream_fd(const struct stream *s);
