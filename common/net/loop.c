@@ -197,7 +197,7 @@ void loop_once(struct loop *l, int timeout_ms)
     int flags = EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY;
 
     if (ms == 0) {
-        flags = EVLOOP_NONBLOCK | EVLOOP_NO_EXIT_ON_EMPTY;
+        flags |= EVLOOP_NONBLOCK;       /* without ONCE beside it a flood would never let us out */
     } else if (ms > 0) {
         tv.tv_sec = (time_t)(ms / 1000);
         tv.tv_usec = (suseconds_t)(ms % 1000) * 1000;
