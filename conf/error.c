@@ -3,6 +3,7 @@
 
 #include "common/base/mem.h"
 #include "conf/place.h"
+#include "conf/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,26 +28,19 @@ void conf_errors_clear(struct conf_errors *errs)
     conf_errors_init(errs);
 }
 
-static bool is_continuation(char c)
-{
-    return ((unsigned char)c & 0xc0) == 0x80;
-}
-
 /* Takes one character of UTF-8 (or one stray byte) off the front. */
 static struct strv take_char(struct strv *rest)
 {
-    size_t n = 1;
-    while (n < rest->n && n < 4 && is_continuation(rest->p[n]))
-        n++;
-    struct strv c = strv_sub(*rest, 0, n);
-    *rest = strv_from(*rest, n);
+    size_t n = utf8_length(*rest);
+    struct strv c = strv_sub(*rest, 0, n ? n : 1);
+    *rest = strv_from(*rest, c.n);
     return c;
 }
 
 static void add_char(struct buf *out, struct strv c)
 {
     unsigned char byte = (unsigned char)c.p[0];
-    if (c.n == 1 && byte != '\t' && !byte_is_print(byte))
+    if ((c.n == 1 && byte != '\t' && !byte_is_print(byte)) || utf8_is_control(c))
         buf_addc(out, '?');
     else
         buf_addv(out, c);

@@ -2,6 +2,7 @@
 #include "conf/lex.h"
 
 #include "common/base/dict.h"
+#include "conf/utf8.h"
 
 #include <limits.h>
 
@@ -74,30 +75,6 @@ static struct conf_place here(const struct conf_lexer *lx)
                                 .column = lx->column, .width = 1 };
 }
 
-/* Length of the well-formed character at p (RFC 3629: no surrogates, nothing overlong), or 0. */
-static size_t utf8_length(const unsigned char *p, size_t left)
-{
-    static const struct { unsigned char low, high, low2, high2; unsigned char n; } forms[] = {
-        { 0x01, 0x7f, 0, 0, 1 },
-        { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
-        { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 },
-        { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
-    };
-    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-        if (p[0] < forms[i].low || p[0] > forms[i].high)
-            continue;
-        size_t n = forms[i].n;
-        if (n > left || (n > 1 && (p[1] < forms[i].low2 || p[1] > forms[i].high2)))
-            return 0;
-        for (size_t k = 2; k < n; k++) {
-            if ((p[k] & 0xc0) != 0x80)
-                return 0;
-        }
-        return n;
-    }
-    return 0;
-}
-
 bool conf_lexer_check(struct conf_lexer *lx)
 {
     struct conf_lexer scan = *lx;
@@ -108,11 +85,14 @@ bool conf_lexer_check(struct conf_lexer *lx)
         return false;
     }
     while (scan.at < text.n) {
-        size_t n = utf8_length((const unsigned char *)text.p + scan.at, text.n - scan.at);
-        if (n == 0) {
+        size_t n = utf8_length(strv_from(text, scan.at));
+        bool control = utf8_is_control(strv_sub(text, scan.at, n));
+        if (n == 0 || control) {
             struct conf_place place = here(&scan);
             unsigned char c = (unsigned char)text.p[scan.at];
-            if (c == 0)
+            if (control)
+                conf_error_at(lx->errs, &place, "control character U+%04X", (unsigned char)text.p[scan.at + 1]);
+            else if (c == 0)
                 conf_error_at(lx->errs, &place, "NUL byte; is this a text file?");
             else
                 conf_error_at(lx->errs, &place, "byte 0x%02x is not valid UTF-8", c);

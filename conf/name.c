@@ -152,7 +152,8 @@ static bool target_port(struct strv text, uint16_t *port)
     return true;
 }
 
-/* "[192.0.2.1]" or "[192.0.2.1]:25": brackets are needed for IPv6 only, and usual in other MTAs' files for both. */
+/* "[192.0.2.1]" or "[192.0.2.1]:25": brackets are needed for IPv6 only, and usual in other MTAs' files for
+ * both. */
 static bool target_in_brackets(struct strv word, struct conf_target *out)
 {
     size_t close;

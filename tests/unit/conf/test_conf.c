@@ -131,7 +131,8 @@ static const char listen_defaults[] =
 static const char full[] =
     "hostname = mx.example.com\n"
     "domains  = [ example.com, example.org ]\n"
-    "listen smtp        { address = [ \"0.0.0.0:25\", \"[::]:25\" ]  tls = offer  banner = \"a \\\"b\\\" \\\\c # d\" }\n"
+    "listen smtp        { address = [ \"0.0.0.0:25\", \"[::]:25\" ]  tls = offer  banner = \"a \\\"b\\\" "
+    "\\\\c # d\" }\n"
     "listen submissions { address = [ \"0.0.0.0:465\" ]  tls = implicit  auth = require  submission = yes }\n"
     "tls   { certificate = /etc/mansio/tls/cert.pem  key = \"/etc/mansio/my tls/key.pem\" }\n"
     "relay { from = [ 127.0.0.0/8, \"::1\", \"2001:db8::/32\" ]\n"
@@ -162,7 +163,8 @@ static void has_every_default(void **state)
     conf_describe(conf, &out);
     assert_string_equal(buf_cstr(&out), defaults);
     conf_free(&conf);
-    conf = conf_of("test", SV("hostname = mx.example.com listen smtp { address = \"127.0.0.1:25\" }"), ROLE_MTAD);
+    conf = conf_of("test", SV("hostname = mx.example.com listen smtp { address = \"127.0.0.1:25\" }"),
+                   ROLE_MTAD);
     buf_reset(&out);
     conf_describe(conf, &out);
     assert_non_null(strstr(buf_cstr(&out), listen_defaults));
@@ -286,10 +288,10 @@ static void refuses_what_is_not_granted(void **state)
         enum role role;
         const char *text, *message;
     } cases[] = {
-        { ROLE_DNSD, "hostname = a.b\nrelay { }\n", "part:2:1: section \"relay\" is not for dnsd\n" },
-        { ROLE_QUEUED, "hostname = a.b\ndomains = [ ]\n", "part:2:1: \"domains\" is not for queued\n" },
-        { ROLE_SMTPD, "#@ 1:1 x\n", "part: hostname is missing\n" },
-        { ROLE_SMTPD, "include \"/etc/passwd\"\nhostname = a.b\n", "part:1:1: include is not possible here\n" },
+        { ROLE_DNSD, "hostname = a.b\nrelay { }\n", "part:2:1: section \"relay\" is not for dnsd" },
+        { ROLE_QUEUED, "hostname = a.b\ndomains = [ ]\n", "part:2:1: \"domains\" is not for queued" },
+        { ROLE_SMTPD, "#@ 1:1 x\n", "part: hostname is missing" },
+        { ROLE_SMTPD, "include \"/x\"\nhostname = a.b\n", "part:1:1: include is not possible here" },
     };
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -299,7 +301,7 @@ static void refuses_what_is_not_granted(void **state)
         assert_false(conf_parse_text(SV(cases[i].text), "part", cases[i].role, &conf, &errs));
         assert_null(conf);
         assert_int_equal(errs.n, 1);
-        assert_memory_equal(errs.list[0].text, cases[i].message, strlen(cases[i].message) - 1);
+        assert_string_equal(errs.list[0].text, cases[i].message);
         conf_errors_clear(&errs);
     }
 }
@@ -328,7 +330,8 @@ static void finds_routes(void **state)
     char long_name[400];
     struct conf *conf = conf_must("full", full);
     for (size_t i = 0; i < COUNT(cases); i++)
-        expect_text(cases[i].domain, SV(conf_route_for(conf, SV(cases[i].domain))->head.name), cases[i].route);
+        expect_text(cases[i].domain, SV(conf_route_for(conf, SV(cases[i].domain))->head.name),
+                    cases[i].route);
     memset(long_name, 'a', sizeof(long_name));
     assert_string_equal(conf_route_for(conf, strv_make(long_name, sizeof(long_name)))->head.name, "default");
     assert_string_equal(conf_route_for(conf, strv_make("a\0.example", 10))->head.name, "default");
@@ -373,9 +376,14 @@ static void reads_marks(void **state)
     static const struct {
         const char *mark, *where;
     } cases[] = {
-        { "#@ 12:3 /etc/x y", "/etc/x y:12" }, { "#@ default", "default" },     { "#@ 12:3", "part:2" },
-        { "#@ x:3 /etc/x", "part:2" },         { "#@12:3 /etc/x", "part:2" },   { "# @ 12:3 /etc/x", "part:2" },
-        { "#@ 12:99999999999 /x", "part:2" },  { "#@ 12:3 ", "part:2" },
+        {"#@ 12:3 /etc/x y",      "/etc/x y:12"},
+        { "#@ default",           "default"    },
+        { "#@ 12:3",              "part:2"     },
+        { "#@ x:3 /etc/x",        "part:2"     },
+        { "#@12:3 /etc/x",        "part:2"     },
+        { "# @ 12:3 /etc/x",      "part:2"     },
+        { "#@ 12:99999999999 /x", "part:2"     },
+        { "#@ 12:3 ",             "part:2"     },
     };
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -389,7 +397,8 @@ static void reads_marks(void **state)
     }
 }
 
-/* Tables are data: a field without words for the manual, or with a default out of its own range, is a mistake. */
+/* Tables are data: a field without words for the manual, or with a default out of its own range, is a
+ * mistake. */
 static void tables_are_sound(void **state)
 {
     (void)state;

@@ -168,6 +168,11 @@ static const struct mistake mistakes[] = {
       "m.conf:1:17: byte 0xff is not valid UTF-8\n"
       "    hostname = mx.ex?ample.com\n"
       "                    ^\n" },
+    { "C1 control",
+      "log { to = \"/var/\302\233x\" }\n",
+      "m.conf:1:18: control character U+009B\n"
+      "    log { to = \"/var/?x\" }\n"
+      "                     ^\n" },
     { "bare CR",
       "hostname = mx.example.com\015domains = [ a.example ]\n",
       "m.conf:1:26: unexpected control character 0x0d\n"
@@ -237,7 +242,8 @@ static void stops_at_ten(void **state)
     for (unsigned i = 1; i <= 13; i++)
         buf_addf(&text, "x%u = 1\n", i);
     expect_bool("loads", mistakes_load(buf_view(&text), &got), false);
-    assert_non_null(strstr(buf_cstr(&got), "m.conf:10:1: unknown name \"x10\"\n    x10 = 1\n    ^^^\nand 3 more\n"));
+    assert_non_null(
+        strstr(buf_cstr(&got), "m.conf:10:1: unknown name \"x10\"\n    x10 = 1\n    ^^^\nand 3 more\n"));
     assert_null(strstr(buf_cstr(&got), "x11"));
     buf_clear(&text);
     buf_clear(&got);
