@@ -130,9 +130,11 @@ bool dot_encode(struct dot_encoder *e, struct strv in, struct buf *out)
             /* The CR was held back until its LF is seen: a bare one must not leave. */
             if (in.p[i] != '\n')
                 return encode_fail(e);
-            if (i == 0)
-                buf_addc(out, '\r');
             i++;
+            if (i == 1) {
+                buf_adds(out, "\r\n");
+                from = 1;
+            }
             e->after_cr = false;
             e->at_start = true;
             continue;

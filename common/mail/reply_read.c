@@ -103,12 +103,15 @@ void reply_text_joined(const struct reply *r, struct buf *out)
 {
     struct strv rest = buf_view(&r->text), line, behind;
     struct status status;
-    bool written = false;
+    bool written = false, status_written = false;
 
     buf_addf(out, "%03d", r->code);
     while (strv_cut(&rest, '\n', &line)) {
-        if (written && status_take(line, &status, &behind) && status_same(status, r->status))
-            line = behind;
+        if (status_take(line, &status, &behind) && status_same(status, r->status)) {
+            if (status_written)
+                line = behind;
+            status_written = true;
+        }
         line = strv_trim(line);
         if (line.n == 0)
             continue;
