@@ -5,11 +5,14 @@
  */
 #include "cleanup/commit.h"
 
+#include "cleanup/doubt.h"
 #include "cleanup/notice.h"
 #include "cleanup/pipeline.h"
 #include "cleanup/service.h"
 #include "common/base/dict.h"
 #include "common/base/log.h"
+
+#include <stdio.h>
 
 /* What Q_SUBMIT holds besides recipients, words and content: numbers, field heads, the frame's header. */
 #define SUBMIT_FIXED 512u
@@ -218,13 +221,32 @@ void commit_run(struct txn *t)
 
 /* ---- what queued says ---- */
 
+/* queued's answer to a doubt: in the spool, or never to be there (it refuses a late copy of that id). */
+static void doubt_answered(struct txn *t, enum ipc_verdict verdict)
+{
+    LOG(INFO, "cleanup.message.found", KS("id", t->id_text), KI("stored", verdict == VERDICT_ACCEPT));
+    if (verdict != VERDICT_ACCEPT)
+        txn_refuse(t, VERDICT_TEMPFAIL, 451, "4.3.0", "The message was not stored, please send it again", "queued");
+    txn_finish(t);
+}
+
+static void copy_reply(struct txn *t, enum ipc_verdict verdict, const struct ipc_in *in)
+{
+    struct strv text = ipc_get(in, TAG_TEXT);
+    char words[256], enhanced[16];
+
+    if (!strv_cstr(strv_sub(text, 0, sizeof words - 1), words, sizeof words) || !*words)
+        snprintf(words, sizeof words, "Could not store the message, please try again later");
+    if (!strv_cstr(ipc_get(in, TAG_ENHANCED), enhanced, sizeof enhanced) || !*enhanced)
+        snprintf(enhanced, sizeof enhanced, "4.3.0");
+    txn_refuse(t, verdict, ipc_has(in, TAG_CODE) ? (int)ipc_get_u64(in, TAG_CODE) : 451, enhanced, words, "queued");
+}
+
 static void on_submitted(void *arg, struct channel *ch, struct ipc_in *in)
 {
     struct cleanup *cl = arg;
     struct txn *t = dict_get_u64(cl->submitting, in->txn);
-    struct strv text = ipc_get(in, TAG_TEXT);
     enum ipc_verdict verdict = (enum ipc_verdict)ipc_get_u64(in, TAG_VERDICT);
-    char words[256], enhanced[16];
 
     if (!t)
         return;
@@ -233,14 +255,12 @@ static void on_submitted(void *arg, struct channel *ch, struct ipc_in *in)
         return;
     }
     queue_txn_close(t);
-    if (verdict != VERDICT_ACCEPT) {
-        if (!strv_cstr(strv_sub(text, 0, sizeof words - 1), words, sizeof words) || !*words)
-            memcpy(words, "Could not store the message, please try again later", 52);
-        if (!strv_cstr(ipc_get(in, TAG_ENHANCED), enhanced, sizeof enhanced) || !*enhanced)
-            memcpy(enhanced, "4.3.0", 6);
-        txn_refuse(t, verdict, ipc_has(in, TAG_CODE) ? (int)ipc_get_u64(in, TAG_CODE) : 451, enhanced, words,
-                   "queued");
+    if (t->doubt) {
+        doubt_answered(t, verdict);
+        return;
     }
+    if (verdict != VERDICT_ACCEPT)
+        copy_reply(t, verdict, in);
     if (t->phase == TXN_RECEIVING) {
         receive_credit(t);      /* refused early: the client hears it when it ends its data */
         return;
@@ -272,8 +292,17 @@ static void lose_one(void *arg, struct strv key, void *value)
     (void)arg;
     (void)key;
     queue_txn_close(t);
-    /* What was submitted may be stored all the same: the client will send it again, which RFC 5321 4.5.5 (6.1 of
-       RFC 1047) prefers to a loss. */
+    if (t->phase == TXN_SUBMITTED && !t->notice) {
+        /* It may be stored all the same. Nobody waits for it any more when smtpd is gone too: then it will be asked
+           for again, or was stored, or the client sends it again. */
+        if (!t->peer) {
+            t->phase = TXN_STAGES;
+            txn_abort(t);
+        } else if (!t->doubt) {
+            doubt_begin(t);
+        }
+        return;
+    }
     refuse_no_queue(t);
     if (t->committing)
         txn_finish(t);

@@ -4,6 +4,7 @@
  * to queued, so one slow disk stops one client and no memory fills. Header bytes are bounded by themselves.
  */
 #include "cleanup/commit.h"
+#include "cleanup/doubt.h"
 #include "cleanup/pipeline.h"
 #include "cleanup/recipients.h"
 #include "cleanup/service.h"
@@ -146,5 +147,6 @@ const struct channel_route receive_routes[] = {
     { IPC_TX_BODY, on_body },
     { IPC_TX_END, on_end },
     { IPC_TX_ABORT, on_abort },
+    { IPC_TX_QUERY, doubt_on_query },
     { .type = IPC_NONE },
 };

@@ -2,6 +2,7 @@
 #include "cleanup/service.h"
 
 #include "cleanup/commit.h"
+#include "cleanup/doubt.h"
 #include "cleanup/notice.h"
 #include "common/base/dict.h"
 #include "common/base/log.h"
@@ -168,6 +169,7 @@ void cleanup_edge_queued(struct cleanup *cl, int fd)
     if (cl->queued)
         queued_gone(cl);
     cl->queued = channel_new(cl->loop, fd, ROLE_CLEANUP, ROLE_QUEUED, 0, &queued_ops, cl);
+    doubt_ask_all(cl);
 }
 
 void cleanup_edge_mapd(struct cleanup *cl, int fd)
@@ -194,6 +196,12 @@ void cleanup_clear(struct cleanup *cl)
     for (size_t i = 0; i < PEERS_MAX; i++)
         peer_free(&cl->peers[i]);
     notices_abort(cl);
+    while (cl->doubts) {
+        cl->doubts->phase = TXN_STAGES;
+        txn_abort(cl->doubts);
+    }
+    if (cl->doubt_timer.loop)
+        loop_timer_stop(&cl->doubt_timer);
     maps_client_free(&cl->maps);
     dict_free(&cl->submitting, NULL);
     ipc_out_clear(&cl->out);

@@ -3,13 +3,13 @@
 
 #include "cleanup/txn.h"
 #include "common/ipc/channel.h"
+#include "common/net/loop.h"
 #include "maps/client.h"
 
 #define PEERS_MAX 256           /* smtpd processes: EDGE's index is a byte */
 
 struct conf;
 struct dict;
-struct loop;
 
 /* One smtpd process. */
 struct peer {
@@ -29,6 +29,8 @@ struct cleanup {
     struct ipc_out out;         /* reused for every frame */
     struct key_chain chain;     /* scratch of the resolver */
     struct notice *notices;     /* being composed or resolved, or with queued */
+    struct txn *doubts;         /* submitted, and queued was lost */
+    struct loop_timer doubt_timer;
     struct txn *pool;
     size_t pooled, live;
     void (*idle)(void *arg);    /* the last transaction ended; may be NULL */

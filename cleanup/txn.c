@@ -1,8 +1,9 @@
 /* txn.c - the transaction object */
 #include "cleanup/txn.h"
 
-#include "cleanup/resolve.h"
+#include "cleanup/doubt.h"
 #include "cleanup/notice.h"
+#include "cleanup/resolve.h"
 #include "cleanup/service.h"
 #include "common/base/dict.h"
 #include "common/base/mem.h"
@@ -59,6 +60,7 @@ static void free_contents(struct txn *t)
     MEM_FREE(t->finals);
     dict_free(&t->final_index, NULL);
     notice_free(&t->notice);
+    doubt_forget(t);
 }
 
 void txn_free(struct txn **tp)

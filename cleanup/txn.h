@@ -91,6 +91,9 @@ struct txn {
     /* towards queued */
     uint64_t queue_txn;                 /* 0: none opened */
     size_t head_sent, final_sent;
+    bool doubt;                         /* queued is asked whether it has the message (doubt.c) */
+    int64_t doubt_until;
+    struct txn *doubt_next, **doubt_at;
 };
 
 struct txn *txn_new(struct cleanup *cl);

@@ -1,0 +1,72 @@
+/* main.c - cleanup: messages in flight, from smtpd's transactions and queued's notices to queued's spool */
+#include "cleanup/service.h"
+
+#include "common/proc/daemon.h"
+
+static struct cleanup cleanup;
+
+static void on_idle(void *arg)
+{
+    struct daemon *d = arg;
+
+    if (daemon_draining(d))
+        daemon_exit(d, 0);
+}
+
+/* The first edge comes before start. */
+static struct cleanup *service(struct daemon *d)
+{
+    if (!cleanup.conf) {
+        cleanup_init(&cleanup, daemon_conf(d), daemon_loop(d));
+        cleanup.idle = on_idle;
+        cleanup.idle_arg = d;
+    }
+    return &cleanup;
+}
+
+static bool on_start(struct daemon *d, struct err *err)
+{
+    (void)err;
+    service(d);
+    return true;
+}
+
+static void on_edge(struct daemon *d, enum role peer, unsigned index, int fd, bool lived)
+{
+    struct cleanup *cl = service(d);
+
+    (void)lived;
+    switch (peer) {
+    case ROLE_SMTPD:
+        cleanup_edge_smtpd(cl, index, fd);
+        return;
+    case ROLE_QUEUED:
+        cleanup_edge_queued(cl, fd);
+        return;
+    case ROLE_MAPD:
+        cleanup_edge_mapd(cl, fd);
+        return;
+    default:
+        die("an edge to %s", role_name(peer));
+    }
+}
+
+/* smtpd drains first and leaves when its transactions are over; what is left here ends by the loss of its channel. */
+static void on_drain(struct daemon *d, int64_t deadline_ms)
+{
+    (void)deadline_ms;
+    if (!service(d)->live)
+        daemon_exit(d, 0);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct daemon_spec spec = {
+        .name = "cleanup", .role = ROLE_CLEANUP, .start = on_start, .edge = on_edge, .drain = on_drain,
+    };
+    int status = daemon_main(&spec, argc, argv);
+
+    if (cleanup.conf)
+        cleanup_clear(&cleanup);
+    return status;
+}
