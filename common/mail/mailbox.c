@@ -105,9 +105,12 @@ static bool spec_word(struct spec *p, const char **why)
     return true;
 }
 
-static void add_unquoted(struct strv quoted, struct buf *out)
+/* False when the closing quote is missing. */
+static bool add_unquoted(struct strv quoted, struct buf *out)
 {
-    for (size_t i = 1; i < quoted.n && quoted.p[i] != '"'; i++) {
+    size_t i = 1;
+
+    for (; i < quoted.n && quoted.p[i] != '"'; i++) {
         if (quoted.p[i] == '\\' && ++i == quoted.n)
             break;
         if (quoted.p[i] == '\t')
@@ -115,6 +118,7 @@ static void add_unquoted(struct strv quoted, struct buf *out)
         else if (quoted.p[i] != '\r' && quoted.p[i] != '\n')
             buf_addc(out, quoted.p[i]);
     }
+    return i < quoted.n;
 }
 
 static bool spec_step(struct spec *p, struct strv s, size_t i, size_t next, const char **why)
@@ -135,9 +139,8 @@ static bool spec_step(struct spec *p, struct strv s, size_t i, size_t next, cons
     case '"':
         if (p->in_domain)
             return refuse(why, "quotes in the domain");
-        if (next < i + 2 || s.p[next - 1] != '"')
+        if (!add_unquoted(strv_sub(s, i, next - i), to))
             return refuse(why, "quoted local part is not closed");
-        add_unquoted(strv_sub(s, i, next - i), to);
         return spec_word(p, why);
     case '[':
         buf_addv(to, strv_sub(s, i, next - i));
