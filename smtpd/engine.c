@@ -228,6 +228,8 @@ static struct refusal answer_refusal(const struct tx_answer *a)
         r.code = 451;
     if (r.enhanced.n == 0 || r.enhanced.p[0] != '0' + class)
         r.enhanced = class == 5 ? SV_LIT("5.0.0") : SV_LIT("4.3.0");
+    if (r.text.n == 0)
+        r.text = class == 5 ? SV_LIT("Not accepted") : SV(reply_table[RE_TEMPORARY].text);
     return r;
 }
 
