@@ -188,10 +188,10 @@ static void add_section(struct conf_check *check, const struct conf_kind *kind, 
     keep(check->conf, kind, section);
 }
 
-static void add_builtin(struct conf_check *check, const struct conf_kind *kind, struct seen *seen,
-                        struct conf_node *sections)
+static void add_builtin(struct conf_check *check, const struct conf_kind *kind, const char *text,
+                        struct seen *seen, struct conf_node *sections)
 {
-    struct conf_source source = { "default", SV(kind->builtin) };
+    struct conf_source source = { "default", SV(text) };
     struct conf_parser parser = { .errs = check->errs, .names = check->conf->names };
     size_t at = sections->child_n;
     if (!conf_parse(&parser, &source, sections) || sections->child_n != at + 1)
@@ -207,19 +207,28 @@ static void add_builtin(struct conf_check *check, const struct conf_kind *kind, 
     add_section(check, kind, node, seen);
 }
 
+static void add_builtins(struct conf_check *check, const struct conf_kind *kind, struct seen *seen,
+                         struct conf_node *sections)
+{
+    const struct dict *labels = seen->labels[kind_index(kind)];
+    size_t written = conf_kind_count(check->conf, kind), named = 0;
+    for (const struct conf_builtin *b = kind->builtins; b->text; b++)
+        named += b->label && dict_get(labels, SV(b->label)) ? 1 : 0;
+    for (const struct conf_builtin *b = kind->builtins; b->text; b++) {
+        if (b->label ? !dict_get(labels, SV(b->label)) : written == named)
+            add_builtin(check, kind, b->text, seen, sections);
+    }
+}
+
 static void add_missing(struct conf_check *check, struct conf_node *sections, struct seen *seen)
 {
     for (size_t i = 1; conf_kinds[i]; i++) {
         const struct conf_kind *kind = conf_kinds[i];
         if (!conf_kind_granted(kind, check->conf->role))
             continue;
-        bool there = kind->builtin_label ? dict_get(seen->labels[i], SV(kind->builtin_label)) != NULL
-                                         : conf_kind_count(check->conf, kind) > 0;
-        if (there)
-            continue;
-        if (kind->builtin) {
-            add_builtin(check, kind, seen, sections);
-        } else if (!kind->count_offset) {
+        if (kind->builtins) {
+            add_builtins(check, kind, seen, sections);
+        } else if (!kind->count_offset && conf_kind_count(check->conf, kind) == 0) {
             struct conf_node *node = conf_node_new(NODE_BLOCK, kind->name);
             node->where = (struct conf_where){ "default", 0, 0 };
             conf_node_add(sections, node);
@@ -279,6 +288,12 @@ static void check_fields(struct conf_check *check, const struct conf_kind *kind,
     }
 }
 
+static void prepare_section(struct conf_check *check, const struct conf_kind *kind, void *section)
+{
+    if (kind->prepare && !conf_section_damaged(section))
+        kind->prepare(check, section);
+}
+
 static void check_section(struct conf_check *check, const struct conf_kind *kind, void *section)
 {
     if (conf_section_damaged(section))
@@ -286,6 +301,15 @@ static void check_section(struct conf_check *check, const struct conf_kind *kind
     check_fields(check, kind, section);
     if (kind->check)
         kind->check(check, section);
+}
+
+static void for_all(struct conf_check *check,
+                    void (*fn)(struct conf_check *check, const struct conf_kind *kind, void *section))
+{
+    for (size_t i = 0; conf_kinds[i]; i++) {
+        for (size_t k = 0; k < conf_kind_count(check->conf, conf_kinds[i]); k++)
+            fn(check, conf_kinds[i], conf_kind_section(check->conf, conf_kinds[i], k));
+    }
 }
 
 /* Two listeners on one address would fail at bind, when it is too late for a good message. */
@@ -304,15 +328,6 @@ static void check_endpoints(struct conf_check *check)
         }
     }
     dict_free(&taken, NULL);
-}
-
-static void check_all(struct conf_check *check)
-{
-    for (size_t i = 0; conf_kinds[i]; i++) {
-        for (size_t k = 0; k < conf_kind_count(check->conf, conf_kinds[i]); k++)
-            check_section(check, conf_kinds[i], conf_kind_section(check->conf, conf_kinds[i], k));
-    }
-    check_endpoints(check);
 }
 
 /* Nothing points into the tree any more. */
@@ -364,7 +379,9 @@ bool conf_check(struct conf_check *check, struct conf_node *root)
         *place = seen.labels[i];
         seen.labels[i] = NULL;
     }
-    check_all(check);
+    for_all(check, prepare_section);
+    for_all(check, check_section);
+    check_endpoints(check);
     forget_nodes(conf);
     for (size_t i = 0; i < KINDS_MAX; i++)
         dict_free(&seen.labels[i], NULL);

@@ -29,7 +29,8 @@ struct conf_tls_section;
 struct conf_processes;
 
 /* Every pointer is owned. Lists are in the order of the text. Sections that nobody wrote exist with defaults;
-   maps always hold `passwd`, mailboxes at least one, routes always `default` (each when granted). */
+   maps always hold `passwd`, routes always `default`; mailboxes always `postmaster` (it has a root, and is
+   where mail for postmaster goes that nothing else takes) and one more. Each when granted. */
 struct conf {
     enum role role;                         /* whose view this is; ROLE_MTAD when loaded from files */
     struct conf_top *top;

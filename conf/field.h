@@ -24,7 +24,7 @@ enum conf_type {
     CT_BOOL,                        /* bool */
     CT_ENUM,                        /* int */
     CT_PATH,                        /* char *: absolute */
-    CT_HOME_PATH,                   /* char *: absolute or below "~/" */
+    CT_HOME_PATH,                   /* char *: below "~/", or relative */
     CT_LOG,                         /* char *: "syslog", "stderr" or an absolute path */
     CT_MAP,                         /* char *: name of a map */
     CT_USER,                        /* char *: name of a system user or group */
@@ -68,6 +68,13 @@ struct conf_field {
 
 enum conf_label { LABEL_NONE, LABEL_REQUIRED, LABEL_OPTIONAL };
 
+/* text is added when no section of that label was written; with label NULL when none was written but,
+   perhaps, those that another builtin names. text NULL ends a list. */
+struct conf_builtin {
+    const char *label;
+    const char *text;
+};
+
 struct conf_kind {
     const char *name;               /* the section's word; "" is the top level */
     const struct conf_field *fields;
@@ -77,10 +84,9 @@ struct conf_kind {
     enum conf_label label;
     /* NULL: letters, digits, "-" and "_". Else says in why what is wrong with it. */
     bool (*label_ok)(struct strv label, const char **why);
-    /* Text of the section that exists when nobody wrote one: none with builtin_label, or, when that is NULL,
-       none of this kind. */
-    const char *builtin;
-    const char *builtin_label;
+    const struct conf_builtin *builtins;    /* sections that exist without being written; NULL for none */
+    /* Fills in what depends on other sections; before references and checks, on sections without mistakes. */
+    void (*prepare)(struct conf_check *check, void *section);
     /* What only the section as a whole can tell (or compute); after all fields and references are there. */
     void (*check)(struct conf_check *check, void *section);
     const char *label_doc;          /* manual: what the label is */

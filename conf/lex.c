@@ -91,7 +91,8 @@ bool conf_lexer_check(struct conf_lexer *lx)
             struct conf_place place = here(&scan);
             unsigned char c = (unsigned char)text.p[scan.at];
             if (control)
-                conf_error_at(lx->errs, &place, "control character U+%04X", (unsigned char)text.p[scan.at + 1]);
+                conf_error_at(lx->errs, &place, "control character U+%04X",
+                              (unsigned char)text.p[scan.at + 1]);
             else if (c == 0)
                 conf_error_at(lx->errs, &place, "NUL byte; is this a text file?");
             else

@@ -9,7 +9,8 @@ struct conf_mailbox {
     struct conf_head head;          /* name "" allowed for one of them */
     char *lookup;                   /* name of a map; "passwd" is built in: the system's users */
     int method;                     /* enum conf_mailbox_method */
-    char *path;                     /* of a system user's mailbox; "~/" is the home */
+    char *path; /* of a system user's mailbox: "~/..."; of postmaster's in the section of that
+                   name: below root; of no meaning for other sections with a root */
     char *root; /* absolute directory of virtual mailboxes: the look-up's value is a path below
                    it; "" for mailboxes in the users' homes */
     char *owner;                    /* system user that owns mailboxes below root */

@@ -56,11 +56,18 @@ static void check_map(struct conf_check *check, void *section)
     check_entries(check, map);
 }
 
+/* `postmaster` is what section `mailbox postmaster` looks up: nobody, its one mailbox needs no table. */
+static const struct conf_builtin builtins[] = {
+    { "passwd", "map passwd { type = passwd }" },
+    { "postmaster", "map postmaster { type = inline }" },
+    { NULL, NULL },
+};
+
 const struct conf_kind conf_map_kind = {
     .name = "map", .fields = fields, .size = sizeof(struct conf_map),
     .offset = offsetof(struct conf, maps), .count_offset = offsetof(struct conf, map_n),
     .label = LABEL_REQUIRED, .check = check_map,
-    .builtin = "map passwd { type = passwd }", .builtin_label = "passwd",
+    .builtins = builtins,
     .label_doc = "The name by which other sections use the table. `passwd` exists by itself.",
     .doc = "A table, used by the sections that name it.",
 };

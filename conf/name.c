@@ -79,11 +79,21 @@ static const char *path_problem(struct strv path)
     return NULL;
 }
 
-static bool path_ok(struct strv word, bool home, struct conf_why *why)
+static bool path_ok(struct strv word, struct conf_why *why)
 {
-    if (!strv_starts(word, SV("/")) && !(home && strv_starts(word, SV("~/")) && word.n > 2))
-        return refuse(why, word, home ? "an absolute path nor one below ~/" : "an absolute path", NULL);
+    if (!strv_starts(word, SV("/")))
+        return refuse(why, word, "an absolute path", NULL);
     const char *reason = path_problem(word);
+    return !reason || refuse(why, word, "a path that can be used", reason);
+}
+
+/* Below a home, or below a root that another field names. */
+static bool inner_path_ok(struct strv word, struct conf_why *why)
+{
+    struct strv inner = strv_starts(word, SV("~/")) ? strv_from(word, 2) : word;
+    if (inner.n == 0 || inner.p[0] == '/' || inner.p[0] == '~')
+        return refuse(why, word, "a path below the home, such as \"~/Maildir\"", NULL);
+    const char *reason = path_problem(inner);
     return !reason || refuse(why, word, "a path that can be used", reason);
 }
 
@@ -111,12 +121,12 @@ bool conf_name_ok(const struct conf_field *field, struct strv word, struct conf_
     case CT_DOMAINS:
         return host_ok(word, false, "a domain", why);
     case CT_PATH:
-        return path_ok(word, false, why);
+        return path_ok(word, why);
     case CT_HOME_PATH:
-        return path_ok(word, true, why);
+        return inner_path_ok(word, why);
     case CT_LOG:
         return strv_is(word, "syslog") || strv_is(word, "stderr") ||
-               (strv_starts(word, SV("/")) && path_ok(word, false, why)) ||
+               (strv_starts(word, SV("/")) && path_ok(word, why)) ||
                refuse(why, word, "syslog, stderr or an absolute path", NULL);
     case CT_MAP:
         return word_ok(word, "-_", 64) || refuse(why, word, "the name of a map", NULL);

@@ -21,11 +21,12 @@ static const struct conf_field fields[] = {
                  "percent."),
     FIELD(conf_queue, max_jobs, CT_INT, "500", .min = 1, .max = 100000, QUEUED,
           .doc = "Deliveries at once, to all destinations together."),
-    FIELD(conf_queue, postmaster, CT_STRING, "\"\"", .max = 254,
-          .roles = ROLE_BIT(ROLE_QUEUED) | ROLE_BIT(ROLE_CLEANUP) | ROLE_BIT(ROLE_MAPD),
-          .doc = "Address that gets mail for `postmaster` when no alias and no mailbox has that name. \"\": "
-                 "a mailbox "
-                 "of its own in the state directory."),
+    FIELD(
+        conf_queue, postmaster, CT_STRING, "\"\"", .max = 254,
+        .roles = ROLE_BIT(ROLE_QUEUED) | ROLE_BIT(ROLE_CLEANUP) | ROLE_BIT(ROLE_MAPD),
+        .doc =
+            "Address that gets mail for `postmaster` when no alias and no mailbox has that name. \"\"\": the "
+            "section `mailbox postmaster` says where it goes."),
     FIELD_END
 };
 

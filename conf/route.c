@@ -66,6 +66,8 @@ static void check_route(struct conf_check *check, void *section)
         conf_check_fail(check, route, "via", 0, "this address is not of the route's family");
 }
 
+static const struct conf_builtin builtins[] = { { "default", "route default { }" }, { NULL, NULL } };
+
 const struct conf_kind conf_route_kind = {
     .name = "route",
     .fields = fields,
@@ -75,8 +77,7 @@ const struct conf_kind conf_route_kind = {
     .label = LABEL_REQUIRED,
     .label_ok = label_ok,
     .check = check_route,
-    .builtin = "route default { }",
-    .builtin_label = "default",
+    .builtins = builtins,
     .label_doc = "A domain, `.domain` for all of its subdomains, or `default`. The exact domain counts "
                  "first, then the "
                  "longest of the parents, then `default`.",

@@ -35,6 +35,13 @@ static const char defaults[] =
     "    entries = [ ]    # default\n"
     "    auto = yes    # default\n"
     "}\n"
+    "map postmaster {    # default\n"
+    "    type = inline    # default\n"
+    "    source = \"\"    # default\n"
+    "    syntax = text    # default\n"
+    "    entries = [ ]    # default\n"
+    "    auto = yes    # default\n"
+    "}\n"
     "address {    # default\n"
     "    aliases = \"\"    # default\n"
     "    virtual = \"\"    # default\n"
@@ -48,6 +55,17 @@ static const char defaults[] =
     "    method = maildir    # default\n"
     "    path = ~/Maildir    # default\n"
     "    root = \"\"    # default\n"
+    "    owner = mansio-vmail    # default\n"
+    "    group = mail    # default\n"
+    "    uid_min = 1000    # default\n"
+    "    uid_exceptions = [ ]    # default\n"
+    "    domains = [ ]    # default\n"
+    "}\n"
+    "mailbox postmaster {    # default\n"
+    "    lookup = postmaster    # default\n"
+    "    method = maildir    # default\n"
+    "    path = postmaster/    # default\n"
+    "    root = /var/lib/mansio/mail    # default\n"
     "    owner = mansio-vmail    # default\n"
     "    group = mail    # default\n"
     "    uid_min = 1000    # default\n"
@@ -192,12 +210,13 @@ static void fills_structs(void **state)
     assert_false(conf_networks_contain(&c->relay->from, &a));
     assert_true(conf_strings_have(&c->relay->to, SV("BACKUP.example.net")));
     assert_false(conf_strings_have(&c->relay->to, SV("example.net")));
-    assert_int_equal(c->map_n, 4);
+    assert_int_equal(c->map_n, 5);
     assert_int_equal(conf_map_find(c, SV("virtual"))->syntax, CONF_SYNTAX_ALIASES);
     assert_int_equal(conf_map_find(c, SV("passwd"))->type, CONF_MAP_PASSWD);
     assert_null(conf_map_find(c, SV("nothing")));
     assert_string_equal(c->address->masquerade->as, "example.com");
-    assert_int_equal(c->mailbox_n, 2);
+    assert_int_equal(c->mailbox_n, 3);
+    assert_string_equal(c->mailboxes[2]->head.name, "postmaster");
     assert_string_equal(c->mailboxes[1]->head.name, "virtual");
     assert_int_equal(c->queue->retry.v[1], 3600);
     assert_int_equal(c->log->kind, CONF_LOG_STDERR);
@@ -340,6 +359,35 @@ static void finds_routes(void **state)
     conf_free(&conf);
 }
 
+/* RFC 5321 4.5.1: there is always a mailbox for postmaster, behind those that ask somebody. */
+static void keeps_postmaster(void **state)
+{
+    static const struct {
+        const char *text, *names, *root, *path, *lookup;
+    } cases[] = {
+        { "", " postmaster", "/var/lib/mansio/mail", "postmaster/", "postmaster" },
+        { "processes { state = /s }", " postmaster", "/s/mail", "postmaster/", "postmaster" },
+        { "mailbox postmaster { root = /m  path = \"pm/\" }", "postmaster ", "/m", "pm/", "postmaster" },
+        { "map v { type = inline } mailbox postmaster { lookup = v } mailbox a { lookup = v  root = /x }",
+          "postmaster a", "/var/lib/mansio/mail", "postmaster/", "v" },
+        { "mailbox a { }", "a postmaster", "/var/lib/mansio/mail", "postmaster/", "postmaster" },
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char text[256], names[64];
+        snprintf(text, sizeof(text), "hostname = mx.example.com %s", cases[i].text);
+        struct conf *c = conf_must(cases[i].text, text);
+        assert_int_equal(c->mailbox_n, 2);
+        snprintf(names, sizeof(names), "%s %s", c->mailboxes[0]->head.name, c->mailboxes[1]->head.name);
+        expect_text(cases[i].text, SV(names), cases[i].names);
+        size_t at = strcmp(c->mailboxes[0]->head.name, "postmaster") == 0 ? 0 : 1;
+        expect_text(cases[i].text, SV(c->mailboxes[at]->root), cases[i].root);
+        expect_text(cases[i].text, SV(c->mailboxes[at]->path), cases[i].path);
+        expect_text(cases[i].text, SV(c->mailboxes[at]->lookup), cases[i].lookup);
+        conf_free(&c);
+    }
+}
+
 static void knows_own_domains(void **state)
 {
     (void)state;
@@ -417,11 +465,16 @@ static void tables_are_sound(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(has_every_default),  cmocka_unit_test(fills_structs),
-        cmocka_unit_test(goes_round),         cmocka_unit_test(grants_no_more),
+        cmocka_unit_test(has_every_default),
+        cmocka_unit_test(fills_structs),
+        cmocka_unit_test(goes_round),
+        cmocka_unit_test(grants_no_more),
         cmocka_unit_test(refuses_what_is_not_granted),
-        cmocka_unit_test(finds_routes),       cmocka_unit_test(knows_own_domains),
-        cmocka_unit_test(holds_many_domains), cmocka_unit_test(reads_marks),
+        cmocka_unit_test(finds_routes),
+        cmocka_unit_test(keeps_postmaster),
+        cmocka_unit_test(knows_own_domains),
+        cmocka_unit_test(holds_many_domains),
+        cmocka_unit_test(reads_marks),
         cmocka_unit_test(tables_are_sound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

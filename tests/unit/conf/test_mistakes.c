@@ -266,7 +266,7 @@ static const struct mistake mistakes[] = {
       "                     ^^^^\n" },
     { "mailbox relative path",
       "mailbox { path = Maildir }\n",
-      "m.conf:1:18: \"Maildir\" is not an absolute path nor one below ~/\n"
+      "m.conf:1:18: the mailbox of a system user lies below the home, such as \"~/Maildir\"\n"
       "    mailbox { path = Maildir }\n"
       "                     ^^^^^^^\n" },
     { "mailbox path that climbs",
@@ -274,6 +274,23 @@ static const struct mistake mistakes[] = {
       "m.conf:1:18: \"~/../Maildir\" is not a path that can be used: \"..\" in it\n"
       "    mailbox { path = \"~/../Maildir\" }\n"
       "                     ^^^^^^^^^^^^^^\n" },
+    { "mailbox path below a root",
+      "map v { type = inline }\n"
+      "mailbox v { lookup = v  root = /etc  path = x }\n",
+      "m.conf:2:45: the value that lookup finds says where below root a mailbox lies; "
+      "path is for those of system users\n"
+      "    mailbox v { lookup = v  root = /etc  path = x }\n"
+      "                                                ^\n" },
+    { "mailbox postmaster at home",
+      "mailbox postmaster { root = /etc  path = \"~/x\" }\n",
+      "m.conf:1:42: postmaster's mailbox lies below root; write a relative path\n"
+      "    mailbox postmaster { root = /etc  path = \"~/x\" }\n"
+      "                                             ^^^^^\n" },
+    { "mailbox absolute path",
+      "mailbox { path = /var/mail }\n",
+      "m.conf:1:18: \"/var/mail\" is not a path below the home, such as \"~/Maildir\"\n"
+      "    mailbox { path = /var/mail }\n"
+      "                     ^^^^^^^^^\n" },
     { "mailbox two without name",
       "mailbox { }\n"
       "mailbox { }\n",
