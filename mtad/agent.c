@@ -1,0 +1,337 @@
+/* agent.c - processes that act as a recipient: who may be whom, how many, started and reaped
+ *
+ * deliverd names a mailbox section and, for system users, a user. It is not believed: the section must exist, the
+ * user's ids come from mapd (or from the start, for the owner of virtual mailboxes) and must pass uid_min. A deliverd
+ * that was taken over can therefore write into mailboxes, which is its job, and become nobody else.
+ */
+#include "mtad/agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/ipc/channel.h"
+#include "common/os/fd.h"
+#include "common/proc/frame_io.h"
+#include "conf/conf.h"
+#include "conf/mailbox.h"
+#include "conf/processes.h"
+#include "maps/client.h"
+#include "mtad/agent_user.h"
+#include "mtad/child.h"
+#include "mtad/spawn.h"
+#include "mtad/status.h"
+
+#define PASSWD_MAP "passwd"
+
+struct agent {
+    pid_t pid;
+    uid_t uid;
+    char mailbox[65];
+    struct agent *next;
+};
+
+/* Who an agent will be. */
+struct who {
+    const struct mailbox_root *root;
+    char user[65];
+    uid_t uid;
+    gid_t gid;
+    int dirfd;                  /* owned: the directory it works in */
+    char path[PATH_MAX];
+    bool peer_mtad;
+};
+
+/* A request that waits for mapd. */
+struct request {
+    struct child *child;
+    pid_t pid;                  /* of that child: another one may have its slot when the answer comes */
+    uint64_t txn;
+    const struct mailbox_root *root;
+    char user[65];
+};
+
+static void reply(struct child *c, uint64_t txn, enum ipc_verdict verdict, const char *why, uid_t uid, int fd)
+{
+    struct ipc_out o;
+
+    ipc_out_init(&o);
+    ipc_begin(&o, IPC_AGENT_REPLY, txn);
+    ipc_put_u64(&o, TAG_VERDICT, verdict);
+    if (why)
+        ipc_put_clean(&o, TAG_TEXT, SV(why));
+    if (fd >= 0) {
+        ipc_put_u64(&o, TAG_UID, uid);
+        ipc_put_fd(&o, fd);
+    }
+    channel_send(c->control, &o);
+    ipc_out_clear(&o);
+}
+
+static void refuse(struct child *c, uint64_t txn, const struct err *err, const char *mailbox, const char *user)
+{
+    LOG(WARN, "mtad.agent.refused", KS("mailbox", mailbox), KS("user", user[0] ? user : NULL),
+        KS("error", err->text));
+    reply(c, txn, err->cls == ERR_PERM ? VERDICT_REFUSE : VERDICT_TEMPFAIL, err->text, 0, -1);
+}
+
+static bool room_check(const struct host *h, uid_t uid, struct err *err)
+{
+    unsigned of_user = 0;
+
+    for (const struct agent *a = h->agents; a; a = a->next)
+        of_user += a->uid == uid;
+    if (h->agent_n >= (uint64_t)h->conf->processes->agents)
+        return err_set(err, ERR_LIMIT, "%u agents run (processes.agents)", h->agent_n);
+    if (of_user >= (uint64_t)h->conf->processes->agents_per_user)
+        return err_set(err, ERR_LIMIT, "%u agents of uid %u run (processes.agents_per_user)", of_user, (unsigned)uid);
+    return true;
+}
+
+/* What the agent finds on its channel before deliverd can write to it. */
+static bool frames_queue(struct host *h, const struct who *w, int fd, struct err *err)
+{
+    struct setup_frame s = { .role = ROLE_AGENT, .user = w->user, .uid = w->uid, .gid = w->gid,
+                             .group = w->root->group == w->gid ? 0 : w->root->group, .conf = -1, .jail = -1,
+                             .peer_mtad = w->peer_mtad, .faults = true };
+    struct ipc_out o;
+    bool ok;
+
+    ipc_out_init(&o);
+    child_setup_frame(h, &s, &o);
+    ok = frame_io_send(fd, &o, err);
+    if (ok) {
+        ipc_begin(&o, IPC_SOURCE, 0);
+        ipc_put_u64(&o, TAG_KIND, SOURCE_ROOT);
+        ipc_put_text(&o, TAG_NAME, SV(w->root->section->head.name));
+        ipc_put_text(&o, TAG_PATH, SV(w->path));
+        ipc_put_fd(&o, fcntl(w->dirfd, F_DUPFD_CLOEXEC, 0));
+        ok = frame_io_send(fd, &o, err);
+    }
+    ipc_out_clear(&o);
+    return ok;
+}
+
+static void agent_remember(struct host *h, const struct who *w, pid_t pid)
+{
+    struct agent *a = mem_new(sizeof *a);
+
+    a->pid = pid;
+    a->uid = w->uid;
+    snprintf(a->mailbox, sizeof a->mailbox, "%s", w->root->section->head.name);
+    a->next = h->agents;
+    h->agents = a;
+    h->agent_n++;
+}
+
+/* deliverd's end of the channel to a new agent, or -1 with err. Closes w->dirfd. */
+static int agent_start_as(struct host *h, struct who *w, struct err *err)
+{
+    struct spawn s = { .binary = h->binaries[ROLE_AGENT], .devnull = h->devnull, .name = "mansio-agent",
+                       .detail = w->user[0] ? w->user : NULL };
+    int ends[2] = { -1, -1 };
+    pid_t pid = -1;
+
+    if (!room_check(h, w->uid, err)) {
+        fd_close(&w->dirfd);
+        return -1;
+    }
+    if (!fd_seqpacket_pair(ends)) {
+        err_sys(err, "socketpair");
+    } else if (frames_queue(h, w, ends[0], err)) {
+        s.control = ends[1];
+        pid = spawn_process(&s, err);
+    }
+    fd_close(&ends[1]);
+    fd_close(&w->dirfd);
+    if (pid < 0) {
+        fd_close(&ends[0]);
+        return -1;
+    }
+    agent_remember(h, w, pid);
+    LOG(DEBUG, "mtad.agent.started", KI("pid", pid), KS("mailbox", w->root->section->head.name),
+        KS("user", w->user), KI("uid", w->uid));
+    return ends[0];
+}
+
+static void start_and_reply(struct child *c, uint64_t txn, struct who *w, struct err *err)
+{
+    int fd = agent_start_as(c->host, w, err);
+
+    if (fd >= 0)
+        reply(c, txn, VERDICT_ACCEPT, NULL, w->uid, fd);
+    else
+        refuse(c, txn, err, w->root->section->head.name, w->user);
+}
+
+/* The directory of virtual mailboxes, a description of its own for each agent. */
+static bool who_virtual(const struct mailbox_root *r, struct who *w, struct err *err)
+{
+    w->dirfd = openat(r->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (w->dirfd < 0)
+        return err_sys(err, "mailbox root %s", r->section->root);
+    snprintf(w->path, sizeof w->path, "%s", r->section->root);
+    return true;
+}
+
+static bool home_open(struct strv home, struct who *w, struct err *err)
+{
+    struct stat st;
+
+    if (home.n == 0 || home.p[0] != '/' || !strv_cstr(home, w->path, sizeof w->path))
+        return err_set(err, ERR_TEMP, "user %s has no usable home directory", w->user);
+    w->dirfd = open(w->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (w->dirfd < 0)       /* a network home that even root may not read: the agent can, as its user */
+        w->dirfd = open(w->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (w->dirfd < 0 || fstat(w->dirfd, &st) < 0)
+        return err_sys(err, "home directory %s of %s", w->path, w->user);
+    if (st.st_uid != w->uid || (st.st_mode & S_IWOTH)) {
+        fd_close(&w->dirfd);
+        return err_set(err, ERR_TEMP, "home directory %s does not belong to %s, or everybody may write it", w->path,
+                       w->user);
+    }
+    return true;
+}
+
+static bool who_user(const struct host *h, struct strv value, struct who *w, struct err *err)
+{
+    uint64_t uid, gid;
+    struct strv home;
+
+    if (!passwd_value_read(value, &uid, &gid, &home))
+        return err_set(err, ERR_TEMP, "mapd gave no ids for %s", w->user);
+    if (h->privileged) {
+        if (!agent_user_permitted(w->root->section, SV(w->user), uid, gid, err))
+            return false;
+    } else if (uid != geteuid()) {
+        return err_set(err, ERR_TEMP, "without root there are no mailboxes of other users (%s)", w->user);
+    }
+    w->uid = (uid_t)uid;
+    w->gid = (gid_t)gid;
+    return w->root->fd >= 0 ? who_virtual(w->root, w, err) : home_open(home, w, err);
+}
+
+static void on_user(void *arg, const struct maps_answer *a)
+{
+    struct request *r = arg;
+    struct child *c = r->child;
+    struct err err = { 0 };
+
+    if (c->control && c->pid == r->pid) {
+        struct who w = { .root = r->root, .dirfd = -1 };
+        bool ok = false;
+
+        snprintf(w.user, sizeof w.user, "%s", r->user);
+        if (a->answer == ANSWER_FOUND)
+            ok = who_user(c->host, a->value, &w, &err);
+        else if (a->answer == ANSWER_ABSENT)
+            err_set(&err, ERR_PERM, "there is no user %s", r->user);
+        else
+            err_set(&err, ERR_TEMP, "cannot tell who %s is: %.*s", r->user, (int)a->why.n, a->why.p);
+        if (ok)
+            start_and_reply(c, r->txn, &w, &err);
+        else
+            refuse(c, r->txn, &err, r->root->section->head.name, r->user);
+    }
+    free(r);
+}
+
+static void user_ask(struct child *c, uint64_t txn, const struct mailbox_root *root, const char *user)
+{
+    struct request *r = mem_new(sizeof *r);
+    struct key_chain chain;
+
+    *r = (struct request){ .child = c, .pid = c->pid, .txn = txn, .root = root };
+    snprintf(r->user, sizeof r->user, "%s", user);
+    key_chain_init(&chain);
+    key_chain_add(&chain, root->fd >= 0 ? PASSWD_MAP : root->section->lookup, SV(user));
+    maps_ask(c->host->maps, &chain, MAPS_DEADLINE_MS, on_user, r);
+    key_chain_clear(&chain);
+}
+
+static const struct mailbox_root *root_find(const struct host *h, struct strv label)
+{
+    for (size_t i = 0; i < h->conf->mailbox_n; i++) {
+        if (strv_is(label, h->mailboxes[i].section->head.name))
+            return &h->mailboxes[i];
+    }
+    return NULL;
+}
+
+void agent_request(struct child *c, struct ipc_in *in)
+{
+    struct host *h = c->host;
+    const struct mailbox_root *root = root_find(h, ipc_get(in, TAG_MAILBOX));
+    struct err err = { 0 };
+    char user[65], mailbox[65];
+    struct who w = { .root = root, .dirfd = -1 };
+
+    strv_cstr(ipc_get(in, TAG_USER), user, sizeof user);
+    strv_cstr(ipc_get(in, TAG_MAILBOX), mailbox, sizeof mailbox);
+    if (h->phase == HOST_STOPPING && c->state != CHILD_READY)
+        err_set(&err, ERR_TEMP, "the service stops");
+    else if (!root)
+        err_set(&err, ERR_PERM, "there is no mailbox section of that name");
+    else if (ipc_get_u64(in, TAG_KIND) != 0)
+        err_set(&err, ERR_PERM, "agents that run commands are not available");
+    else if (root->fd < 0 && !user[0])
+        err_set(&err, ERR_PERM, "whose mailbox?");
+    if (err.cls != ERR_OK) {
+        refuse(c, in->txn, &err, mailbox, user);
+        return;
+    }
+    /* Without root everything is the caller's, whatever the map says. */
+    if (root->fd >= 0 && (!user[0] || !h->privileged || strcmp(user, root->section->owner) == 0)) {
+        w.uid = root->uid;
+        w.gid = root->gid;
+        snprintf(w.user, sizeof w.user, "%.64s", root->section->owner);
+        if (who_virtual(root, &w, &err))
+            start_and_reply(c, in->txn, &w, &err);
+        else
+            refuse(c, in->txn, &err, mailbox, user);
+        return;
+    }
+    user_ask(c, in->txn, root, user);
+}
+
+void agent_ended(struct host *h, pid_t pid, int status)
+{
+    for (struct agent **p = &h->agents; *p; p = &(*p)->next) {
+        struct agent *a = *p;
+        char why[256];
+
+        if (a->pid != pid)
+            continue;
+        if (status != 0) {
+            status_text(status, why, sizeof why);
+            LOG(WARN, "mtad.agent.ended", KI("pid", pid), KS("mailbox", a->mailbox), KI("uid", a->uid),
+                KS("why", why));
+        }
+        *p = a->next;
+        free(a);
+        h->agent_n--;
+        return;
+    }
+}
+
+int agent_for_attempt(struct host *h, struct err *err)
+{
+    for (size_t i = 0; i < h->conf->mailbox_n; i++) {
+        struct who w = { .root = &h->mailboxes[i], .dirfd = -1, .peer_mtad = true, .uid = h->mailboxes[i].uid,
+                         .gid = h->mailboxes[i].gid };
+
+        if (w.root->fd < 0)
+            continue;
+        snprintf(w.user, sizeof w.user, "%.64s", w.root->section->owner);
+        return who_virtual(w.root, &w, err) ? agent_start_as(h, &w, err) : -1;
+    }
+    err_set(err, ERR_CONF, "no mailbox section has a root");
+    return -1;
+}

@@ -1,0 +1,153 @@
+/* directory.c - the directories that daemons live in: made when missing, never believed when they look wrong */
+#include "mtad/directory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/os/fd.h"
+#include "common/os/file.h"
+#include "conf/conf.h"
+#include "conf/mailbox.h"
+#include "conf/processes.h"
+#include "conf/queue.h"
+
+/* mkdir -p; what exists is left as it is. */
+static bool parents_make(const char *path, struct err *err)
+{
+    char part[PATH_MAX];
+
+    if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
+        return err_set(err, ERR_CONF, "directory name too long: %s", path);
+    for (char *p = part + 1; (p = strchr(p, '/')) != NULL; p++) {
+        *p = '\0';
+        if (mkdir(part, 0755) < 0 && errno != EEXIST)
+            return err_sys(err, "make directory %s", part);
+        *p = '/';
+    }
+    return true;
+}
+
+/* Symbolic links in the path are the administrator's; the last component must be the directory itself. */
+static int dir_open(const char *path, mode_t mode, struct err *err)
+{
+    int fd;
+
+    if (!parents_make(path, err))
+        return -1;
+    fd = file_mkdirat(AT_FDCWD, path, mode);
+    if (fd < 0)
+        err_sys(err, "directory %s", path);
+    return fd;
+}
+
+/* Makes a directory of one daemon's own. Only an empty one of root's, as we just made it or a package did, is given
+   away: anything else in there could be somebody's. */
+static bool dir_own(int fd, const char *path, const struct identity *id, struct err *err)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return err_sys(err, "stat %s", path);
+    if (!id->user)
+        return st.st_uid == geteuid() ||
+               err_set(err, ERR_CONF, "%s belongs to uid %u; without root it must be our own", path,
+                       (unsigned)st.st_uid);
+    if (st.st_uid == 0 && (st.st_nlink > 2 || fchown(fd, id->uid, id->gid) < 0))
+        return err_set(err, ERR_CONF, "%s belongs to root and is not empty; if it is the right one: chown -R %s: %s",
+                       path, id->user, path);
+    if (st.st_uid != 0 && st.st_uid != id->uid)
+        return err_set(err, ERR_CONF, "%s belongs to uid %u instead of %s; if it is the right one: chown -R %s: %s",
+                       path, (unsigned)st.st_uid, id->user, id->user, path);
+    if ((st.st_mode & 07777) != 0700 && fchmod(fd, 0700) < 0)
+        return err_sys(err, "chmod %s", path);
+    return true;
+}
+
+static bool dir_is_empty(int fd, const char *path, struct err *err)
+{
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+    const struct dirent *e;
+    bool ok = true;
+
+    if (!dir) {
+        fd_close(&copy);
+        return err_sys(err, "read directory %s", path);
+    }
+    while (ok && (e = readdir(dir)) != NULL) {
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            ok = err_set(err, ERR_CONF, "%s must be empty, it is the jail of the daemons; there is %s", path,
+                         e->d_name);
+    }
+    closedir(dir);
+    return ok;
+}
+
+static bool jail_prepare(struct host *h, struct err *err)
+{
+    const char *runtime = h->conf->processes->runtime;
+    char path[PATH_MAX + 8];
+    struct stat st;
+    int fd = dir_open(runtime, 0755, err);
+
+    if (fd < 0)
+        return false;
+    snprintf(path, sizeof path, "%s/jail", runtime);
+    h->jail_fd = file_mkdirat(fd, "jail", 0555);
+    fd_close(&fd);
+    if (h->jail_fd < 0 || fstat(h->jail_fd, &st) < 0)
+        return err_sys(err, "directory %s", path);
+    if (h->privileged && st.st_uid != 0 && fchown(h->jail_fd, 0, 0) < 0)
+        return err_sys(err, "chown %s", path);
+    if (fchmod(h->jail_fd, 0555) < 0)
+        return err_sys(err, "chmod %s", path);
+    return dir_is_empty(h->jail_fd, path, err);
+}
+
+static bool state_prepare(struct host *h, struct err *err)
+{
+    const char *state = h->conf->processes->state;
+    char path[PATH_MAX + 8];
+    int fd = dir_open(state, 0755, err);
+
+    if (fd < 0)
+        return false;
+    snprintf(path, sizeof path, "%s/mapd", state);
+    h->state_fd = file_mkdirat(fd, "mapd", 0700);
+    fd_close(&fd);
+    if (h->state_fd < 0)
+        return err_sys(err, "directory %s", path);
+    return dir_own(h->state_fd, path, &h->ids[ROLE_MAPD], err);
+}
+
+static bool roots_prepare(struct host *h, struct err *err)
+{
+    for (size_t i = 0; i < h->conf->mailbox_n; i++) {
+        struct mailbox_root *r = &h->mailboxes[i];
+        char where[512];
+
+        if (r->section->root[0] == '\0')
+            continue;
+        r->fd = open(r->section->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (r->fd >= 0)
+            continue;
+        conf_where_text(conf_where(&r->section->head, "mailbox", "root"), where, sizeof where);
+        return err_sys(err, "%s: root %s", where, r->section->root);
+    }
+    return true;
+}
+
+bool directory_prepare(struct host *h, struct err *err)
+{
+    const char *spool = h->conf->queue->directory;
+
+    h->spool_fd = dir_open(spool, 0700, err);
+    if (h->spool_fd < 0 || !dir_own(h->spool_fd, spool, &h->ids[ROLE_QUEUED], err))
+        return false;
+    return state_prepare(h, err) && jail_prepare(h, err) && roots_prepare(h, err);
+}

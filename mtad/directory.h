@@ -1,0 +1,7 @@
+/* directory.h - the directories that daemons live in: made when missing, never believed when they look wrong */
+#pragma once
+
+#include "mtad/host.h"
+
+/* Spool (queued's), state (mapd's part), runtime with the empty jail, roots of virtual mailboxes. */
+bool directory_prepare(struct host *h, struct err *err) __attribute__((warn_unused_result));

@@ -1,0 +1,99 @@
+/* helper.c - descriptors that a child may ask for while it works
+ *
+ * `:include:/path` in an alias table names a file that only root may be able to open. mtad opens what an administrator
+ * could have meant and nothing else, for a mapd that was taken over must not read /etc/shadow through us: a regular
+ * file, world-readable or owned by who owns an alias table, in no writable-by-others state (the rule that sendmail
+ * has), and only while an alias table exists at all.
+ */
+#include "mtad/helper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/os/fd.h"
+#include "conf/conf.h"
+#include "conf/map.h"
+
+static const struct strv include_prefix = { "include:", 8 };
+
+/* Somebody who already says where mail goes. */
+static bool owns_aliases(const struct host *h, uid_t uid)
+{
+    for (size_t i = 0; i < h->conf->map_n; i++) {
+        const struct conf_map *m = h->conf->maps[i];
+        bool aliases = m->type == CONF_MAP_ALIASES ||
+                       (m->type == CONF_MAP_LMDB && m->syntax == CONF_SYNTAX_ALIASES);
+        struct stat st;
+
+        for (size_t k = 0; aliases && k < h->source_n; k++) {
+            if (h->sources[k].role == ROLE_MAPD && strcmp(h->sources[k].name, m->head.name) == 0 &&
+                fstat(h->sources[k].fd, &st) == 0 && st.st_uid == uid)
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool include_check(const struct host *h, int fd, struct err *err)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return err_sys(err, "stat");
+    if (!S_ISREG(st.st_mode))
+        return err_set(err, ERR_PERM, "not a regular file");
+    if (st.st_mode & (S_IWGRP | S_IWOTH))
+        return err_set(err, ERR_PERM, "others than its owner may write it");
+    if (!owns_aliases(h, st.st_uid))
+        return err_set(err, ERR_PERM, "its owner (uid %u) owns no alias table", (unsigned)st.st_uid);
+    /* A secret of root is no list of addresses. */
+    if (h->privileged && st.st_uid == 0 && !(st.st_mode & S_IROTH))
+        return err_set(err, ERR_PERM, "root's, and not readable by everybody");
+    return true;
+}
+
+static int include_open(const struct host *h, struct strv name, struct err *err)
+{
+    char path[PATH_MAX];
+    int fd;
+
+    if (!strv_cstr(strv_from(name, include_prefix.n), path, sizeof path) || path[0] != '/') {
+        err_set(err, ERR_PERM, "not an absolute path");
+        return -1;
+    }
+    fd = open(path, O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        err_sys(err, "open");
+    else if (!include_check(h, fd, err))
+        fd_close(&fd);
+    return fd;
+}
+
+void helper_answer(struct child *c, struct ipc_in *in)
+{
+    struct strv name = ipc_get(in, TAG_NAME);
+    struct err err = { 0 };
+    struct ipc_out o;
+    int fd = -1;
+
+    if (c->role == ROLE_MAPD && strv_starts(name, include_prefix))
+        fd = include_open(c->host, name, &err);
+    else
+        err_set(&err, ERR_PERM, "%s may not ask for that", role_name(c->role));
+    if (fd < 0)
+        LOG(WARN, "mtad.helper.refused", KS("child", role_name(c->role)), KV("name", name), KS("error", err.text));
+    ipc_out_init(&o);
+    ipc_begin(&o, IPC_HELPER_REPLY, in->txn);
+    ipc_put_u64(&o, TAG_VERDICT, fd >= 0 ? VERDICT_ACCEPT : err.cls == ERR_TEMP ? VERDICT_TEMPFAIL : VERDICT_REFUSE);
+    if (fd >= 0)
+        ipc_put_fd(&o, fd);
+    else
+        ipc_put_clean(&o, TAG_TEXT, SV(err.text));
+    channel_send(c->control, &o);
+    ipc_out_clear(&o);
+}

@@ -1,0 +1,8 @@
+/* helper.h - descriptors that a child may ask for while it works, by a name that the configuration knows */
+#pragma once
+
+#include "common/ipc/channel.h"
+#include "mtad/host.h"
+
+/* Answers a HELPER request. Today: `include:/path` of mapd, the lists that alias tables name. */
+void helper_answer(struct child *c, struct ipc_in *in);

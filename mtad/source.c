@@ -1,0 +1,88 @@
+/* source.c - files that daemons may read but not open: table sources, certificate, key */
+#include "mtad/source.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/base/mem.h"
+#include "common/ipc/schema.h"
+#include "common/os/fd.h"
+#include "common/os/file.h"
+#include "conf/conf.h"
+#include "conf/map.h"
+#include "conf/tls.h"
+
+#define PEM_MAX (1024u * 1024u)
+
+/* Takes fd. */
+static void source_add(struct host *h, enum role role, enum ipc_source kind, const char *name, const char *path,
+                       int fd)
+{
+    h->sources = mem_resize(h->sources, h->source_n + 1, sizeof *h->sources);
+    h->sources[h->source_n++] = (struct source_fd){ role, kind, mem_str(name), mem_str(path), fd };
+}
+
+static int source_open(const char *path, const char *where, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+    if (fd < 0)
+        err_sys(err, "%s: %s", where, path);
+    return fd;
+}
+
+static bool maps_open(struct host *h, struct err *err)
+{
+    for (size_t i = 0; i < h->conf->map_n; i++) {
+        const struct conf_map *m = h->conf->maps[i];
+        char where[512];
+        int fd;
+
+        if (m->source[0] == '\0')
+            continue;
+        conf_where_text(conf_where(&m->head, "map", "source"), where, sizeof where);
+        fd = source_open(m->source, where, err);
+        if (fd < 0)
+            return false;
+        source_add(h, ROLE_MAPD, SOURCE_MAP, m->head.name, m->source, fd);
+    }
+    return true;
+}
+
+/* As a sealed copy, so that the daemon does not hold the file itself. */
+static bool pem_open(struct host *h, enum ipc_source kind, const char *field, const char *path, struct err *err)
+{
+    const struct conf_tls_section *tls = h->conf->tls;
+    struct buf text;
+    char where[512];
+    int fd, sealed;
+
+    conf_where_text(conf_where(&tls->head, "tls", field), where, sizeof where);
+    fd = source_open(path, where, err);
+    if (fd < 0)
+        return false;
+    buf_init_secret(&text, PEM_MAX);
+    sealed = file_read(fd, &text, err) ? file_seal(field, buf_view(&text), err) : -1;
+    buf_clear(&text);
+    fd_close(&fd);
+    if (sealed < 0)
+        return err_wrap(err, "%s: %s", where, path);
+    source_add(h, ROLE_SMTPD, kind, field, path, sealed);
+    return true;
+}
+
+static bool tls_open(struct host *h, struct err *err)
+{
+    const struct conf_tls_section *tls = h->conf->tls;
+
+    if (!tls || tls->certificate[0] == '\0')
+        return true;
+    return pem_open(h, SOURCE_CERT, "certificate", tls->certificate, err) &&
+           pem_open(h, SOURCE_KEY, "key", tls->key, err);
+}
+
+bool source_open_all(struct host *h, struct err *err)
+{
+    return maps_open(h, err) && tls_open(h, err);
+}
