@@ -1,0 +1,371 @@
+/* client_reply.c - replies and accidents become results, one per recipient */
+#include "deliverd/client_reply.h"
+
+enum rcpt_state {
+    RCPT_OPEN, /* not sent, or no reply yet */
+    RCPT_ACCEPTED,
+    RCPT_DONE, /* its result was given */
+};
+
+/* ---- results ---- */
+
+static void give(struct client *c, size_t i, const struct client_result *r)
+{
+    if (c->rcpt_state[i] == RCPT_DONE)
+        return;
+    if (c->rcpt_state[i] == RCPT_ACCEPTED)
+        c->accepted--;
+    c->rcpt_state[i] = RCPT_DONE;
+    c->rcpt_open--;
+    c->ops->result(c->arg, i, r);
+}
+
+static void give_all(struct client *c, const struct client_result *r)
+{
+    for (size_t i = 0; c->message && i < c->message->rcpt_n && c->rcpt_open; i++)
+        give(c, i, r);
+}
+
+static unsigned outcome_class(enum ipc_outcome outcome)
+{
+    return outcome == OUTCOME_DELIVERED ? 2 : outcome == OUTCOME_FAILED ? 5 : 4;
+}
+
+/* The server's words. Its status keeps subject and detail, the class is the outcome's: a 554 greeting defers.
+ */
+static struct client_result from_reply(struct client *c, enum client_step step, enum ipc_outcome outcome,
+                                       enum client_retry retry)
+{
+    struct status s = c->reply.status;
+
+    if (!status_is_set(s))
+        s = (struct status){ .cls = 0, .subject = 0, .detail = 0 };
+    s.cls = (uint8_t)outcome_class(outcome);
+    buf_reset(&c->text);
+    reply_text_joined(&c->reply, &c->text);
+    return (struct client_result){
+        .outcome = outcome,
+        .retry = retry,
+        .status = s,
+        .text = buf_view(&c->text),
+        .remote = true,
+        .step = client_step_name(step),
+    };
+}
+
+/* Our words, already in c->text. */
+static struct client_result own_words(struct client *c, enum client_step step, enum ipc_outcome outcome,
+                                      enum client_retry retry, struct status s)
+{
+    return (struct client_result){
+        .outcome = outcome,
+        .retry = retry,
+        .status = s,
+        .text = buf_view(&c->text),
+        .step = client_step_name(step),
+    };
+}
+
+/* The end of the connection, by whomever. Before a message: the failure of the host. */
+static void die_with(struct client *c, struct client_result r)
+{
+    if (c->message) {
+        give_all(c, &r);
+        c->message = NULL;
+    } else if (c->state == CLIENT_OPENING) {
+        buf_reset(&c->failure_text);
+        buf_addv(&c->failure_text, r.text);
+        c->failure = r;
+        c->failure.text = buf_view(&c->failure_text);
+    }
+    c->state = CLIENT_DEAD;
+    c->pending = 0;
+}
+
+/* ---- accidents ---- */
+
+/* At the end of the message nobody knows what the server did: not tried again in this attempt. */
+static void die_own(struct client *c, enum client_step step, struct status s)
+{
+    struct client_result r = own_words(c, step, OUTCOME_DEFERRED, CLIENT_OTHER_HOST, s);
+
+    if (step == CLIENT_END) {
+        buf_adds(&c->text, "; it may have been delivered");
+        r.text = buf_view(&c->text);
+        r.retry = CLIENT_FINAL;
+        r.maybe = true;
+    }
+    die_with(c, r);
+}
+
+void client_lost(struct client *c, const char *how)
+{
+    enum client_step step = client_step(c);
+
+    if (c->state == CLIENT_DEAD)
+        return;
+    buf_reset(&c->text);
+    buf_addf(&c->text, "%s while %s", how, client_step_doing(step));
+    die_own(c, step, STATUS(4, 4, 2));
+}
+
+void client_protocol_error(struct client *c, const char *why)
+{
+    enum client_step step = client_step(c);
+
+    buf_reset(&c->text);
+    buf_addf(&c->text, "protocol error by the server while %s: %s", client_step_doing(step), why);
+    die_own(c, step, STATUS(4, 5, 0));
+}
+
+void client_fail_message(struct client *c, const char *why)
+{
+    buf_reset(&c->text);
+    buf_adds(&c->text, why);
+    die_with(c, own_words(c, CLIENT_BODY, OUTCOME_FAILED, CLIENT_FINAL, STATUS(5, 6, 0)));
+}
+
+void client_fail_read(struct client *c)
+{
+    buf_reset(&c->text);
+    buf_adds(&c->text, "the stored message cannot be read");
+    die_with(c, own_words(c, CLIENT_BODY, OUTCOME_DEFERRED, CLIENT_FINAL, STATUS(4, 3, 0)));
+}
+
+void client_fail_size(struct client *c)
+{
+    struct client_result r;
+
+    buf_reset(&c->text);
+    buf_addf(&c->text, "the message has %llu bytes, the server takes no more than %llu",
+             (unsigned long long)c->message->size, (unsigned long long)c->size_max);
+    r = own_words(c, CLIENT_MAIL, OUTCOME_FAILED, CLIENT_FINAL, STATUS(5, 3, 4));
+    give_all(c, &r);
+}
+
+/* ---- opening ---- */
+
+static void on_greeting(struct client *c)
+{
+    /* Whatever a server says instead of 220, it speaks about itself or us, not about the message: next host.
+     */
+    if (c->reply.code != 220) {
+        die_with(c, from_reply(c, CLIENT_GREETING, OUTCOME_DEFERRED, CLIENT_OTHER_HOST));
+        return;
+    }
+    buf_adds(c->out, c->lmtp ? "LHLO " : "EHLO ");
+    buf_addv(c->out, c->helo);
+    buf_adds(c->out, "\r\n");
+    client_expect(c, CLIENT_EHLO, 0);
+}
+
+static void read_size(struct client *c, struct strv args)
+{
+    struct strv word;
+    uint64_t n;
+
+    c->size_max = 0; /* SIZE without a number, or 0: no fixed limit (RFC 1870 4) */
+    if (strv_word(&args, &word) && strv_u64(word, UINT64_MAX - 1, &n))
+        c->size_max = n;
+}
+
+static void read_capabilities(struct client *c)
+{
+    struct strv rest = buf_view(&c->reply.text), line, word;
+
+    strv_cut(&rest, '\n', &line); /* the greeting */
+    while (rest.p && strv_cut(&rest, '\n', &line)) {
+        if (!strv_word(&line, &word))
+            continue;
+        if (strv_iis(word, "PIPELINING"))
+            c->pipelining = true;
+        else if (strv_iis(word, "8BITMIME"))
+            c->eight_bit = true;
+        else if (strv_iis(word, "SIZE"))
+            read_size(c, line);
+    }
+}
+
+static void on_ehlo(struct client *c)
+{
+    if (reply_class(&c->reply) == 2) {
+        read_capabilities(c);
+        c->state = CLIENT_IDLE;
+    } else if (reply_class(&c->reply) == 5 && !c->lmtp) {
+        buf_adds(c->out, "HELO "); /* RFC 5321 3.2: servers from before ESMTP */
+        buf_addv(c->out, c->helo);
+        buf_adds(c->out, "\r\n");
+        client_expect(c, CLIENT_HELO, 0);
+    } else {
+        die_with(c, from_reply(c, CLIENT_EHLO, OUTCOME_DEFERRED, CLIENT_OTHER_HOST));
+    }
+}
+
+static void on_helo(struct client *c)
+{
+    if (reply_class(&c->reply) == 2)
+        c->state = CLIENT_IDLE;
+    else
+        die_with(c, from_reply(c, CLIENT_HELO, OUTCOME_DEFERRED, CLIENT_OTHER_HOST));
+}
+
+/* ---- a message ---- */
+
+/* A reply about the whole message. 4xx before the data is the host's trouble (disk full, load): another may
+ * take it. */
+static void refuse_all(struct client *c, enum client_step step, enum client_retry retry_temp)
+{
+    bool permanent = reply_class(&c->reply) == 5;
+    struct client_result r = from_reply(c, step, permanent ? OUTCOME_FAILED : OUTCOME_DEFERRED,
+                                        permanent ? CLIENT_FINAL : retry_temp);
+
+    give_all(c, &r);
+}
+
+static void on_mail(struct client *c)
+{
+    if (reply_class(&c->reply) == 2)
+        return;
+    refuse_all(c, CLIENT_MAIL, CLIENT_OTHER_HOST);
+    c->next = CLIENT_BODY;
+}
+
+/* RFC 5321 4.5.3.1.10: "too many recipients" is temporary whichever code is used for it; a 552 that speaks of
+   the mailbox (5.2.2) is not meant. */
+static bool too_many(const struct reply *r)
+{
+    const struct status *s = &r->status;
+
+    if (s->subject == 5 && s->detail == 3 && status_is_set(*s))
+        return true;
+    return r->code == 452 ? !status_is_set(*s) : r->code == 552 && !status_is_set(*s);
+}
+
+static void on_rcpt(struct client *c, size_t i)
+{
+    bool permanent = reply_class(&c->reply) == 5;
+    struct client_result r;
+
+    c->rcpt_asked--;
+    if (c->rcpt_state[i] == RCPT_DONE)
+        return;
+    if (reply_class(&c->reply) == 2) {
+        c->rcpt_state[i] = RCPT_ACCEPTED;
+        c->accepted++;
+        return;
+    }
+    r = from_reply(c, CLIENT_RCPT, permanent ? OUTCOME_FAILED : OUTCOME_DEFERRED, CLIENT_FINAL);
+    if (too_many(&c->reply))
+        r = from_reply(c, CLIENT_RCPT, OUTCOME_DEFERRED, c->accepted ? CLIENT_SAME_HOST : CLIENT_FINAL);
+    give(c, i, &r);
+}
+
+static void on_data(struct client *c)
+{
+    if (reply_class(&c->reply) != 3) {
+        refuse_all(c, CLIENT_DATA, CLIENT_OTHER_HOST);
+    } else if (c->accepted) {
+        client_body_begin(c);
+    } else if (c->lmtp) {
+        client_protocol_error(c, "DATA was accepted without a recipient");
+    } else {
+        /* It was pipelined and nobody is left to send to: an empty message ends the state (RFC 2920 3.1). */
+        buf_adds(c->out, ".\r\n");
+        client_expect(c, CLIENT_END, 0);
+    }
+}
+
+static struct client_result end_result(struct client *c)
+{
+    switch (reply_class(&c->reply)) {
+    case 2: return from_reply(c, CLIENT_END, OUTCOME_DELIVERED, CLIENT_FINAL);
+    case 5: return from_reply(c, CLIENT_END, OUTCOME_FAILED, CLIENT_FINAL);
+    default: return from_reply(c, CLIENT_END, OUTCOME_DEFERRED, CLIENT_FINAL);
+    }
+}
+
+static void on_end(struct client *c)
+{
+    struct client_result r = end_result(c);
+
+    c->need_rset = false;
+    if (!c->lmtp) {
+        give_all(c, &r);
+        return;
+    }
+    /* RFC 2033 4.2: one reply per accepted recipient, in their order. */
+    while (c->rcpt_open && c->rcpt_state[c->end_next] != RCPT_ACCEPTED)
+        c->end_next++;
+    if (c->rcpt_open)
+        give(c, c->end_next, &r);
+    if (c->rcpt_open)
+        client_expect(c, CLIENT_END, 0);
+}
+
+/* An answer while the data is on its way is a refusal, or nonsense; the data is not ended, so nothing can
+   have been accepted. */
+static void on_early_end(struct client *c)
+{
+    bool permanent = reply_class(&c->reply) == 5;
+
+    if (reply_class(&c->reply) < 4) {
+        client_protocol_error(c, "reply without a command");
+        return;
+    }
+    die_with(c, from_reply(c, CLIENT_BODY, permanent ? OUTCOME_FAILED : OUTCOME_DEFERRED, CLIENT_FINAL));
+}
+
+static void dispatch(struct client *c, struct client_expect e)
+{
+    switch ((enum client_step)e.step) {
+    case CLIENT_GREETING: on_greeting(c); return;
+    case CLIENT_EHLO: on_ehlo(c); return;
+    case CLIENT_HELO: on_helo(c); return;
+    case CLIENT_MAIL: on_mail(c); return;
+    case CLIENT_RCPT: on_rcpt(c, e.rcpt); return;
+    case CLIENT_DATA: on_data(c); return;
+    case CLIENT_END: on_end(c); return;
+    case CLIENT_QUIT: c->state = CLIENT_DEAD; return;
+    case CLIENT_RSET:
+    case CLIENT_READY:
+    case CLIENT_BODY:
+    case CLIENT_OVER: return;
+    }
+}
+
+static bool class_fits(int class, enum client_step step)
+{
+    if (step == CLIENT_DATA)
+        return class != 2;
+    return class != 3;
+}
+
+void client_reply(struct client *c)
+{
+    enum client_step step = client_step(c);
+    struct client_expect e;
+
+    c->replies++;
+    if (c->reply.code == 421 && step != CLIENT_QUIT) {
+        /* RFC 5321 3.8: the server goes away, at whatever step. Not even the final dot was taken then. */
+        die_with(c, from_reply(c, step, OUTCOME_DEFERRED, CLIENT_OTHER_HOST));
+        return;
+    }
+    if (c->state == CLIENT_SENDING) {
+        on_early_end(c);
+        return;
+    }
+    if (c->pending == 0) {
+        client_protocol_error(c, "reply without a command");
+        return;
+    }
+    if (!class_fits(reply_class(&c->reply), step)) {
+        client_protocol_error(c, "reply does not fit the command");
+        return;
+    }
+    e = c->expect[c->head];
+    c->head = (c->head + 1) % CLIENT_WINDOW;
+    c->pending--;
+    dispatch(c, e);
+    client_send_more(c);
+}
