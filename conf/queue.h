@@ -11,5 +11,6 @@ struct conf_queue {
     int64_t expire_after;           /* seconds until the message is given up */
     int64_t reserve;                /* bytes to keep free; 0: two segments or 1 % */
     int64_t max_jobs;               /* deliveries running at once, all destinations */
+    bool deliver;                   /* false: nothing is dispatched */
     char *postmaster;               /* mail for `postmaster` without a mailbox of that name; "" for none */
 };
