@@ -125,6 +125,23 @@ static bool state_prepare(struct host *h, struct err *err)
     return dir_own(h->state_fd, path, &h->ids[ROLE_MAPD], err);
 }
 
+/* A root that nobody wrote (postmaster's) is ours to make; those of the configuration must exist. */
+static bool root_make(const struct host *h, const struct mailbox_root *r, struct err *err)
+{
+    const char *path = r->section->root;
+    struct stat st;
+    int fd = dir_open(path, 0700, err);
+    bool ok;
+
+    if (fd < 0)
+        return false;
+    ok = fstat(fd, &st) == 0 && (!h->privileged || st.st_uid != 0 || fchown(fd, r->uid, r->gid) == 0);
+    if (!ok)
+        err_sys(err, "directory %s", path);
+    fd_close(&fd);
+    return ok;
+}
+
 static bool roots_prepare(struct host *h, struct err *err)
 {
     for (size_t i = 0; i < h->conf->mailbox_n; i++) {
@@ -133,6 +150,8 @@ static bool roots_prepare(struct host *h, struct err *err)
 
         if (r->section->root[0] == '\0')
             continue;
+        if (conf_where(&r->section->head, "mailbox", "root").line == 0 && !root_make(h, r, err))
+            return false;
         r->fd = open(r->section->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (r->fd >= 0)
             continue;

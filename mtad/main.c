@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "common/base/log.h"
+#include "common/proc/sanitizer.h"
 #include "mtad/host.h"
 #include "mtad/notify.h"
 
@@ -12,6 +13,7 @@ int main(int argc, char **argv)
     static struct host host;
     struct err err = { 0 };
 
+    sanitizer_settings();
     log_set_name("mtad");
     switch (options_parse(&host.options, argc, argv)) {
     case OPTIONS_DONE: return 0;

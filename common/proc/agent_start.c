@@ -13,6 +13,7 @@
 #include "common/os/fd.h"
 #include "common/proc/forbidden.h"
 #include "common/proc/frame_io.h"
+#include "common/proc/sanitizer.h"
 #include "common/proc/setup.h"
 #include "common/proc/startup.h"
 
@@ -70,6 +71,7 @@ bool agent_start(struct agent_start *a, struct err *err)
     memset(a, 0, sizeof *a);
     a->root_fd = -1;
     a->channel_fd = CONTROL_FD;
+    sanitizer_settings();
     log_set_name("agent");
     prctl(PR_SET_NAME, "mansio-agent", 0, 0, 0);
     signal(SIGPIPE, SIG_IGN);

@@ -20,6 +20,7 @@
 #include "common/proc/forbidden.h"
 #include "common/proc/frame_io.h"
 #include "common/proc/logsink.h"
+#include "common/proc/sanitizer.h"
 #include "common/proc/setup.h"
 #include "common/proc/startup.h"
 #include "conf/conf.h"
@@ -40,15 +41,6 @@ struct daemon {
     bool running;                       /* start() was called */
     int status;
 };
-
-#ifdef MANSIO_SANITIZE
-/* The leak checker needs ptrace and fork at exit, which the walls refuse. Leaks are looked for in the unit tests. */
-const char *__asan_default_options(void);
-__attribute__((visibility("default"))) const char *__asan_default_options(void)
-{
-    return "detect_leaks=0:handle_abort=1";
-}
-#endif
 
 /* ---- accessors ---- */
 
@@ -464,6 +456,7 @@ int daemon_main(const struct daemon_spec *spec, int argc, char **argv)
 
     (void)argc;
     (void)argv;
+    sanitizer_settings();
     log_set_name(spec->name);
     if (!control_is_there()) {
         fprintf(stderr, "%s is a part of Mansio and is started by mtad only\n", spec->name);
