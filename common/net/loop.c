@@ -139,12 +139,13 @@ static void loop_run_timers(struct loop *l)
     size_t budget = l->timers.count;    /* a timer that sets itself to 0 must not keep the loop */
     struct loop_timer *t;
 
-    while (budget-- > 0 && (t = timer_heap_first(&l->timers)) && t->queued <= l->now) {
-        if (t->due > l->now) {          /* was moved since it was queued */
+    while (budget > 0 && (t = timer_heap_first(&l->timers)) && t->queued <= l->now) {
+        if (t->due > t->queued) {       /* was moved since it was queued */
             t->queued = t->due;
             timer_heap_moved(&l->timers, t);
             continue;
         }
+        budget--;
         timer_heap_remove(&l->timers, t);
         t->set = false;
         t->fn(t->arg);

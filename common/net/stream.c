@@ -574,7 +574,7 @@ void stream_flush(struct stream *s)
     if (s->state != STREAM_OPEN)
         return;
     s->had_output = true;
-    if (!(s->io.events & LOOP_WRITE))
+    if (!(s->io.events & LOOP_WRITE) || !buf_ok(&s->out))
         loop_later(s->loop, &s->task);
 }
 
