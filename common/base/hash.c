@@ -74,6 +74,12 @@ __attribute__((target("sse4.2"))) static uint32_t crc_sse42(uint32_t c, const ui
 }
 #endif
 
+uint32_t hash_crc32c_portable(uint32_t crc, const void *p, size_t n)
+{
+    pthread_once(&crc_once, crc_setup);
+    return ~crc_software(~crc, p, n);
+}
+
 uint32_t hash_crc32c(uint32_t crc, const void *p, size_t n)
 {
     pthread_once(&crc_once, crc_setup);
@@ -81,7 +87,7 @@ uint32_t hash_crc32c(uint32_t crc, const void *p, size_t n)
     if (crc_hardware)
         return ~crc_sse42(~crc, p, n);
 #endif
-    return ~crc_software(~crc, p, n);
+    return hash_crc32c_portable(crc, p, n);
 }
 
 struct sip {

@@ -25,6 +25,8 @@ static void crc32c(void **state)
     for (int i = 0; i < 48; i++)
         data[i] = (uint8_t)(i * 37);
     whole = hash_crc32c(0, data, 48);
+    for (size_t n = 0; n <= 48; n++)
+        assert_int_equal(hash_crc32c_portable(7, data, n), hash_crc32c(7, data, n));
     for (size_t cut = 0; cut <= 48; cut++)
         assert_int_equal(hash_crc32c(hash_crc32c(0, data, cut), data + cut, 48 - cut), whole);
 }
