@@ -32,6 +32,8 @@ static const struct conf_field fields[] = {
           .doc = "Name to give in EHLO."),
     FIELD(conf_route, connect_timeout, CT_SECONDS, "30s", .min = 1, .max = 600, DELIVERD,
           .doc = "How long to try one address."),
+    FIELD(conf_route, timeout, CT_SECONDS, "5m", .min = 1, .max = 3600, DELIVERD,
+          .doc = "Time for one reply of the server; the one to the end of a message gets twice as long."),
     FIELD(conf_route, max_connections, CT_INT, "20", .min = 1, .max = 10000,
           .roles = ROLE_BIT(ROLE_DELIVERD) | ROLE_BIT(ROLE_QUEUED),
           .doc = "Connections at once to one destination."),

@@ -80,6 +80,7 @@ static const char defaults[] =
     "    auth = \"\"    # default\n"
     "    helo = mx.example.com    # default\n"
     "    connect_timeout = 30s    # default\n"
+    "    timeout = 5m    # default\n"
     "    max_connections = 20    # default\n"
     "    idle = 5s    # default\n"
     "}\n"
