@@ -1,0 +1,293 @@
+/* tables.c - the tables of mapd and their loading */
+#include "maps/tables.h"
+
+#include "common/base/buf.h"
+#include "common/base/clock.h"
+#include "common/base/dict.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/net/loop.h"
+#include "common/os/fd.h"
+#include "common/os/file.h"
+#include "conf/conf.h"
+#include "maps/include.h"
+#include "maps/load.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PORTION 500u                    /* entries between two looks at other work: about a millisecond */
+#define LOOK_MS 15000                   /* how often sources with `auto` are looked at */
+
+struct table {
+    struct tables *all;
+    struct map *map;                    /* owned */
+    struct load *load;                  /* owned; NULL unless it is being loaded */
+    int64_t began_ms;
+    bool refused;                       /* mtad does not hand out this source: it is not asked for again */
+    bool asked;
+};
+
+struct tables {
+    struct loop *loop;
+    struct table *list;                 /* owned */
+    size_t n;
+    struct dict *by_name;
+    struct loop_timer work, look;
+    tables_ask *ask;
+    void *arg;
+};
+
+static void work(struct tables *t);
+
+/* ---- :include: lists ---- */
+
+static void includes_ask(struct table *tb)
+{
+    struct tables *t = tb->all;
+    const char *path;
+
+    while (tb->map->includes && (path = includes_next(tb->map->includes))) {
+        char name[520];
+
+        snprintf(name, sizeof name, "include:%s", path);
+        if (t->ask)
+            t->ask(t->arg, name, tb->map->conf->head.name);
+        else
+            includes_fail(tb->map->includes, SV(path), "no way to read it");
+    }
+}
+
+static void include_came(struct table *tb, struct strv path, int fd, struct strv why)
+{
+    struct includes *in = tb->map->includes;
+    struct err err = { 0 };
+    struct buf text;
+    bool ok;
+
+    if (!in) {
+        fd_close(&fd);
+        return;
+    }
+    buf_init(&text, INCLUDE_BYTES_MAX);
+    ok = fd >= 0 ? file_read(fd, &text, &err) : err_set(&err, ERR_CONF, "%.*s", (int)why.n, why.p);
+    fd_close(&fd);
+    if (!ok)
+        includes_fail(in, path, err.text);
+    else
+        ok = includes_set(in, path, buf_view(&text), &err);
+    buf_clear(&text);
+    if (!ok)
+        LOG(WARN, "mapd.include.failed", KS("map", tb->map->conf->head.name), KV("file", path),
+            KS("why", err.text));
+    includes_ask(tb);       /* lists that this one names */
+}
+
+/* ---- loading ---- */
+
+static void load_failed(struct table *tb, const struct err *err)
+{
+    struct map *m = tb->map;
+
+    LOG(ERROR, "mapd.map.failed", KS("map", m->conf->head.name), KS("file", m->conf->source),
+        KS("why", err->text), KS("kept", m->ready ? "the table in use" : "nothing: its answers are temporary failures"));
+    if (!m->ready)
+        snprintf(m->why, sizeof m->why, "%s", err->text);
+    load_free(&tb->load);
+}
+
+static void load_done(struct table *tb)
+{
+    const struct map *m = tb->map;
+
+    LOG(INFO, "mapd.map.loaded", KS("map", m->conf->head.name), KS("type", m->ops->name),
+        KS("file", m->conf->source), KI("entries", tb->load ? load_entries(tb->load) : 0),
+        KS("how", tb->load ? "read" : "compiled before"), KMS("took", clock_mono_ms() - tb->began_ms));
+    load_free(&tb->load);
+    includes_ask(tb);
+}
+
+/* False when there is nothing more to do for this table. */
+static bool load_portion(struct table *tb, size_t entries)
+{
+    struct err err = { 0 };
+
+    switch (load_run(tb->load, entries, &err)) {
+    case LOAD_MORE:
+        return true;
+    case LOAD_DONE:
+        load_done(tb);
+        return false;
+    case LOAD_FAILED:
+        load_failed(tb, &err);
+        return false;
+    }
+    return false;
+}
+
+static void on_work(void *arg)
+{
+    work(arg);
+}
+
+static void work(struct tables *t)
+{
+    bool more = false;
+
+    for (size_t i = 0; i < t->n; i++)
+        if (t->list[i].load)
+            more |= load_portion(&t->list[i], PORTION);
+    if (more)
+        loop_timer_set(&t->work, 0);
+}
+
+static void source_came(struct table *tb, int fd, bool now)
+{
+    struct map *m = tb->map;
+    bool was_ready = m->ready;
+    char before[sizeof m->identity];
+    struct err err = { 0 };
+
+    load_free(&tb->load);
+    memcpy(before, m->identity, sizeof before);
+    tb->began_ms = clock_mono_ms();
+    if (!load_begin(m, fd, &tb->load, &err)) {
+        load_failed(tb, &err);
+        return;
+    }
+    if (!tb->load) {
+        if (!was_ready || strcmp(before, m->identity) != 0)
+            load_done(tb);
+        return;
+    }
+    if (!now) {
+        loop_timer_set(&tb->all->work, 0);
+        return;
+    }
+    while (load_portion(tb, SIZE_MAX))
+        ;
+}
+
+void tables_source(struct tables *t, struct strv name, int fd, bool now)
+{
+    struct table *tb = dict_get(t->by_name, name);
+
+    if (!tb || !tb->map->ops->load_begin || tb->map->conf->type == CONF_MAP_INLINE) {
+        LOG(ERROR, "mapd.source.unknown", KV("map", name));
+        fd_close(&fd);
+        return;
+    }
+    source_came(tb, fd, now);
+}
+
+void tables_helper(struct tables *t, const char *name, const char *map, int fd, struct strv why)
+{
+    struct table *tb = dict_get(t->by_name, SV(map));
+    struct strv what = SV(name);
+
+    if (!tb) {
+        fd_close(&fd);
+        return;
+    }
+    if (strv_starts(what, SV_LIT("include:"))) {
+        include_came(tb, strv_from(what, 8), fd, why);
+        return;
+    }
+    tb->asked = false;
+    if (fd < 0) {
+        tb->refused = true;
+        LOG(DEBUG, "mapd.source.refused", KS("map", map), KV("why", why));
+        return;
+    }
+    source_came(tb, fd, false);
+}
+
+/* ---- looking for changes ---- */
+
+static bool is_watched(const struct table *tb)
+{
+    return tb->map->conf->autoload && *tb->map->conf->source && !tb->refused;
+}
+
+void tables_look(struct tables *t)
+{
+    for (size_t i = 0; t->ask && i < t->n; i++) {
+        struct table *tb = &t->list[i];
+        char name[520];
+
+        if (!is_watched(tb))
+            continue;
+        if (!tb->load && !tb->asked) {
+            tb->asked = true;
+            snprintf(name, sizeof name, "source:%s", tb->map->conf->head.name);
+            t->ask(t->arg, name, tb->map->conf->head.name);
+        }
+        if (tb->map->includes) {
+            includes_again(tb->map->includes);
+            includes_ask(tb);
+        }
+    }
+}
+
+static void on_look(void *arg)
+{
+    struct tables *t = arg;
+
+    tables_look(t);
+    loop_timer_set(&t->look, LOOK_MS);
+}
+
+/* ---- life ---- */
+
+struct map *tables_find(const struct tables *t, struct strv name)
+{
+    const struct table *tb = dict_get(t->by_name, name);
+
+    return tb ? tb->map : NULL;
+}
+
+struct tables *tables_new(const struct conf *conf, struct loop *loop, tables_ask *ask, void *arg)
+{
+    struct tables *t = mem_new(sizeof *t);
+
+    t->loop = loop;
+    t->ask = ask;
+    t->arg = arg;
+    t->by_name = dict_new();
+    t->n = conf->map_n;
+    t->list = mem_array(t->n + 1, sizeof *t->list);
+    loop_timer_init(&t->work, loop, on_work, t);
+    loop_timer_init(&t->look, loop, on_look, t);
+    for (size_t i = 0; i < t->n; i++) {
+        struct table *tb = &t->list[i];
+        struct err err = { 0 };
+
+        tb->all = t;
+        tb->map = map_new(conf->maps[i]);
+        dict_set(t->by_name, SV(conf->maps[i]->head.name), tb);
+        if (conf->maps[i]->type == CONF_MAP_INLINE && !map_load_inline(tb->map, &err))
+            load_failed(tb, &err);
+    }
+    /* Soon: what mtad opened at its own start may be long replaced when a mapd is started again. */
+    if (ask)
+        loop_timer_set(&t->look, 500);
+    return t;
+}
+
+void tables_free(struct tables **tp)
+{
+    struct tables *t = *tp;
+
+    if (!t)
+        return;
+    *tp = NULL;
+    loop_timer_stop(&t->work);
+    loop_timer_stop(&t->look);
+    for (size_t i = 0; i < t->n; i++) {
+        load_free(&t->list[i].load);
+        map_free(&t->list[i].map);
+    }
+    dict_free(&t->by_name, NULL);
+    free(t->list);
+    free(t);
+}

@@ -1,0 +1,33 @@
+/* workers.h - mapd's side of the mapd-worker processes: who gets the next question, and what was just answered */
+#pragma once
+
+#include "common/ipc/schema.h"
+#include "common/base/strv.h"
+
+struct loop;
+struct workers;
+
+struct worker_item {
+    struct strv map, key;
+};
+
+struct worker_answer {
+    enum ipc_answer answer;
+    size_t index;               /* FOUND: of the items that were asked */
+    struct strv value;          /* borrowed, like why */
+    struct strv why;
+};
+
+typedef void worker_done(void *arg, const struct worker_answer *answer);
+
+struct workers *workers_new(struct loop *loop);
+void workers_free(struct workers **w);
+void workers_edge(struct workers *w, unsigned index, int fd);           /* takes fd; replaces that worker */
+
+/* An answer that is seconds old. False: ask. */
+bool workers_known(struct workers *w, const struct worker_item *item, struct worker_answer *out);
+
+/* Asks one worker; done runs from the loop. 0: none is there or all have too much to do (*why: static text). */
+uint64_t workers_ask(struct workers *w, const struct worker_item *items, size_t n, worker_done *done, void *arg,
+                     const char **why);
+void workers_cancel(struct workers *w, uint64_t handle);
