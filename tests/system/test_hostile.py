@@ -19,7 +19,7 @@ ZONE = {'far.test': {'MX': ['10 mx.far.test']}, 'mx.far.test': {'A': ['127.0.0.1
 def host():
     netns.enter()
     dns = fakedns.Server(ZONE).start()
-    h = Host(relay_from=['127.0.0.0/8'], dns=[dns.address], conf='route default { idle = 0 }')
+    h = Host(relay_from=['127.0.0.0/8'], dns=[dns.address], conf='route default { idle = 0  timeout = 2s }')
     h.queue = 'retry = [ 1h ]'
     with h:
         yield h
