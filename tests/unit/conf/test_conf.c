@@ -91,6 +91,7 @@ static const char defaults[] =
     "    expire_after = 4d    # default\n"
     "    reserve = 0    # default\n"
     "    max_jobs = 500    # default\n"
+    "    deliver = yes    # default\n"
     "    postmaster = \"\"    # default\n"
     "}\n"
     "log {    # default\n"
