@@ -5,6 +5,8 @@
 #include "conf/kinds.h"
 
 #define CLEANUP .roles = ROLE_BIT(ROLE_CLEANUP)
+/* The keys of an address are made where it is asked about: cleanup at RCPT, deliverd at delivery. */
+#define KEY_MAKERS   .roles = ROLE_BIT(ROLE_CLEANUP) | ROLE_BIT(ROLE_MAPD) | ROLE_BIT(ROLE_DELIVERD)
 #define CLEANUP_MAPD .roles = ROLE_BIT(ROLE_CLEANUP) | ROLE_BIT(ROLE_MAPD)
 
 static const struct conf_field masquerade_fields[] = {
@@ -23,7 +25,7 @@ static const struct conf_field fields[] = {
           .doc = "Map from local names of the own domains to other addresses, as in /etc/aliases."),
     FIELD_AS("virtual", conf_address, virtual_map, CT_MAP, "\"\"", CLEANUP_MAPD,
              .doc = "Map from whole addresses (or `@domain`) to other addresses; asked before `aliases`."),
-    FIELD(conf_address, extension, CT_STRING, "\"+\"", .max = 8, CLEANUP_MAPD,
+    FIELD(conf_address, extension, CT_STRING, "\"+\"", .max = 8, KEY_MAKERS,
           .doc = "Characters that end the name of a user in an address: mail for user+list goes to user. "
                  "\"\" is off."),
     FIELD(conf_address, max_depth, CT_INT, "10", .min = 1, .max = 100, CLEANUP,
