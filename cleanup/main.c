@@ -64,9 +64,6 @@ int main(int argc, char **argv)
     static const struct daemon_spec spec = {
         .name = "cleanup", .role = ROLE_CLEANUP, .start = on_start, .edge = on_edge, .drain = on_drain,
     };
-    int status = daemon_main(&spec, argc, argv);
 
-    if (cleanup.conf)
-        cleanup_clear(&cleanup);
-    return status;
+    return daemon_main(&spec, argc, argv);
 }

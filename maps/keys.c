@@ -157,9 +157,9 @@ void keys_for_address(struct key_chain *c, const struct conf *conf, const struct
         return;
     }
     own = a->kind == ADDRESS_DOMAIN && ((uses & KEYS_OWN) || (conf->own && conf_domain_is_own(conf, a->domain)));
-    if ((uses & KEYS_VIRTUAL) && ca && *ca->virtual_map)
+    if ((uses & KEYS_VIRTUAL) && ca && ca->virtual_map && *ca->virtual_map)
         add_virtual(c, ca->virtual_map, &f);
-    if ((uses & KEYS_ALIASES) && own && ca && *ca->aliases)
+    if ((uses & KEYS_ALIASES) && own && ca && ca->aliases && *ca->aliases)
         add_local(c, ca->aliases, &f, KEYS_ALIASES, NULL);
     if (!(uses & KEYS_MAILBOX) || !own)
         return;
@@ -270,22 +270,13 @@ bool mailbox_place_read(const struct conf_mailbox *mailbox, struct strv key, str
 
 bool mailbox_place_postmaster(const struct conf *conf, struct mailbox_place *out)
 {
-    const struct conf_mailbox *found = NULL;
-
     for (size_t i = 0; i < conf->mailbox_n; i++) {
         const struct conf_mailbox *m = conf->mailboxes[i];
 
-        if (!*m->root)
+        if (strcmp(m->head.name, "postmaster") != 0 || !*m->root)
             continue;
-        if (strv_is(SV(m->head.name), "postmaster")) {
-            found = m;
-            break;
-        }
-        if (!found)
-            found = m;
+        *out = (struct mailbox_place){ .mailbox = m, .user = SV(m->owner), .path = without_slashes(SV(m->path)) };
+        return path_ok(out->path);
     }
-    if (!found)
-        return false;
-    *out = (struct mailbox_place){ .mailbox = found, .user = SV(found->owner), .path = SV_LIT("postmaster") };
-    return true;
+    return false;
 }

@@ -50,8 +50,9 @@ struct strv key_chain_key(const struct key_chain *c, size_t i);
 /* Appends one item as it is (the key is used unchanged). map is borrowed. */
 void key_chain_add(struct key_chain *c, const char *map, struct strv key);
 
-/* Appends the items for an address. uses: KEYS_*. conf needs top, address and mailboxes. An address without a domain
-   (postmaster) must have been completed before; a literal is looked up in virtual only. */
+/* Appends the items for an address. uses: KEYS_*. conf needs top.domains, address and mailboxes, as far as the role
+   has them (deliverd: address.extension, mailboxes). An address without a domain (postmaster) must have been completed
+   before; a literal is looked up in virtual only. */
 void keys_for_address(struct key_chain *c, const struct conf *conf, const struct address *a, unsigned uses);
 
 /* Key of a text: ASCII letters in lower case. Table sources are normalised by the same function. */
@@ -73,8 +74,8 @@ struct mailbox_place {
 bool mailbox_place_read(const struct conf_mailbox *mailbox, struct strv key, struct strv value,
                         struct mailbox_place *out, struct err *err) __attribute__((warn_unused_result));
 
-/* Where mail for postmaster goes when no table and no mailbox knows it: `postmaster` below the root of the section
-   named "postmaster", else of the first section that has a root. False when there is none. */
+/* Where mail for postmaster goes when no table and no mailbox knows it: the one mailbox of the section "postmaster",
+   which conf always has. */
 bool mailbox_place_postmaster(const struct conf *conf, struct mailbox_place *out);
 
 /* `uid:gid:home`, the value of a passwd map. */

@@ -106,10 +106,6 @@ int main(int argc, char **argv)
         .name = "mapd", .role = ROLE_MAPD, .start = on_start, .edge = on_edge, .drain = on_drain,
         .source = on_source, .control = on_control,
     };
-    int status = daemon_main(&spec, argc, argv);
 
-    if (mapd.conf)
-        mapd_clear(&mapd);
-    dict_free(&requests, request_free);
-    return status;
+    return daemon_main(&spec, argc, argv);
 }

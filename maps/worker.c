@@ -126,22 +126,11 @@ static void on_drain(struct daemon *d, int64_t deadline_ms)
     daemon_exit(d, 0);
 }
 
-static void map_drop(void *value)
-{
-    struct map *m = value;
-
-    map_free(&m);
-}
-
 int main(int argc, char **argv)
 {
     static const struct daemon_spec spec = {
         .name = "mapd-worker", .role = ROLE_MAPD_WORKER, .open = on_open, .edge = on_edge, .drain = on_drain,
     };
-    int status = daemon_main(&spec, argc, argv);
 
-    channel_free(&worker.ch);
-    dict_free(&worker.maps, map_drop);
-    ipc_out_clear(&worker.out);
-    return status;
+    return daemon_main(&spec, argc, argv);
 }
