@@ -14,8 +14,8 @@
 
 #define HOPS 3
 
-/* Every process of the row speaks as smtpd to the next and as cleanup to the one before: the messages of that edge
-   have the shape that counts (a chunk with data, a small reply). */
+/* Every process of the row speaks as smtpd to the next and as cleanup to the one before: the messages of that
+   edge have the shape that counts (a chunk with data, a small reply). */
 struct node {
     struct loop *loop;
     struct channel *before, *next;
@@ -106,7 +106,8 @@ static double cpu_us(int who)
     struct rusage r;
 
     getrusage(who, &r);
-    return 1e6 * (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) + (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
+    return 1e6 * (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) +
+           (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
 }
 
 static void measure(size_t size, uint64_t total, uint64_t window)
@@ -137,8 +138,8 @@ static void measure(size_t size, uint64_t total, uint64_t window)
     }
     while (wait(NULL) > 0)
         continue;
-    printf("%6zu bytes, window %3u: %6.2f us CPU per message over %d hops, %5.2f per hop, %.0f messages/s\n", size,
-           (unsigned)window, (cpu_us(RUSAGE_CHILDREN) - before) / (double)total, HOPS,
+    printf("%6zu bytes, window %3u: %6.2f us CPU per message over %d hops, %5.2f per hop, %.0f messages/s\n",
+           size, (unsigned)window, (cpu_us(RUSAGE_CHILDREN) - before) / (double)total, HOPS,
            (cpu_us(RUSAGE_CHILDREN) - before) / (double)total / HOPS,
            1000.0 * (double)total / (double)(clock_mono_ms() - start + 1));
     fflush(stdout);

@@ -1,7 +1,8 @@
 /* channel.c - frames over one SOCK_SEQPACKET socketpair
 
-   Reading never stops: a peer that could not get rid of a reply could not hear that it must wait either. What bounds
-   memory is credit. Loss is reported from one place, at the end of an iteration, whatever caused it. */
+   Reading never stops: a peer that could not get rid of a reply could not hear that it must wait either. What
+   bounds memory is credit. Loss is reported from one place, at the end of an iteration, whatever caused it.
+ */
 #include "common/ipc/channel.h"
 
 #include "common/base/log.h"
@@ -36,10 +37,10 @@ struct channel {
     struct queue queue;
     struct credits credits;
     struct ipc_out credit_out;
-    bool send_dead;             /* the peer closed; what it sent before is still read */
-    bool broken;                /* lost: nothing in or out any more */
-    bool told;                  /* ops->lost ran */
-    bool freed;                 /* channel_free ran; memory goes at the end of the iteration */
+    bool send_dead; /* the peer closed; what it sent before is still read */
+    bool broken;    /* lost: nothing in or out any more */
+    bool told;      /* ops->lost ran */
+    bool freed;     /* channel_free ran; memory goes at the end of the iteration */
     char why[160];
 };
 
@@ -71,7 +72,8 @@ void channel_break(struct channel *ch, const char *why)
 {
     if (ch->broken || ch->freed)
         return;
-    LOG(ERROR, "ipc.peer.nonsense", KS("peer", role_name(ch->peer)), KI("index", ch->peer_index), KS("why", why));
+    LOG(ERROR, "ipc.peer.nonsense", KS("peer", role_name(ch->peer)), KI("index", ch->peer_index),
+        KS("why", why));
     channel_lose(ch, why);
 }
 
@@ -99,28 +101,24 @@ void channel_flush(struct channel *ch)
     if (ch->broken || ch->send_dead || ch->freed)
         return;
     switch (queue_send(&ch->queue, ch->fd, on_sent, ch)) {
-    case QUEUE_EMPTY:
-        loop_io_set(&ch->io, LOOP_READ);
-        break;
-    case QUEUE_BLOCKED:
-        loop_io_set(&ch->io, LOOP_READ | LOOP_WRITE);
-        break;
+    case QUEUE_EMPTY: loop_io_set(&ch->io, LOOP_READ); break;
+    case QUEUE_BLOCKED: loop_io_set(&ch->io, LOOP_READ | LOOP_WRITE); break;
     case QUEUE_PEER_GONE:
         /* The peer may have sent results before it closed: reading finds them, then the end. */
         ch->send_dead = true;
         drop_queue(ch);
         loop_later(ch->loop, &ch->task);
         break;
-    case QUEUE_BROKEN:
-        channel_lose(ch, strerror(errno));
-        break;
+    case QUEUE_BROKEN: channel_lose(ch, strerror(errno)); break;
     }
 }
 
-/* Dying in check builds makes the mistake visible where it was made; in production one channel is the price. */
+/* Dying in check builds makes the mistake visible where it was made; in production one channel is the price.
+ */
 static void channel_bug(struct channel *ch, const char *text)
 {
-    LOG(ERROR, "ipc.frame.bug", KS("peer", role_name(ch->peer)), KI("index", ch->peer_index), KS("why", text));
+    LOG(ERROR, "ipc.frame.bug", KS("peer", role_name(ch->peer)), KI("index", ch->peer_index),
+        KS("why", text));
 #ifdef MANSIO_CHECK
     die("frame for %s breaks the schema: %s", role_name(ch->peer), text);
 #endif
@@ -162,7 +160,7 @@ void channel_send(struct channel *ch, struct ipc_out *o)
     } else if (ch->queue.bulk.head) {
         k = credit_find(&ch->credits, f->txn);
         if (k && !k->queued)
-            k = NULL;           /* nothing of its transaction waits: it may overtake */
+            k = NULL; /* nothing of its transaction waits: it may overtake */
     }
     if (k)
         k->queued++;
@@ -237,7 +235,7 @@ static void on_credit(struct channel *ch, const struct ipc_in *in)
     uint64_t n = ipc_get_u64(in, TAG_CREDIT);
 
     if (!k || k->over)
-        return;         /* the transaction ended meanwhile */
+        return; /* the transaction ended meanwhile */
     k->charged -= n < k->charged ? (size_t)n : k->charged;
     if (ch->ops->ready)
         ch->ops->ready(ch->arg, ch, in->txn);

@@ -58,7 +58,7 @@ void credit_end(struct credits *c, struct credit *k)
     stop_waiting(c, k);
     k->over = true;
     if (k->queued)
-        return;         /* frames in the queue point here */
+        return; /* frames in the queue point here */
     txn_table_remove(&c->table, &k->node);
     free(k);
 }

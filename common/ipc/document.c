@@ -3,7 +3,7 @@
 
 #include <inttypes.h>
 
-#define TRACE_TEXT_MAX 200u     /* longer values are cut in a trace */
+#define TRACE_TEXT_MAX 200u /* longer values are cut in a trace */
 
 /* ---- trace ---- */
 
@@ -44,12 +44,8 @@ static void trace_fields(const struct ipc_field *table, const struct ipc_in *in,
                 ipc_next_u64(in, (enum ipc_tag)f->tag, &before, &number);
                 buf_addf(out, "%" PRIu64, number);
                 break;
-            case IPC_TEXT:
-                trace_text(v, out);
-                break;
-            case IPC_BYTES:
-                buf_addf(out, "[%zu]", v.n);
-                break;
+            case IPC_TEXT: trace_text(v, out); break;
+            case IPC_BYTES: buf_addf(out, "[%zu]", v.n); break;
             case IPC_GROUP:
                 ipc_next_group(in, (enum ipc_tag)f->tag, &before, &group);
                 buf_addc(out, '{');

@@ -152,7 +152,7 @@ void ipc_put_fd(struct ipc_out *o, int fd)
     if (o->fd_count == IPC_FDS_MAX || fd < 0) {
         if (fd >= 0)
             close(fd);
-        o->bytes.over = true;   /* sticky: the frame will be refused */
+        o->bytes.over = true; /* sticky: the frame will be refused */
         return;
     }
     o->fds[o->fd_count++] = fd;

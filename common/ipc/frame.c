@@ -1,13 +1,14 @@
-/* frame.c - decoding of one frame: everything is checked once against the schema, then fields are read in place
+/* frame.c - decoding of one frame: everything is checked once against the schema, then fields are read in
+   place
 
-   A peer may be taken over, so nothing here trusts a length and nothing allocates (incident: malformed imsg kills
-   the daemon, CVE-2025-62875). */
+   A peer may be taken over, so nothing here trusts a length and nothing allocates (incident: malformed imsg
+   kills the daemon, CVE-2025-62875). */
 #include "common/ipc/frame.h"
 
 #include <endian.h>
 #include <string.h>
 
-#define TABLE_MAX 64u   /* fields of one table: bits of the mask of those seen */
+#define TABLE_MAX 64u /* fields of one table: bits of the mask of those seen */
 
 static uint16_t be16_at(const char *p)
 {

@@ -9,11 +9,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Far above what sessions and jobs can ask at once; past it a question fails as if its deadline had passed. */
+/* Far above what sessions and jobs can ask at once; past it a question fails as if its deadline had passed.
+ */
 #define PENDING_MAX 65536u
 
 struct question {
-    struct txn_node node;       /* first: the table finds it */
+    struct txn_node node; /* first: the table finds it */
     int64_t due;
     asker_done *done;
     void *arg;
@@ -26,10 +27,10 @@ struct question_list {
 
 struct asker {
     struct loop *loop;
-    struct channel *channel;    /* borrowed; NULL without */
-    struct txn_table table;     /* those that wait for an answer */
-    struct question_list waiting;       /* the same, by deadline */
-    struct question_list failed;        /* to be failed at the end of the iteration */
+    struct channel *channel;      /* borrowed; NULL without */
+    struct txn_table table;       /* those that wait for an answer */
+    struct question_list waiting; /* the same, by deadline */
+    struct question_list failed;  /* to be failed at the end of the iteration */
     struct loop_timer timer;
     struct loop_task task;
     bool freed;

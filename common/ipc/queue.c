@@ -8,9 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BATCH 32u                       /* frames of one sendmmsg */
-#define SPARE_FRAMES 64u                /* kept for reuse, ... */
-#define SPARE_BYTES  (512u * 1024u)     /* ... but not more memory than this */
+#define BATCH        32u            /* frames of one sendmmsg */
+#define SPARE_FRAMES 64u            /* kept for reuse, ... */
+#define SPARE_BYTES  (512u * 1024u) /* ... but not more memory than this */
 
 /* One thread sends: the spare frames and the vectors of the system call are the process's. */
 static struct queue_frame *spare;
@@ -159,19 +159,17 @@ static enum queue_result send_failed(int sys)
     switch (sys) {
     case EAGAIN:
     case ENOBUFS:
-    case ENOMEM:
-        return QUEUE_BLOCKED;
+    case ENOMEM: return QUEUE_BLOCKED;
     case EPIPE:
     case ECONNRESET:
     case ENOTCONN:
-    case ECONNREFUSED:
-        return QUEUE_PEER_GONE;
-    default:
-        return QUEUE_BROKEN;
+    case ECONNREFUSED: return QUEUE_PEER_GONE;
+    default: return QUEUE_BROKEN;
     }
 }
 
-enum queue_result queue_send(struct queue *q, int fd, void (*sent)(void *arg, struct queue_frame *f), void *arg)
+enum queue_result queue_send(struct queue *q, int fd, void (*sent)(void *arg, struct queue_frame *f),
+                             void *arg)
 {
     static struct batch batch;
 
@@ -193,7 +191,8 @@ enum queue_result queue_send(struct queue *q, int fd, void (*sent)(void *arg, st
             sent(arg, f);
             queue_frame_free(&f);
         }
-        /* A short count hides an error, nearly always that the socket is full; any other shows when it is not. */
+        /* A short count hides an error, nearly always that the socket is full; any other shows when it is
+         * not. */
         if ((unsigned)done < n)
             return QUEUE_BLOCKED;
     }

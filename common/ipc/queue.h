@@ -1,4 +1,5 @@
-/* queue.h - frames that wait to be sent, in two classes, and the system call that sends them (inner part of channel) */
+/* queue.h - frames that wait to be sent, in two classes, and the system call that sends them (inner part of
+ * channel) */
 #pragma once
 
 #include "common/ipc/frame.h"
@@ -7,13 +8,13 @@ struct credit;
 
 struct queue_frame {
     struct queue_frame *next;
-    struct buf bytes;           /* owned */
-    int fds[IPC_FDS_MAX];       /* owned until sent */
+    struct buf bytes;     /* owned */
+    int fds[IPC_FDS_MAX]; /* owned until sent */
     unsigned fd_count;
     bool chunk;
     uint64_t txn;
     size_t bulk;
-    struct credit *credit;      /* borrowed: counts this frame as queued; NULL in the urgent queue */
+    struct credit *credit; /* borrowed: counts this frame as queued; NULL in the urgent queue */
 };
 
 struct queue_list {
@@ -21,8 +22,8 @@ struct queue_list {
 };
 
 struct queue {
-    struct queue_list urgent;   /* goes first */
-    struct queue_list bulk;     /* chunks, and whatever must stay behind the chunks of its transaction */
+    struct queue_list urgent; /* goes first */
+    struct queue_list bulk;   /* chunks, and whatever must stay behind the chunks of its transaction */
     size_t bytes;
 };
 
@@ -38,4 +39,5 @@ struct queue_frame *queue_take_chunk(struct queue *q, uint64_t txn);
 /* Any frame; for clearing. */
 struct queue_frame *queue_take(struct queue *q);
 /* Sends as much as the socket takes. sent is called for each frame that left, before it is freed. */
-enum queue_result queue_send(struct queue *q, int fd, void (*sent)(void *arg, struct queue_frame *f), void *arg);
+enum queue_result queue_send(struct queue *q, int fd, void (*sent)(void *arg, struct queue_frame *f),
+                             void *arg);

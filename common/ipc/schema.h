@@ -1,5 +1,5 @@
-/* schema.h - every message between daemons with its fields: one table from which encoder, decoder, permit check,
-   trace text and docs/IPC.md come */
+/* schema.h - every message between daemons with its fields: one table from which encoder, decoder, permit
+   check, trace text and docs/IPC.md come */
 #pragma once
 
 #include "common/base/role.h"
@@ -13,7 +13,7 @@
 #define IPC_HEADER_SIZE    16u      /* u8 version, u8 flags, u16 type, u32 length, u64 txn; big-endian */
 #define IPC_FIELD_HEAD     6u       /* u16 tag, u32 length */
 #define IPC_CHUNK_MAX      61440u   /* data bytes of one chunk frame */
-#define IPC_INLINE_MAX     57344u   /* header + body that still travel in one frame with a moderate envelope */
+#define IPC_INLINE_MAX     57344u   /* header + body that share one frame with a moderate envelope */
 #define IPC_FDS_MAX        4u       /* descriptors of one frame */
 #define IPC_GROUP_DEPTH    2u       /* groups inside groups */
 #define IPC_TEXT_MAX       4096u    /* default maximum of a TEXT field */
@@ -31,7 +31,7 @@ enum ipc_need { IPC_REQUIRED, IPC_OPTIONAL, IPC_REPEATED };
 enum ipc_class {
     IPC_CLASS_REQUEST,  /* opens a transaction or belongs to one; counts against open transactions */
     IPC_CLASS_CHUNK,    /* bulk bytes under the credit of its transaction */
-    IPC_CLASS_REPLY,    /* replies, aborts, credit, control: need no credit, overtake other transactions' chunks */
+    IPC_CLASS_REPLY,    /* replies, aborts, credit, control: no credit; overtake chunks of others */
 };
 
 struct ipc_group;
@@ -40,7 +40,7 @@ struct ipc_field {
     uint16_t tag;               /* enum ipc_tag; 0 ends a table */
     uint8_t kind;               /* enum ipc_kind */
     uint8_t need;               /* enum ipc_need */
-    uint32_t max;               /* bytes of TEXT/BYTES (0: IPC_TEXT_MAX for TEXT, frame for BYTES), largest U64 (0: any) */
+    uint32_t max;               /* bytes (0: IPC_TEXT_MAX of TEXT, frame of BYTES), largest U64 (0: any) */
     const struct ipc_group *group;
     const char *doc;
 };
@@ -70,17 +70,22 @@ bool ipc_permitted(const struct ipc_message *m, enum role from, enum role to);
 
 enum ipc_tag {
     TAG_NONE,
-    TAG_ROLE, TAG_INDEX, TAG_GENERATION, TAG_PROCESS, TAG_FLAGS, TAG_LEVEL, TAG_NAME, TAG_ADDRESS, TAG_KIND, TAG_PATH,
-    TAG_LIVED, TAG_DEADLINE, TAG_STATUS, TAG_TEXT, TAG_LANDLOCK, TAG_USER, TAG_MAILBOX, TAG_SNAPSHOT, TAG_ERROR,
+    TAG_ROLE, TAG_INDEX, TAG_GENERATION, TAG_PROCESS, TAG_FLAGS, TAG_LEVEL, TAG_NAME, TAG_ADDRESS, TAG_KIND,
+    TAG_PATH,
+    TAG_LIVED, TAG_DEADLINE, TAG_STATUS, TAG_TEXT, TAG_LANDLOCK, TAG_USER, TAG_MAILBOX, TAG_SNAPSHOT,
+    TAG_ERROR,
     TAG_UID, TAG_GID, TAG_FAULT, TAG_DELAY,
     TAG_KEY, TAG_MAP, TAG_ITEM, TAG_ANSWER, TAG_VALUE, TAG_ORIGIN_AT,
     TAG_RRTYPE, TAG_FAMILY, TAG_HOST, TAG_PREFERENCE, TAG_ADDR, TAG_AD, TAG_TTL, TAG_RECORD, TAG_DOMAIN,
-    TAG_SID, TAG_ID, TAG_CLIENT, TAG_CLIENT_NAME, TAG_PORT, TAG_HELO, TAG_PROTOCOL, TAG_LISTENER, TAG_OWN, TAG_LOGIN,
-    TAG_SENDER, TAG_RCPT, TAG_RCPT_INDEX, TAG_ORIGINAL, TAG_SIZE, TAG_BODY_TYPE, TAG_LOCAL, TAG_DATA, TAG_HEADER,
+    TAG_SID, TAG_ID, TAG_CLIENT, TAG_CLIENT_NAME, TAG_PORT, TAG_HELO, TAG_PROTOCOL, TAG_LISTENER, TAG_OWN,
+    TAG_LOGIN,
+    TAG_SENDER, TAG_RCPT, TAG_RCPT_INDEX, TAG_ORIGINAL, TAG_SIZE, TAG_BODY_TYPE, TAG_LOCAL, TAG_DATA,
+    TAG_HEADER,
     TAG_VERDICT, TAG_CODE, TAG_ENHANCED, TAG_RULE, TAG_LINES, TAG_BARE,
     TAG_ARRIVAL, TAG_ORIGIN, TAG_HOLD, TAG_PRIORITY, TAG_ENVID, TAG_RET, TAG_NOTIFY, TAG_ORCPT, TAG_BODY_SIZE,
     TAG_DEST, TAG_ATTEMPT, TAG_EXPIRES, TAG_LAST, TAG_OUTCOME, TAG_RELAY, TAG_REPLY, TAG_STEP, TAG_MAYBE,
-    TAG_MS_BEFORE, TAG_MS_QUEUE, TAG_MS_CONNECT, TAG_MS_SEND, TAG_RUNNING, TAG_NOTICE, TAG_RETRY_UNTIL, TAG_COUNT,
+    TAG_MS_BEFORE, TAG_MS_QUEUE, TAG_MS_CONNECT, TAG_MS_SEND, TAG_RUNNING, TAG_NOTICE, TAG_RETRY_UNTIL,
+    TAG_COUNT,
     TAG_CREDIT, TAG_ACT, TAG_SYS, TAG_QUOTA, TAG_REMOTE, TAG_LAST_ATTEMPT, TAG_GROUP,
     TAG__END
 };
@@ -90,17 +95,22 @@ enum ipc_type {
     /* channel */
     IPC_CREDIT,
     /* mtad and its children */
-    IPC_SETUP, IPC_EDGE, IPC_LISTENER, IPC_SOURCE, IPC_START, IPC_READY, IPC_DRAIN, IPC_LOG_LEVEL, IPC_LOG_LOST, IPC_LOG_FD,
+    IPC_SETUP, IPC_EDGE, IPC_LISTENER, IPC_SOURCE, IPC_START, IPC_READY, IPC_DRAIN, IPC_LOG_LEVEL,
+    IPC_LOG_LOST, IPC_LOG_FD,
     IPC_PEER_GONE, IPC_AGENT, IPC_AGENT_REPLY, IPC_HELPER, IPC_HELPER_REPLY, IPC_TRY, IPC_TRIED, IPC_FAULT,
     /* questions */
-    IPC_MAP_QUERY, IPC_MAP_ANSWER, IPC_DNS_CLIENT, IPC_DNS_CLIENT_ANSWER, IPC_DNS_MX, IPC_DNS_HOST, IPC_DNS_HOSTS,
+    IPC_MAP_QUERY, IPC_MAP_ANSWER, IPC_DNS_CLIENT, IPC_DNS_CLIENT_ANSWER, IPC_DNS_MX, IPC_DNS_HOST,
+    IPC_DNS_HOSTS,
     IPC_DNS_QUERY, IPC_DNS_ANSWER,
     /* smtpd to cleanup */
-    IPC_TX_OPEN, IPC_TX_RCPT, IPC_TX_RCPT_REPLY, IPC_TX_BODY, IPC_TX_END, IPC_TX_DONE, IPC_TX_ABORT, IPC_TX_QUERY,
+    IPC_TX_OPEN, IPC_TX_RCPT, IPC_TX_RCPT_REPLY, IPC_TX_BODY, IPC_TX_END, IPC_TX_DONE, IPC_TX_ABORT,
+    IPC_TX_QUERY,
     /* cleanup to queued, and back for notices */
-    IPC_Q_BODY, IPC_Q_HEADER, IPC_Q_RCPTS, IPC_Q_SUBMIT, IPC_Q_SUBMITTED, IPC_Q_ABORT, IPC_Q_QUERY, IPC_N_COMPOSE, IPC_N_FAILED,
+    IPC_Q_BODY, IPC_Q_HEADER, IPC_Q_RCPTS, IPC_Q_SUBMIT, IPC_Q_SUBMITTED, IPC_Q_ABORT, IPC_Q_QUERY,
+    IPC_N_COMPOSE, IPC_N_FAILED,
     /* queued and deliverd */
-    IPC_J_START, IPC_J_BODY, IPC_J_RESULT, IPC_J_RESULT_ACK, IPC_J_INVENTORY, IPC_J_INVENTORY_END, IPC_J_CANCEL,
+    IPC_J_START, IPC_J_BODY, IPC_J_RESULT, IPC_J_RESULT_ACK, IPC_J_INVENTORY, IPC_J_INVENTORY_END,
+    IPC_J_CANCEL,
     /* deliverd and agent */
     IPC_A_DEPOSIT, IPC_A_BODY, IPC_A_END, IPC_A_RESULT, IPC_A_ABORT,
     IPC__END
@@ -119,7 +129,9 @@ enum ipc_outcome { OUTCOME_DELIVERED, OUTCOME_FAILED, OUTCOME_DEFERRED };
 /* Values of TAG_BODY_TYPE */
 enum ipc_body { BODY_7BIT, BODY_8BITMIME };
 /* Values of TAG_KIND in SOURCE */
-enum ipc_source { SOURCE_SPOOL, SOURCE_MAP, SOURCE_RESOLV, SOURCE_ROOT, SOURCE_CERT, SOURCE_KEY, SOURCE_PASSWD,
-                  SOURCE_STATE };
+enum ipc_source {
+    SOURCE_SPOOL, SOURCE_MAP, SOURCE_RESOLV, SOURCE_ROOT, SOURCE_CERT, SOURCE_KEY, SOURCE_PASSWD,
+    SOURCE_STATE,
+};
 /* Values of TAG_NOTICE */
 enum ipc_notice { NOTICE_FAILURE, NOTICE_DELAY, NOTICE_SUCCESS, NOTICE_RELAYED };

@@ -26,7 +26,8 @@ void txn_table_clear(struct txn_table *t)
     t->size = t->count = 0;
 }
 
-/* Multiplying by a secret odd number and taking the high bits spreads consecutive numbers, and hides the bucket. */
+/* Multiplying by a secret odd number and taking the high bits spreads consecutive numbers, and hides the
+ * bucket. */
 static size_t bucket_of(const struct txn_table *t, uint64_t txn)
 {
     uint64_t h = (txn ^ (txn >> 32)) * t->key;

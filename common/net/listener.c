@@ -1,8 +1,9 @@
 /* listener.c - accepting connections from a socket that several processes share
 
-   When descriptors run out, the listener rests: connections wait in the kernel's queue or go to another process that
-   polls the same socket, and nothing spins (libevent's own listener does, at 100 % CPU). It rests already a few
-   descriptors before the limit, because channels still need some to receive descriptors from mtad. */
+   When descriptors run out, the listener rests: connections wait in the kernel's queue or go to another
+   process that polls the same socket, and nothing spins (libevent's own listener does, at 100 % CPU). It
+   rests already a few descriptors before the limit, because channels still need some to receive descriptors
+   from mtad. */
 #include "common/net/listener.h"
 
 #include "common/base/log.h"
@@ -15,20 +16,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define RESERVE   32                    /* descriptors kept for other uses than clients */
-#define REST_MS   500
-#define WARN_MS   (60 * 1000)           /* one line per minute however long the shortage lasts */
+#define RESERVE 32 /* descriptors kept for other uses than clients */
+#define REST_MS 500
+#define WARN_MS (60 * 1000) /* one line per minute however long the shortage lasts */
 
 struct listener {
     struct loop *loop;
     struct loop_io io;
     struct loop_timer rest;
     int fd;
-    int fd_limit;                       /* the first descriptor number that is too high */
+    int fd_limit; /* the first descriptor number that is too high */
     unsigned batch;
     bool paused;
     bool freed;
-    int64_t warned;                     /* 0 = never */
+    int64_t warned; /* 0 = never */
     void (*on_accept)(void *arg, int fd, const struct netaddr *peer);
     void *arg;
 };
@@ -59,21 +60,17 @@ static void on_rest_over(void *arg)
 static bool accept_failed(struct listener *ls, int sys)
 {
     switch (sys) {
-    case EAGAIN:
-        return false;
+    case EAGAIN: return false;
     case EMFILE:
     case ENFILE:
     case ENOBUFS:
-    case ENOMEM:
-        listener_rest(ls, strerror(sys));
-        return false;
+    case ENOMEM: listener_rest(ls, strerror(sys)); return false;
     case EBADF:
     case EINVAL:
     case ENOTSOCK:
-    case EFAULT:
-        die("listening socket %d: %s", ls->fd, strerror(sys));
+    case EFAULT: die("listening socket %d: %s", ls->fd, strerror(sys));
     default:
-        return true;    /* an error of that connection: ECONNABORTED, EPERM, the network errors of accept(2) */
+        return true; /* an error of that connection: ECONNABORTED, EPERM, the network errors of accept(2) */
     }
 }
 

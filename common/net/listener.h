@@ -6,11 +6,11 @@
 struct loop;
 struct listener;
 
-/* Does not take fd's socket away from other processes: all smtpd poll the same socket (EPOLLEXCLUSIVE, a small
-   batch per wake-up). on_accept takes the new non-blocking fd. EMFILE never spins: the listener rests until
-   listener_resume or a short timer. */
+/* Does not take fd's socket away from other processes: all smtpd poll the same socket (EPOLLEXCLUSIVE, a
+   small batch per wake-up). on_accept takes the new non-blocking fd. EMFILE never spins: the listener rests
+   until listener_resume or a short timer. */
 struct listener *listener_new(struct loop *l, int fd, unsigned batch,
                               void (*on_accept)(void *arg, int fd, const struct netaddr *peer), void *arg);
 void listener_pause(struct listener *ls);
 void listener_resume(struct listener *ls);
-void listener_free(struct listener **ls);       /* closes fd */
+void listener_free(struct listener **ls); /* closes fd */

@@ -1,7 +1,7 @@
 /* loop.c - the event loop of a process: libevent waits, we keep timers and end-of-iteration work
 
-   An iteration: wait, run what is ready, run due timers, run tasks (which flush everything that was queued, so that
-   one system call serves a whole batch), free what was handed to loop_reap. */
+   An iteration: wait, run what is ready, run due timers, run tasks (which flush everything that was queued,
+   so that one system call serves a whole batch), free what was handed to loop_reap. */
 #include "common/net/loop.h"
 
 #include "common/base/clock.h"
@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #define SIGNALS_MAX 8
-/* Tasks that register tasks run in the same iteration so that no wake-up is lost, but a circle of them must not
-   keep the loop from its descriptors. */
+/* Tasks that register tasks run in the same iteration so that no wake-up is lost, but a circle of them must
+   not keep the loop from its descriptors. */
 #define TASK_ROUNDS 64
 /* No wait is longer: libevent takes a struct timeval, and a year is not a wait. */
 #define WAIT_MAX_MS (60 * 60 * 1000)
@@ -42,17 +42,17 @@ struct loop_dead {
 
 struct loop {
     struct event_base *base;
-    struct event wake;          /* ends the wait when the first timer is due */
-    int epoll_fd;               /* libevent's, as far as we can tell; see loop_io_exclusive */
+    struct event wake; /* ends the wait when the first timer is due */
+    int epoll_fd;      /* libevent's, as far as we can tell; see loop_io_exclusive */
     struct timer_heap timers;
     struct loop_task *tasks, **tasks_end;
-    struct loop_dead *dead;     /* owned array */
+    struct loop_dead *dead; /* owned array */
     size_t dead_count, dead_cap;
     struct loop_signal signals[SIGNALS_MAX];
     unsigned signal_count;
     int64_t now;
-    bool fresh;                 /* now was read in this iteration */
-    bool inside;                /* in an iteration */
+    bool fresh;  /* now was read in this iteration */
+    bool inside; /* in an iteration */
     bool stop;
 };
 
@@ -136,11 +136,11 @@ void loop_free(struct loop **lp)
 
 static void loop_run_timers(struct loop *l)
 {
-    size_t budget = l->timers.count;    /* a timer that sets itself to 0 must not keep the loop */
+    size_t budget = l->timers.count; /* a timer that sets itself to 0 must not keep the loop */
     struct loop_timer *t;
 
     while (budget > 0 && (t = timer_heap_first(&l->timers)) && t->queued <= l->now) {
-        if (t->due > t->queued) {       /* was moved since it was queued */
+        if (t->due > t->queued) { /* was moved since it was queued */
             t->queued = t->due;
             timer_heap_moved(&l->timers, t);
             continue;
@@ -158,11 +158,12 @@ static void loop_run_tasks(struct loop *l)
         struct loop_task **round_end = l->tasks_end, mark = { .queued = true };
         struct loop_task *t;
 
-        /* A mark ends the round: tasks may be cancelled by other tasks, so no pointer to the last would do. */
+        /* A mark ends the round: tasks may be cancelled by other tasks, so no pointer to the last would do.
+         */
         *round_end = &mark;
         l->tasks_end = &mark.next;
         while ((t = l->tasks) != &mark) {
-            l->tasks = t->next;     /* the mark is behind it */
+            l->tasks = t->next; /* the mark is behind it */
             t->next = NULL;
             t->queued = false;
             t->fn(t->arg);
@@ -198,7 +199,7 @@ void loop_once(struct loop *l, int timeout_ms)
     int flags = EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY;
 
     if (ms == 0) {
-        flags |= EVLOOP_NONBLOCK;       /* without ONCE beside it a flood would never let us out */
+        flags |= EVLOOP_NONBLOCK; /* without ONCE beside it a flood would never let us out */
     } else if (ms > 0) {
         tv.tv_sec = (time_t)(ms / 1000);
         tv.tv_usec = (suseconds_t)(ms % 1000) * 1000;
@@ -259,10 +260,10 @@ void loop_io_init(struct loop_io *io, struct loop *l, int fd, void (*fn)(void *a
         die("libevent: cannot assign descriptor %d", fd);
 }
 
-/* libevent 2.1 cannot ask for EPOLLEXCLUSIVE, and an epoll descriptor inside another one loses it (all sleepers
-   wake: measured, 8 per connection with 8 processes). So libevent registers the descriptor, and the registration
-   is exchanged for an exclusive one with the same data. The removal succeeds only where libevent registered it,
-   which proves that the descriptor is its. */
+/* libevent 2.1 cannot ask for EPOLLEXCLUSIVE, and an epoll descriptor inside another one loses it (all
+   sleepers wake: measured, 8 per connection with 8 processes). So libevent registers the descriptor, and the
+   registration is exchanged for an exclusive one with the same data. The removal succeeds only where libevent
+   registered it, which proves that the descriptor is its. */
 static void io_make_exclusive(const struct loop_io *io)
 {
     struct epoll_event ev = { .events = EPOLLIN | EPOLLEXCLUSIVE };

@@ -1,35 +1,35 @@
 /* stream.c - one connection: input read ahead within a bound, output sent once per iteration, one deadline
 
-   An idle connection holds no buffers: bytes are read into memory of the process and copied to the connection's own
-   only when the reader leaves some (measured: 0.3 KiB instead of 1.25 KiB with bufferevents). */
+   An idle connection holds no buffers: bytes are read into memory of the process and copied to the
+   connection's own only when the reader leaves some (measured: 0.3 KiB instead of 1.25 KiB with
+   bufferevents). */
 #include "common/net/stream.h"
 
 #include "common/base/mem.h"
 #include "common/net/loop.h"
+#include "common/net/transport.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define READ_MAX       65536u           /* bytes of one read: other connections want their turn */
-#define INPUT_DEFAULT  65536u
-#define OUTPUT_MAX     (8u * 1024u * 1024u)     /* a peer that does not read its answers ends here */
-#define INPUT_JOIN     (READ_MAX / 4)   /* leftovers up to this are read on in the shared memory */
-#define OUTPUT_KEEP    1024u            /* output memory that an idle connection keeps */
-/* After our last words we read on so that the close is no reset, which could destroy these words on their way;
-   not for ever, and not without end. */
-#define LINGER_BYTES   (4u * 1024u * 1024u)
+#define READ_MAX      65536u /* bytes of one read: other connections want their turn */
+#define INPUT_DEFAULT 65536u
+#define OUTPUT_MAX    (8u * 1024u * 1024u) /* a peer that does not read its answers ends here */
+#define INPUT_JOIN    (READ_MAX / 4)       /* leftovers up to this are read on in the shared memory */
+#define OUTPUT_KEEP   1024u                /* output memory that an idle connection keeps */
+/* After our last words we read on so that the close is no reset, which could destroy these words on their
+   way; not for ever, and not without end. */
+#define LINGER_BYTES (4u * 1024u * 1024u)
 
 enum stream_state {
     STREAM_CONNECTING,
     STREAM_OPEN,
-    STREAM_CLOSING,     /* nobody listens to us any more: output, then linger */
+    STREAM_CLOSING, /* nobody listens to us any more: output, then linger */
     STREAM_LINGERING,
-    STREAM_OVER,        /* ended was called or is about to be; stream_free follows */
+    STREAM_OVER, /* ended was called or is about to be; stream_free follows */
     STREAM_FREED,
 };
 
@@ -43,20 +43,20 @@ struct stream {
     int fd;
     enum stream_state state;
     bool paused;
-    bool inside;                /* in the input callback: the view may lie in the shared buffer */
-    bool eof;                   /* the peer sent its last byte */
-    bool want_input;            /* resumed: call input from the task */
-    bool send_dead;             /* a write failed; what the peer said before is still read */
-    bool had_output;            /* for drained */
-    bool ending;                /* the task calls ended with how and sys */
+    bool inside;     /* in the input callback: the view may lie in the shared buffer */
+    bool eof;        /* the peer sent its last byte */
+    bool want_input; /* resumed: call input from the task */
+    bool send_dead;  /* a write failed; what the peer said before is still read */
+    bool had_output; /* for drained */
+    bool ending;     /* the task calls ended with how and sys */
     enum stream_end how;
     int sys;
-    const char *shared;         /* unconsumed input in the shared buffer, during input only */
+    const char *shared; /* unconsumed input in the shared buffer, during input only */
     size_t shared_n;
-    struct buf in;              /* what was left over; in_at bytes of it are consumed */
+    struct buf in; /* what was left over; in_at bytes of it are consumed */
     size_t in_at;
     size_t in_max;
-    struct buf out;             /* out_at bytes of it are sent */
+    struct buf out; /* out_at bytes of it are sent */
     size_t out_at;
     uint64_t bytes_in, bytes_out;
     size_t lingered;
@@ -65,40 +65,6 @@ struct stream {
 
 /* One thread reads, one connection at a time. */
 static char read_shared[READ_MAX];
-
-/* ---- the transport; TLS takes the place of these two ---- */
-
-enum transfer { TRANSFER_DONE, TRANSFER_WAIT, TRANSFER_EOF, TRANSFER_ERROR };
-
-static enum transfer transport_read(struct stream *s, void *p, size_t n, size_t *done)
-{
-    ssize_t r;
-
-    do
-        r = recv(s->fd, p, n, MSG_DONTWAIT);
-    while (r < 0 && errno == EINTR);
-    if (r > 0) {
-        *done = (size_t)r;
-        return TRANSFER_DONE;
-    }
-    if (r == 0)
-        return TRANSFER_EOF;
-    return errno == EAGAIN ? TRANSFER_WAIT : TRANSFER_ERROR;
-}
-
-static enum transfer transport_write(struct stream *s, const void *p, size_t n, size_t *done)
-{
-    ssize_t r;
-
-    do
-        r = send(s->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-    while (r < 0 && errno == EINTR);
-    if (r >= 0) {
-        *done = (size_t)r;
-        return TRANSFER_DONE;
-    }
-    return errno == EAGAIN || errno == ENOBUFS ? TRANSFER_WAIT : TRANSFER_ERROR;
-}
 
 /* ---- ending ---- */
 
@@ -149,8 +115,8 @@ static size_t input_pending(const struct stream *s)
     return s->in.len - s->in_at;
 }
 
-/* What should be watched now. Pausing leaves the registration until the socket really has something: most pauses are
-   over before, and cost no system call. */
+/* What should be watched now. Pausing leaves the registration until the socket really has something: most
+   pauses are over before, and cost no system call. */
 static void stream_watch(struct stream *s, bool readable_now)
 {
     int events = s->io.events & LOOP_READ;
@@ -197,8 +163,8 @@ static void input_end_if_due(struct stream *s)
         stream_end_later(s, s->send_dead ? STREAM_ERROR : STREAM_EOF, s->send_dead ? s->sys : 0);
 }
 
-/* Reads once. Small leftovers join the new bytes in the shared memory, so that a slow line does not hold a large
-   buffer. */
+/* Reads once. Small leftovers join the new bytes in the shared memory, so that a slow line does not hold a
+   large buffer. */
 static enum transfer input_fill(struct stream *s, size_t *n)
 {
     size_t pending = input_pending(s), room = s->in_max - pending;
@@ -208,7 +174,7 @@ static enum transfer input_fill(struct stream *s, size_t *n)
     if (pending <= INPUT_JOIN) {
         if (room > READ_MAX - pending)
             room = READ_MAX - pending;
-        t = transport_read(s, read_shared + pending, room, n);
+        t = transport_read(s->fd, read_shared + pending, room, n);
         if (t != TRANSFER_DONE)
             return t;
         if (pending)
@@ -223,7 +189,7 @@ static enum transfer input_fill(struct stream *s, size_t *n)
     if (room > READ_MAX)
         room = READ_MAX;
     p = buf_reserve(&s->in, room);
-    t = transport_read(s, p, room, n);
+    t = transport_read(s->fd, p, room, n);
     if (t == TRANSFER_DONE)
         buf_commit(&s->in, *n);
     return t;
@@ -238,15 +204,12 @@ static void input_read(struct stream *s)
         s->bytes_in += n;
         input_call(s);
         break;
-    case TRANSFER_WAIT:
-        break;
+    case TRANSFER_WAIT: break;
     case TRANSFER_EOF:
         s->eof = true;
         input_end_if_due(s);
         break;
-    case TRANSFER_ERROR:
-        stream_end_later(s, STREAM_ERROR, s->send_dead ? s->sys : errno);
-        break;
+    case TRANSFER_ERROR: stream_end_later(s, STREAM_ERROR, s->send_dead ? s->sys : errno); break;
     }
 }
 
@@ -277,14 +240,15 @@ static void linger_begin(struct stream *s)
 static void linger_read(struct stream *s)
 {
     size_t n = 0;
-    enum transfer t = transport_read(s, read_shared, READ_MAX, &n);
+    enum transfer t = transport_read(s->fd, read_shared, READ_MAX, &n);
 
     s->lingered += n;
     if (t == TRANSFER_EOF || t == TRANSFER_ERROR || s->lingered > LINGER_BYTES)
         stream_release(s);
 }
 
-/* The peer is gone, but a "421 too much mail from you" may lie unread in our socket: reading finds it, then the end. */
+/* The peer is gone, but a "421 too much mail from you" may lie unread in our socket: reading finds it, then
+ * the end. */
 static void output_failed(struct stream *s, int sys)
 {
     output_sent_all(s);
@@ -311,7 +275,7 @@ static bool output_send(struct stream *s)
 {
     while (s->out.len > s->out_at) {
         size_t n = 0, left = s->out.len - s->out_at;
-        enum transfer t = transport_write(s, s->out.data + s->out_at, left, &n);
+        enum transfer t = transport_write(s->fd, s->out.data + s->out_at, left, &n);
 
         s->out_at += n;
         s->bytes_out += n;
@@ -356,11 +320,8 @@ static void output_flush(struct stream *s)
 
 static void connect_finish(struct stream *s)
 {
-    int sys = 0;
-    socklen_t n = sizeof sys;
+    int sys = transport_connected(s->fd);
 
-    if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &sys, &n) != 0)
-        sys = errno;
     if (sys) {
         stream_end_later(s, STREAM_ERROR, sys);
         return;
@@ -392,7 +353,7 @@ static void on_io(void *arg, int events)
         if (s->state == STREAM_OPEN)
             stream_watch(s, !wanted);
     } else {
-        loop_io_set(&s->io, s->io.events & LOOP_WRITE);     /* closing: input waits for the linger */
+        loop_io_set(&s->io, s->io.events & LOOP_WRITE); /* closing: input waits for the linger */
     }
 }
 
@@ -437,7 +398,7 @@ static struct stream *stream_make(struct loop *l, int fd, const struct stream_op
     s->arg = arg;
     s->state = STREAM_OPEN;
     s->in_max = INPUT_DEFAULT;
-    buf_init(&s->in, SIZE_MAX / 2);     /* in_max is the bound */
+    buf_init(&s->in, SIZE_MAX / 2); /* in_max is the bound */
     buf_init(&s->out, OUTPUT_MAX);
     s->task = (struct loop_task){ .fn = on_task, .arg = s };
     loop_timer_init(&s->timer, l, on_timer, s);
@@ -445,40 +406,18 @@ static struct stream *stream_make(struct loop *l, int fd, const struct stream_op
     return s;
 }
 
-static void no_delay(int fd)
-{
-    int on = 1;
-
-    /* We collect a pipelined group ourselves; a Unix socket refuses this, which does not matter. */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-}
-
 struct stream *stream_new(struct loop *l, int fd, const struct stream_ops *ops, void *arg)
 {
     struct stream *s = stream_make(l, fd, ops, arg);
 
-    no_delay(fd);
+    transport_no_delay(fd);
     loop_io_set(&s->io, LOOP_READ);
     return s;
 }
 
-/* Binds without choosing a port yet: else the ports of one source address run out at 28,000 for all peers together. */
-static bool bind_from(int fd, const struct netaddr *from)
+struct stream *stream_connect(struct loop *l, const struct netaddr *to, const struct netaddr *from,
+                              int64_t timeout_ms, const struct stream_ops *ops, void *arg)
 {
-    struct sockaddr_storage ss;
-    socklen_t n;
-    int on = 1;
-
-    (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
-    n = netaddr_to_sockaddr(from, &ss);
-    return bind(fd, (struct sockaddr *)&ss, n) == 0;
-}
-
-struct stream *stream_connect(struct loop *l, const struct netaddr *to, const struct netaddr *from, int64_t timeout_ms,
-                              const struct stream_ops *ops, void *arg)
-{
-    struct sockaddr_storage ss;
-    socklen_t n = netaddr_to_sockaddr(to, &ss);
     struct stream *s;
     int fd = socket(to->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
@@ -487,9 +426,7 @@ struct stream *stream_connect(struct loop *l, const struct netaddr *to, const st
     s = stream_make(l, fd, ops, arg);
     s->state = STREAM_CONNECTING;
     s->peer = *to;
-    no_delay(fd);
-    if ((from && !bind_from(fd, from)) ||
-        (connect(fd, (struct sockaddr *)&ss, n) != 0 && errno != EINPROGRESS)) {
+    if (!transport_connect(fd, to, from)) {
         stream_end_later(s, STREAM_ERROR, errno);
         return s;
     }
@@ -541,7 +478,7 @@ void stream_consume(struct stream *s, size_t n)
     }
     s->in_at += n < input_pending(s) ? n : input_pending(s);
     if (!s->inside && s->state == STREAM_OPEN)
-        loop_later(s->loop, &s->task);          /* memory goes back, reading goes on */
+        loop_later(s->loop, &s->task); /* memory goes back, reading goes on */
 }
 
 void stream_pause(struct stream *s)

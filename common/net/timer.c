@@ -1,7 +1,8 @@
-/* timer.c - the timers of a loop: a four-way heap; moving a timer later leaves the heap alone until its old time
+/* timer.c - the timers of a loop: a four-way heap; moving a timer later leaves the heap alone until its old
+   time
 
-   libevent's own timers are not used: each change costs a call and a clock reading there, its coarse clock is up to
-   4 ms behind ours, and a test could not advance it. */
+   libevent's own timers are not used: each change costs a call and a clock reading there, its coarse clock is
+   up to 4 ms behind ours, and a test could not advance it. */
 #include "common/net/timer.h"
 
 #include "common/base/mem.h"

@@ -9,7 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void copy_fields(const struct ipc_field *table, const struct ipc_in *in, struct ipc_out *o);
 
-static void copy_value(const struct ipc_field *f, const struct ipc_in *in, size_t *at, struct strv v, struct ipc_out *o)
+static void copy_value(const struct ipc_field *f, const struct ipc_in *in, size_t *at, struct strv v,
+                       struct ipc_out *o)
 {
     enum ipc_tag tag = (enum ipc_tag)f->tag;
     size_t before = *at - v.n - IPC_FIELD_HEAD;
@@ -23,11 +24,9 @@ static void copy_value(const struct ipc_field *f, const struct ipc_in *in, size_
         ipc_put_u64(o, tag, number);
         break;
     case IPC_TEXT:
-        ipc_put_clean(o, tag, v);       /* a text that was let in needs no cleaning */
+        ipc_put_clean(o, tag, v); /* a text that was let in needs no cleaning */
         break;
-    case IPC_BYTES:
-        ipc_put_bytes(o, tag, v);
-        break;
+    case IPC_BYTES: ipc_put_bytes(o, tag, v); break;
     case IPC_GROUP:
         if (!ipc_next_group(in, tag, &before, &group) || before != *at)
             abort();

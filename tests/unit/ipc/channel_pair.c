@@ -105,7 +105,8 @@ static unsigned long activity(const struct channel_pair *p)
         queued += channel_queued_bytes(p->a.ch);
     if (p->b.ch)
         queued += channel_queued_bytes(p->b.ch);
-    return p->a.frame_count + p->b.frame_count + p->a.lost + p->b.lost + p->a.ready + p->b.ready + (queued << 32);
+    return p->a.frame_count + p->b.frame_count + p->a.lost + p->b.lost + p->a.ready + p->b.ready +
+           (queued << 32);
 }
 
 void pair_run(struct channel_pair *p)

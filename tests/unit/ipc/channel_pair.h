@@ -18,17 +18,17 @@ struct channel_end {
     unsigned lost, ready;
     uint64_t ready_txn;
     char why[256];
-    bool consume;               /* give credit back at once */
+    bool consume; /* give credit back at once */
     bool free_in_frame, free_in_lost;
-    int kept_fd;                /* the first descriptor that came, when keep_fds */
+    int kept_fd; /* the first descriptor that came, when keep_fds */
     bool keep_fds;
     void (*on_ready)(struct channel_end *e, uint64_t txn);
 };
 
 struct channel_pair {
     struct loop *loop;
-    struct channel_end a, b;    /* a is smtpd, b is cleanup unless said otherwise */
-    int raw;                    /* the other socket when there is no b, else -1 */
+    struct channel_end a, b; /* a is smtpd, b is cleanup unless said otherwise */
+    int raw;                 /* the other socket when there is no b, else -1 */
 };
 
 void pair_open(struct channel_pair *p, enum role a, enum role b);

@@ -19,13 +19,9 @@ static void make_field(const struct ipc_field *f, const struct make *how, struct
         n = f->max;
     memset(letters, 'x', n);
     switch ((enum ipc_kind)f->kind) {
-    case IPC_U64:
-        ipc_put_u64(o, tag, special ? how->number : 1);
-        break;
+    case IPC_U64: ipc_put_u64(o, tag, special ? how->number : 1); break;
     case IPC_TEXT:
-    case IPC_BYTES:
-        ipc_put_bytes(o, tag, strv_make(letters, n));
-        break;
+    case IPC_BYTES: ipc_put_bytes(o, tag, strv_make(letters, n)); break;
     case IPC_GROUP:
         ipc_group_begin(o, tag);
         make_table(f->group->fields, how, o);
@@ -37,7 +33,9 @@ static void make_field(const struct ipc_field *f, const struct make *how, struct
 static void make_table(const struct ipc_field *table, const struct make *how, struct ipc_out *o)
 {
     for (const struct ipc_field *f = table; f->tag; f++) {
-        unsigned count = f->need == IPC_REPEATED ? how->repeat : f->need == IPC_REQUIRED || how->optional ? 1 : 0;
+        unsigned count = f->need == IPC_REPEATED                    ? how->repeat
+                         : f->need == IPC_REQUIRED || how->optional ? 1
+                                                                    : 0;
 
         if (f == how->special && count == 0)
             count = 1;

@@ -4,13 +4,13 @@
 #include "common/ipc/frame.h"
 
 struct make {
-    bool optional;                      /* optional fields too */
-    unsigned repeat;                    /* how often repeated fields stand */
-    const struct ipc_field *special;    /* this one gets size bytes, or number as value */
+    bool optional;                   /* optional fields too */
+    unsigned repeat;                 /* how often repeated fields stand */
+    const struct ipc_field *special; /* this one gets size bytes, or number as value */
     size_t size;
     uint64_t number;
-    const struct ipc_field *omit;       /* this one is left out */
-    const struct ipc_field *twice;      /* this one is written twice */
+    const struct ipc_field *omit;  /* this one is left out */
+    const struct ipc_field *twice; /* this one is written twice */
 };
 
 /* Writes the whole frame of m into o (not finished). */

@@ -46,8 +46,8 @@ static void expect_frame(const struct channel_end *e, unsigned i, enum ipc_type 
 {
     assert_true(i < e->frame_count);
     if (e->frames[i].type != type || e->frames[i].txn != txn)
-        fail_msg("frame %u is type %u txn %u, not %u %u", i, e->frames[i].type, (unsigned)e->frames[i].txn, type,
-                 (unsigned)txn);
+        fail_msg("frame %u is type %u txn %u, not %u %u", i, e->frames[i].type, (unsigned)e->frames[i].txn,
+                 type, (unsigned)txn);
 }
 
 static void frames_keep_order(void **state)
@@ -75,7 +75,7 @@ static void urgent_frames_overtake_chunks_of_others(void **state)
     send_chunk(p.a.ch, 1, 1000);
     send_plain(p.a.ch, IPC_TX_ABORT, 2);
     send_plain(p.a.ch, IPC_TX_RCPT, 3);
-    send_plain(p.a.ch, IPC_TX_ABORT, 1);        /* its own chunks come first */
+    send_plain(p.a.ch, IPC_TX_ABORT, 1); /* its own chunks come first */
     pair_run(&p);
     assert_int_equal(p.b.frame_count, 5);
     expect_frame(&p.b, 0, IPC_TX_ABORT, 2);
@@ -121,7 +121,7 @@ static void credit_runs_out_and_comes_back(void **state)
     assert_int_equal(channel_credit(p.a.ch, 2), IPC_CREDIT_START);
     pair_run(&p);
     assert_int_equal(channel_credit(p.a.ch, 1), 0);
-    channel_consumed(p.b.ch, 1, 1000);          /* too little to be told */
+    channel_consumed(p.b.ch, 1, 1000); /* too little to be told */
     pair_run(&p);
     assert_int_equal(p.a.ready, 0);
     channel_consumed(p.b.ch, 1, IPC_CHUNK_MAX);
@@ -144,7 +144,7 @@ static void credit_after_the_end_is_ignored(void **state)
     pair_open(&p, ROLE_SMTPD, ROLE_CLEANUP);
     send_chunk(p.a.ch, 1, IPC_CHUNK_MAX);
     p.b.consume = true;
-    channel_txn_end(p.a.ch, 1);         /* frames are still queued */
+    channel_txn_end(p.a.ch, 1); /* frames are still queued */
     pair_run(&p);
     assert_int_equal(p.b.frame_count, 1);
     assert_int_equal(p.a.ready, 0);
@@ -218,7 +218,7 @@ static void full_socket_keeps_frames_and_order(void **state)
         assert_true(ipc_decode(strv_make(frame, (size_t)r), 0, &in, NULL));
         if (in.type == IPC_TX_ABORT) {
             aborts++;
-            assert_true(got < n);       /* it overtook what the socket had not taken yet */
+            assert_true(got < n); /* it overtook what the socket had not taken yet */
         }
         if (got == n)
             assert_int_equal(aborts, 1);
@@ -239,7 +239,7 @@ static void queue_past_its_bound_denies_room(void **state)
     pair_run(&p);
     assert_int_equal(channel_credit(p.a.ch, 500), 0);
     assert_int_equal(channel_credit(p.a.ch, 501), 0);
-    channel_txn_end(p.a.ch, 501);       /* gave up waiting */
+    channel_txn_end(p.a.ch, 501); /* gave up waiting */
     while (channel_queued_bytes(p.a.ch) > 0) {
         while (recv(p.raw, frame, sizeof frame, MSG_DONTWAIT) > 0)
             continue;
@@ -259,7 +259,7 @@ static void peer_that_never_reads_is_lost(void **state)
     pair_open_raw(&p, ROLE_SMTPD, ROLE_CLEANUP);
     for (unsigned i = 0; i < 1200 && !p.a.lost; i++) {
         send_chunk(p.a.ch, i + 1, IPC_CHUNK_MAX);
-        assert_int_equal(p.a.lost, 0);          /* never inside channel_send */
+        assert_int_equal(p.a.lost, 0); /* never inside channel_send */
     }
     pair_run(&p);
     assert_int_equal(p.a.lost, 1);
@@ -275,7 +275,8 @@ static void peer_dies_with_frames_unread(void **state)
     struct err err;
 
     (void)state;
-    /* The peer sends three results, then closes without reading what we sent: the kernel reports ECONNRESET first. */
+    /* The peer sends three results, then closes without reading what we sent: the kernel reports ECONNRESET
+     * first. */
     pair_open_raw(&p, ROLE_SMTPD, ROLE_CLEANUP);
     send_plain(p.a.ch, IPC_TX_RCPT, 1);
     channel_flush(p.a.ch);
@@ -290,12 +291,12 @@ static void peer_dies_with_frames_unread(void **state)
     ipc_out_clear(&o);
     close(p.raw);
     p.raw = -1;
-    send_plain(p.a.ch, IPC_TX_RCPT, 2);         /* fails with EPIPE */
+    send_plain(p.a.ch, IPC_TX_RCPT, 2); /* fails with EPIPE */
     pair_run(&p);
     assert_int_equal(p.a.frame_count, 3);
     assert_int_equal(p.a.lost, 1);
     assert_string_equal(p.a.why, "closed by the peer");
-    send_plain(p.a.ch, IPC_TX_RCPT, 3);         /* dropped */
+    send_plain(p.a.ch, IPC_TX_RCPT, 3); /* dropped */
     assert_int_equal(channel_credit(p.a.ch, 3), 0);
     pair_run(&p);
     assert_int_equal(p.a.lost, 1);
@@ -378,7 +379,7 @@ static void descriptors_never_leak(void **state)
             channel_free(&p.b.ch);
         send_edges(p.a.ch, 20);
         if (point == 3)
-            channel_free(&p.a.ch);              /* nothing was sent yet */
+            channel_free(&p.a.ch); /* nothing was sent yet */
         if (point == 5)
             channel_break(p.a.ch, "tested");
         pair_run(&p);
@@ -429,18 +430,18 @@ static void incident_4_malformed_frames_cost_the_peer_not_the_process(void **sta
         size_t n;
         unsigned fds;
     } cases[] = {
-        { "one byte", "\1", 1, 0 },
-        { "half a header", "\1\0\0\1\0\0\0", 7, 0 },
-        { "version 0", "\0\0\0\x2a\0\0\0\0\0\0\0\0\0\0\0\1", 16, 0 },
-        { "flags", "\1\1\0\x2a\0\0\0\0\0\0\0\0\0\0\0\1", 16, 0 },
-        { "unknown type", "\1\0\x7f\xff\0\0\0\0\0\0\0\0\0\0\0\1", 16, 0 },
-        { "type 0", "\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16, 0 },
-        { "length too large", "\1\0\0\x2a\0\0\0\1\0\0\0\0\0\0\0\1", 16, 0 },
-        { "length too small", "\1\0\0\x2a\0\0\0\0\0\0\0\0\0\0\0\1x", 17, 0 },
-        { "length of 4 GiB", "\1\0\0\x2a\xff\xff\xff\xff\0\0\0\0\0\0\0\1", 16, 0 },
-        { "unexpected descriptor", NULL, 16, 1 },
-        { "too many descriptors", NULL, 16, 16 },
-        { "larger than a frame", big, sizeof big, 0 },
+        {"one byte",               "\1",                                         1,          0 },
+        { "half a header",         "\1\0\0\1\0\0\0",                             7,          0 },
+        { "version 0",             "\0\0\0\x2a\0\0\0\0\0\0\0\0\0\0\0\1",         16,         0 },
+        { "flags",                 "\1\1\0\x2a\0\0\0\0\0\0\0\0\0\0\0\1",         16,         0 },
+        { "unknown type",          "\1\0\x7f\xff\0\0\0\0\0\0\0\0\0\0\0\1",       16,         0 },
+        { "type 0",                "\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1",           16,         0 },
+        { "length too large",      "\1\0\0\x2a\0\0\0\1\0\0\0\0\0\0\0\1",         16,         0 },
+        { "length too small",      "\1\0\0\x2a\0\0\0\0\0\0\0\0\0\0\0\1x",        17,         0 },
+        { "length of 4 GiB",       "\1\0\0\x2a\xff\xff\xff\xff\0\0\0\0\0\0\0\1", 16,         0 },
+        { "unexpected descriptor", NULL,                                         16,         1 },
+        { "too many descriptors",  NULL,                                         16,         16},
+        { "larger than a frame",   big,                                          sizeof big, 0 },
     };
     struct channel_pair p;
 
@@ -490,14 +491,16 @@ static void flood_does_not_starve_the_loop(void **state)
         before_flood++;
     assert_true(before_flood > 100);
     loop_once(p.loop, 0);
-    assert_true(p.a.frame_count > 0 && p.a.frame_count <= 16);  /* one batch, then the others' turn */
+    assert_true(p.a.frame_count > 0 && p.a.frame_count <= 16); /* one batch, then the others' turn */
     pair_run(&p);
     assert_int_equal(p.a.frame_count, before_flood);
     assert_int_equal(p.a.lost, 0);
     pair_close(&p);
 }
 
-static const struct channel_route routes[] = { { 0, NULL } };
+static const struct channel_route routes[] = {
+    {0, NULL}
+};
 static struct channel_pair *dispatching;
 
 static void dispatch_frame(void *arg, struct channel *ch, struct ipc_in *in)

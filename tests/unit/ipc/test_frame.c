@@ -62,7 +62,7 @@ static void schema_holds_together(void **state)
                     fail_msg("%s: %s stands twice", m->name, ipc_tag_name(f->tag));
             assert_true((f->kind == IPC_GROUP) == (f->group != NULL));
         }
-        assert_true(fields < 64);       /* bits of the decoder's mask */
+        assert_true(fields < 64); /* bits of the decoder's mask */
     }
     assert_int_equal(count, IPC__END - 1);
     assert_null(ipc_message_find(IPC__END));
@@ -115,7 +115,8 @@ static void frame_cut_at_any_byte_is_refused(void **state)
             memcpy(cut, out.bytes.data, n);
             if (ipc_decode(strv_make(cut, n), out.fd_count, &in, NULL))
                 fail_msg("%s cut at %zu", m->name, n);
-            /* with a header that agrees, a cut behind a whole optional field may be right: it must only not crash */
+            /* with a header that agrees, a cut behind a whole optional field may be right: it must only not
+             * crash */
             if (n >= IPC_HEADER_SIZE) {
                 uint32_t be = __builtin_bswap32((uint32_t)(n - IPC_HEADER_SIZE));
 
@@ -200,7 +201,7 @@ static void refuse_bytes_in_text(const struct ipc_message *m, const struct ipc_f
     make_frame(m, &how, &out);
     at = find_field(&out, f->tag, IPC_HEADER_SIZE, out.bytes.len);
     if (!at)
-        return;         /* stands in a group */
+        return; /* stands in a group */
     for (size_t i = 0; i < 3; i++) {
         for (size_t k = 0; k < COUNT(bad); k++) {
             memset(out.bytes.data + at + IPC_FIELD_HEAD, 'x', 3);
@@ -254,7 +255,11 @@ static void header_rules(void **state)
         size_t at;
         char value;
     } cases[] = {
-        { "version", 0, 2 }, { "flags", 1, 1 }, { "type", 2, 0x7f }, { "length", 4, 1 }, { "length", 7, 1 },
+        {"version", 0, 2   },
+        { "flags",  1, 1   },
+        { "type",   2, 0x7f},
+        { "length", 4, 1   },
+        { "length", 7, 1   },
     };
     struct make how = { .repeat = 0 };
 

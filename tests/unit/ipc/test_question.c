@@ -21,11 +21,11 @@ struct world {
     struct channel *here, *there;
     struct asker *asker;
     struct ipc_out out;
-    uint64_t asked[64];         /* numbers that the other side saw */
+    uint64_t asked[64]; /* numbers that the other side saw */
     unsigned asked_count;
     unsigned answers, failures;
     unsigned order[64], done_count;
-    bool asking;                /* inside asker_ask */
+    bool asking; /* inside asker_ask */
     bool ask_again;
 };
 
@@ -201,7 +201,7 @@ static void deadlines_pass_in_order_of_time(void **state)
     assert_int_equal(w->order[1], 3);
     assert_int_equal(w->order[2], 2);
     assert_int_equal(w->order[3], 0);
-    answer(w, w->asked[0]);     /* too late: nobody waits */
+    answer(w, w->asked[0]); /* too late: nobody waits */
     run(w);
     assert_int_equal(w->answers, 0);
 }
@@ -254,7 +254,7 @@ static void cancelled_questions_stay_silent(void **state)
     asker_cancel(w->asker, a);
     asker_cancel(w->asker, 0);
     answer(w, a);
-    asker_set_channel(w->asker, NULL);  /* fails b and c, later */
+    asker_set_channel(w->asker, NULL); /* fails b and c, later */
     asker_cancel(w->asker, b);
     run(w);
     assert_int_equal(w->done_count, 1);
@@ -294,7 +294,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(second_and_unasked_answers_are_ignored, set_up, tear_down),
         cmocka_unit_test_setup_teardown(deadlines_pass_in_order_of_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(question_without_a_channel_fails_from_the_loop, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(loss_fails_everything_at_once_and_the_next_channel_works, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(loss_fails_everything_at_once_and_the_next_channel_works, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(cancelled_questions_stay_silent, set_up, tear_down),
         cmocka_unit_test_setup_teardown(freeing_inside_done_is_safe, set_up, tear_down),
     };

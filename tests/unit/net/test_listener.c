@@ -185,8 +185,8 @@ static void shortage_of_descriptors_rests_and_never_spins(void **state)
     for (unsigned i = 0; i < hogs; i++)
         close(hog[i]);
     loop_once(w->loop, 0);
-    assert_int_equal(w->count, 0);      /* still resting */
-    listener_resume(w->ls);             /* a session ended */
+    assert_int_equal(w->count, 0); /* still resting */
+    listener_resume(w->ls);        /* a session ended */
     loop_once(w->loop, 0);
     assert_int_equal(w->count, 3);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);

@@ -122,7 +122,7 @@ static void timer_that_sets_itself_does_not_hold_the_loop(void **state)
     loop_timer_set(&a.timer, 0);
     loop_once(l, 0);
     assert_int_equal(a.count, 1);
-    loop_once(l, -1);           /* due already: does not wait */
+    loop_once(l, -1); /* due already: does not wait */
     assert_int_equal(a.count, 2);
     loop_timer_stop(&a.timer);
 }
@@ -208,7 +208,7 @@ static void tasks_run_once_in_order_and_may_change_each_other(void **state)
     loop_later(l, &first);
     loop_later(l, &second);
     loop_later(l, &first);
-    loop_once(l, -1);           /* work is waiting: no sleep */
+    loop_once(l, -1); /* work is waiting: no sleep */
     assert_string_equal(story, "first third ");
     loop_later(l, &second);
     loop_later(l, &third);
@@ -318,7 +318,7 @@ static void clear_the_other(void *arg, int events)
     (void)events;
     w->calls++;
     loop_io_clear(&other->io);
-    memset(&other->io, 0xee, sizeof other->io);         /* its storage is gone */
+    memset(&other->io, 0xee, sizeof other->io); /* its storage is gone */
 }
 
 static void clearing_a_ready_descriptor_silences_it(void **state)
@@ -388,7 +388,7 @@ static void time_is_read_once_per_iteration(void **state)
     struct loop *l = *state;
 
     now_ms = 5000;
-    assert_true(loop_now(l) == 5000);   /* outside an iteration it is always the clock's */
+    assert_true(loop_now(l) == 5000); /* outside an iteration it is always the clock's */
     now_ms = 6000;
     assert_true(loop_now(l) == 6000);
 }

