@@ -24,7 +24,7 @@
 #include "mtad/child.h"
 #include "mtad/drain.h"
 
-#define ANSWER_MS 10000
+#define ANSWER_MS 5000
 
 struct attempt {
     size_t target;              /* index of children; child_n: the agent */
@@ -61,6 +61,7 @@ static void report(struct host *h, const char *outcome)
     if (a->target < h->child_n)
         child_label(&h->children[a->target], label);
     printf("%s thread=%u act=%s %s\n", label, a->thread, forbidden_acts[a->act].name, outcome);
+    fflush(stdout);
 }
 
 static enum role target_role(const struct host *h)

@@ -14,6 +14,7 @@
 #include "common/os/sandbox_table.h"
 
 #define REFUSE        SCMP_ACT_ERRNO(EPERM)
+#define WRITING       ((unsigned)(O_ACCMODE | O_CREAT | O_TRUNC))      /* O_TMPFILE needs a writing mode */
 #define FAMILIES      46        /* AF_MAX of current kernels */
 #define TYPE_MASK     0xfu      /* the type without SOCK_NONBLOCK, SOCK_CLOEXEC */
 
@@ -59,27 +60,24 @@ static void allow_bit(struct filter *f, int call, unsigned arg, uint64_t mask, u
     rule_1(f, REFUSE, call, SCMP_CMP(arg, SCMP_CMP_MASKED_EQ, mask, value ^ mask));
 }
 
-static void sockets_of_family(struct filter *f, unsigned family, bool udp)
+/* One type of a family with protocol 0 or its own one; all other protocols are refused. */
+static void socket_kind(struct filter *f, unsigned family, unsigned type, unsigned protocol, bool allowed)
 {
-    const int call = SCMP_SYS(socket);
-    const struct {
-        unsigned type;
-        unsigned protocol;
-        bool allowed;
-    } kinds[] = {
-        { SOCK_STREAM, 0, true },   { SOCK_STREAM, IPPROTO_TCP, true },
-        { SOCK_DGRAM, 0, udp },     { SOCK_DGRAM, IPPROTO_UDP, udp },
-    };
-
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    for (unsigned p = 0; p <= protocol + 1; p++) {
         struct scmp_arg_cmp args[] = {
             SCMP_CMP(0, SCMP_CMP_EQ, family),
-            SCMP_CMP(1, SCMP_CMP_MASKED_EQ, TYPE_MASK, kinds[i].type),
-            SCMP_CMP(2, SCMP_CMP_EQ, kinds[i].protocol),
+            SCMP_CMP(1, SCMP_CMP_MASKED_EQ, TYPE_MASK, type),
+            SCMP_CMP(2, p > protocol ? SCMP_CMP_GT : SCMP_CMP_EQ, p > protocol ? protocol : p),
         };
 
-        rule(f, kinds[i].allowed ? SCMP_ACT_ALLOW : REFUSE, call, 3, args);
+        rule(f, allowed && (p == 0 || p == protocol) ? SCMP_ACT_ALLOW : REFUSE, SCMP_SYS(socket), 3, args);
     }
+}
+
+static void sockets_of_family(struct filter *f, unsigned family, bool udp)
+{
+    socket_kind(f, family, SOCK_STREAM, IPPROTO_TCP, true);
+    socket_kind(f, family, SOCK_DGRAM, IPPROTO_UDP, udp);
     for (unsigned type = 0; type <= TYPE_MASK; type++) {
         struct scmp_arg_cmp args[] = {
             SCMP_CMP(0, SCMP_CMP_EQ, family),
@@ -87,7 +85,7 @@ static void sockets_of_family(struct filter *f, unsigned family, bool udp)
         };
 
         if (type != SOCK_STREAM && type != SOCK_DGRAM)
-            rule(f, REFUSE, call, 2, args);
+            rule(f, REFUSE, SCMP_SYS(socket), 2, args);
     }
 }
 
@@ -123,6 +121,12 @@ static void allow(struct filter *f, const struct sandbox_rule *r)
     case ARGS_NO_ADDRESS: allow_one(f, r->call, 4, 0); break;
     case ARGS_TCP: allow_sockets(f, false); break;
     case ARGS_TCP_UDP: allow_sockets(f, true); break;
+    case ARGS_READ_ONLY:
+        rule_1(f, SCMP_ACT_ALLOW, r->call, SCMP_CMP(2, SCMP_CMP_MASKED_EQ, WRITING, 0));
+        break;
+    case ARGS_READ_ONLY_OPEN:
+        rule_1(f, SCMP_ACT_ALLOW, r->call, SCMP_CMP(1, SCMP_CMP_MASKED_EQ, WRITING, 0));
+        break;
     case ARGS_READ_LIMIT: allow_one(f, r->call, 2, 0); break;
     }
 }

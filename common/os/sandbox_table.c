@@ -32,6 +32,7 @@ const struct sandbox_rule sandbox_allowed[] = {
     CALL(epoll_pwait2, ALL), CALL(poll, ALL), CALL(ppoll, ALL), CALL(nanosleep, ALL), CALL(clock_nanosleep, ALL),
     CALL(clock_gettime, ALL), CALL(clock_getres, ALL), CALL(gettimeofday, ALL), CALL(time, ALL),
     CALL(restart_syscall, ALL), CALL(futex, ALL), CALL(sched_yield, ALL), CALL(eventfd2, ALL),
+    CALL(pipe2, ALL), CALL(pipe, ALL),                  /* libevent's, to itself, for signals */
 
     /* Memory. */
     CALL(brk, ALL), CALL_ARGS(mmap, ALL, NO_EXEC), CALL_ARGS(mprotect, ALL, NO_EXEC), CALL(munmap, ALL),
@@ -54,7 +55,7 @@ const struct sandbox_rule sandbox_allowed[] = {
     CALL(bind, B(DNSD)),                                /* c-ares binds its own source port */
 
     /* Files below the jail, always by descriptor of a directory. */
-    CALL(openat, FILES), CALL(getdents64, FILES), CALL(statx, FILES), CALL(fstatfs, FILES),
+    CALL(openat, WRITERS), CALL_ARGS(openat, NSS, READ_ONLY), CALL(getdents64, FILES), CALL(statx, FILES), CALL(fstatfs, FILES),
     CALL(faccessat, FILES), CALL(faccessat2, FILES),
     CALL(unlinkat, WRITERS), CALL(renameat, WRITERS), CALL(renameat2, WRITERS), CALL(mkdirat, WRITERS),
     CALL(linkat, B(AGENT)),                             /* tmp/ to new/ without overwriting */
@@ -62,13 +63,13 @@ const struct sandbox_rule sandbox_allowed[] = {
     CALL(pwrite64, WRITERS), CALL(pwritev, WRITERS), CALL(preadv, WRITERS), CALL(fadvise64, WRITERS),
     CALL(flock, WRITERS), CALL(sync_file_range, B(QUEUED)), CALL(copy_file_range, B(QUEUED)),
     CALL(msync, B(MAPD)), CALL(mincore, B(MAPD)),
-    CALL(open, B(MAPD) | NSS), CALL(stat, B(MAPD) | NSS), CALL(unlink, B(MAPD)), CALL(rename, B(MAPD)),
+    CALL(open, B(MAPD)), CALL_ARGS(open, NSS, READ_ONLY_OPEN), CALL(stat, B(MAPD) | NSS), CALL(unlink, B(MAPD)), CALL(rename, B(MAPD)),
     CALL(memfd_create, B(MAPD) | NSS),
     CALL(lstat, NSS), CALL(access, NSS), CALL(readlink, NSS), CALL(readlinkat, NSS), CALL(dup, NSS),
     CALL(socketpair, NSS), CALL(getcwd, NSS),
 #ifdef MANSIO_SANITIZE
     /* The wider rules of the sanitizer build: its runtime looks at itself when it reports. */
-    CALL(sched_getaffinity, ALL), CALL(getrlimit, ALL), CALL(pipe2, ALL), CALL(getcwd, ALL & ~NSS),
+    CALL(sched_getaffinity, ALL), CALL(getrlimit, ALL), CALL(getcwd, ALL & ~NSS),
     CALL(readlink, ALL & ~NSS), CALL(dup, ALL & ~NSS),
 #endif
     { .roles = 0 },

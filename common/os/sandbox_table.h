@@ -18,6 +18,8 @@ enum sandbox_args {
     ARGS_NO_ADDRESS,    /* sendto without one */
     ARGS_TCP,           /* socket: AF_INET, AF_INET6; SOCK_STREAM */
     ARGS_TCP_UDP,       /* socket: AF_INET, AF_INET6; SOCK_STREAM, SOCK_DGRAM */
+    ARGS_READ_ONLY,     /* openat */
+    ARGS_READ_ONLY_OPEN,/* open */
     ARGS_READ_LIMIT,    /* prlimit64 that sets nothing */
 };
 
