@@ -12,6 +12,10 @@ uint64_t txn_number(void)
 {
     static uint64_t last;
 
+    /* A peer may still work on what our predecessor asked: a random beginning keeps its numbers apart from
+     * ours. */
+    if (!last)
+        last = rand_u64() >> 2;
     return ++last;
 }
 
