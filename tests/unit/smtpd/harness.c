@@ -196,7 +196,7 @@ static void answer_done(struct harness *h)
 
 static bool answer_if_due(struct harness *h)
 {
-    int what = h->pending;
+    enum harness_answer what = h->pending;
 
     if (what == ANSWER_NONE || h->due > 0)
         return false;

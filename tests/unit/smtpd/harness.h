@@ -8,6 +8,8 @@
 extern const char harness_conf_text[];
 struct conf *harness_conf(void);                /* parsed; the caller frees it */
 
+enum harness_answer { ANSWER_NONE, ANSWER_RCPT, ANSWER_DONE };
+
 struct harness_message {
     char sender[300];
     char rcpts[4096];           /* each followed by a blank; " (local)" told by a leading '=' */
@@ -33,7 +35,7 @@ struct harness {
     uint64_t bytes;
     unsigned delay;             /* calls of harness_feed by which every answer is late */
     unsigned due;               /* left for the one that is pending */
-    enum { ANSWER_NONE, ANSWER_RCPT, ANSWER_DONE } pending;
+    enum harness_answer pending;
     char pending_rcpt[300];
     bool pending_local;
 };
