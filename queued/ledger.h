@@ -1,0 +1,109 @@
+/* ledger.h - what the queue knows of each message, in memory; changed by journal entries only (no I/O)
+ *
+ * The same function applies an entry when it happens and when it is read back at the next start, so that what runs and
+ * what a crash leaves cannot differ. 64 bytes per message, 16 more per recipient beyond the first, 48 per part.
+ */
+#pragma once
+
+#include "queued/committer.h"
+#include "queued/entry.h"
+#include "queued/envelope.h"
+#include "queued/schedule.h"
+#include "queued/words.h"
+
+enum rcpt_state {
+    RCPT_OPEN,          /* to be tried as soon as its part may go */
+    RCPT_RUNNING,       /* in a job */
+    RCPT_WAIT,          /* deferred until its part is due */
+    RCPT_OWED,          /* failed; the sender was not told yet */
+    RCPT_DONE,
+};
+
+struct rcpt {
+    struct words *words;        /* counted: last reply; NULL: none */
+    uint32_t part;
+    uint8_t state;
+    uint8_t notify;
+    uint8_t noticing;           /* a notice about it is being composed or committed */
+};
+
+enum {
+    MESSAGE_BIG = 1,            /* the body is in big/ID */
+    MESSAGE_NULL = 2,           /* null reverse-path: nobody is told */
+    MESSAGE_HELD = 4,
+    MESSAGE_WARNED = 8,         /* the delay notice went out */
+    MESSAGE_WARNING = 16,       /* it is being composed or committed */
+    MESSAGE_NAMED = 32,         /* by the snapshot that is being read */
+    MESSAGE_OWED = 64,          /* in the list of messages that owe a notice */
+    MESSAGE_DAMAGED = 128,      /* its record or body cannot be read */
+};
+
+struct message {
+    uint32_t hash_next;         /* not the first bytes of id: the free list of the pool writes there */
+    uint32_t part;              /* first of the sibling chain */
+    uint64_t id;                /* 0: the slot is free */
+    struct place place;
+    uint32_t rcpt_n;
+    uint32_t open;              /* recipients that are not DONE */
+    uint32_t retry_notice;      /* seconds: not before */
+    union {
+        struct rcpt one;
+        struct rcpt *many;      /* owned, when rcpt_n > 1 */
+    } rcpt;
+    uint16_t flags;
+    uint16_t jobs;
+    uint32_t sender;            /* hash */
+};
+
+struct ledger {
+    struct pool messages;
+    uint32_t *slots;            /* owned hash table of message handles */
+    size_t slot_n;
+    struct sched *sched;        /* owned */
+    struct words_table words;
+    /* Snapshots being read: segment -> offset below which what is not named is done. */
+    struct ledger_seen {
+        uint32_t segment, offset;
+    } *seen;                    /* owned */
+    size_t seen_n;
+    struct dict *lost;          /* ids named by a snapshot and found in no segment; NULL unless replaying */
+    bool paused;
+    /* A message is over and about to leave: its place is free. */
+    void (*gone)(void *arg, const struct message *m);
+    void *arg;
+};
+
+void ledger_init(struct ledger *l, const struct sched_conf *conf);
+void ledger_clear(struct ledger *l);
+
+uint32_t ledger_find(const struct ledger *l, uint64_t id);      /* 0: none */
+static inline struct message *ledger_at(const struct ledger *l, uint32_t handle)
+{
+    return pool_at(&l->messages, handle);
+}
+static inline struct rcpt *message_rcpt(struct message *m, uint32_t i)
+{
+    return m->rcpt_n > 1 ? &m->rcpt.many[i] : &m->rcpt.one;
+}
+/* Handles from *cursor (start with 0) on; 0 at the end. Messages may come and go between calls. */
+uint32_t ledger_next(const struct ledger *l, uint32_t *cursor);
+size_t ledger_count(const struct ledger *l);
+
+/* Adds a message, all recipients open, all parts idle. id must not be there yet. */
+uint32_t ledger_add(struct ledger *l, uint64_t id, const struct envelope *e, struct place place);
+/* It left the queue: frees it, after l->gone was told. */
+void ledger_remove(struct ledger *l, uint32_t message);
+
+enum ledger_result {
+    LEDGER_APPLIED,
+    LEDGER_UNKNOWN,     /* no such message (it is over), or no such recipient */
+    LEDGER_OVER,        /* applied, and the message is over and gone */
+};
+enum ledger_result ledger_apply(struct ledger *l, const struct entry *e);
+
+/* The entries that make a fresh message into this one, first ENTRY_MESSAGE; scratch is for lists. */
+void ledger_tell(const struct ledger *l, uint32_t message, struct buf *scratch,
+                 void (*fn)(void *arg, const struct entry *e), void *arg);
+
+/* Parts of the message whose recipients are open or wait; used after recovery and when a hold ends. */
+bool part_has(const struct ledger *l, uint32_t part, enum rcpt_state state);

@@ -1,0 +1,483 @@
+/* schedule.c - what is delivered next, and when again (pure: the caller brings the time and the dice) */
+#include "queued/schedule.h"
+
+#include "common/base/dict.h"
+#include "common/base/mem.h"
+
+#include <stdlib.h>
+
+/* A new destination may be a small host: begin as Postfix does. Mailboxes of our own are nobody's small host. */
+#define WINDOW_REMOTE 5.0f
+#define WINDOW_LOCAL  20.0f
+#define WINDOW_MAX    50.0f     /* connections beyond this help nobody */
+#define WINDOW_FAST   20.0f     /* below it one success is one more, above it one window of successes is */
+#define LANES         64u       /* one bit each in a word */
+
+struct lane {
+    uint32_t head, tail;
+};
+
+struct dest {
+    char *name;                 /* owned; the dict's key: 'l' or 'r', then the domain */
+    struct lane *lanes;         /* owned; NULL while one part at most is ready */
+    uint64_t mask;              /* lanes that hold something */
+    uint32_t single;            /* the one ready part when lanes is NULL */
+    uint32_t ready, running, parts;
+    uint32_t prev, next;        /* ring of destinations that may start a job now; 0: not in it */
+    uint32_t rest_until, place; /* place in the heap of resting ones */
+    float window;
+    uint8_t cursor;
+};
+
+struct sched {
+    struct sched_conf conf;
+    struct pool parts, dests;
+    struct dict *by_name;       /* -> (void *) handle */
+    struct heap waiting, resting;
+    uint32_t turn;              /* the ring's next destination, 0: empty */
+};
+
+static struct dest *dest_at(const struct sched *s, uint32_t d)
+{
+    return pool_at(&s->dests, d);
+}
+
+struct part *sched_part(const struct sched *s, uint32_t part)
+{
+    return pool_at(&s->parts, part);
+}
+
+static void on_waiting_moved(void *arg, uint32_t handle, uint32_t place)
+{
+    sched_part(arg, handle)->place = place;
+}
+
+static void on_resting_moved(void *arg, uint32_t handle, uint32_t place)
+{
+    dest_at(arg, handle)->place = place;
+}
+
+struct sched *sched_new(const struct sched_conf *conf)
+{
+    struct sched *s = mem_new(sizeof *s);
+
+    s->conf = *conf;
+    pool_init(&s->parts, sizeof(struct part));
+    pool_init(&s->dests, sizeof(struct dest));
+    s->by_name = dict_new();
+    s->waiting.moved = on_waiting_moved;
+    s->resting.moved = on_resting_moved;
+    s->waiting.arg = s->resting.arg = s;
+    return s;
+}
+
+static void dest_release(struct sched *s, uint32_t handle)
+{
+    struct dest *d = dest_at(s, handle);
+
+    dict_pop(s->by_name, SV(d->name));
+    free(d->name);
+    free(d->lanes);
+    pool_give(&s->dests, handle);
+}
+
+static void on_dest_free(void *arg, struct strv key, void *value)
+{
+    struct sched *s = arg;
+    struct dest *d = dest_at(s, (uint32_t)(uintptr_t)value);
+
+    (void)key;
+    free(d->name);
+    free(d->lanes);
+}
+
+void sched_free(struct sched **sp)
+{
+    struct sched *s = *sp;
+
+    *sp = NULL;
+    if (!s)
+        return;
+    dict_each(s->by_name, on_dest_free, s);
+    dict_free(&s->by_name, NULL);
+    heap_clear(&s->waiting);
+    heap_clear(&s->resting);
+    pool_clear(&s->parts);
+    pool_clear(&s->dests);
+    free(s);
+}
+
+/* ---- the ring ---- */
+
+static void ring_leave(struct sched *s, uint32_t handle)
+{
+    struct dest *d = dest_at(s, handle);
+
+    if (!d->next)
+        return;
+    if (d->next == handle) {
+        s->turn = 0;
+    } else {
+        dest_at(s, d->prev)->next = d->next;
+        dest_at(s, d->next)->prev = d->prev;
+        if (s->turn == handle)
+            s->turn = d->next;
+    }
+    d->prev = d->next = 0;
+}
+
+/* A newcomer gets the last place of this round. */
+static void ring_join(struct sched *s, uint32_t handle)
+{
+    struct dest *d = dest_at(s, handle);
+
+    if (d->next)
+        return;
+    if (!s->turn) {
+        d->prev = d->next = s->turn = handle;
+        return;
+    }
+    d->next = s->turn;
+    d->prev = dest_at(s, s->turn)->prev;
+    dest_at(s, d->prev)->next = handle;
+    dest_at(s, s->turn)->prev = handle;
+}
+
+static void ring_update(struct sched *s, uint32_t handle)
+{
+    const struct dest *d = dest_at(s, handle);
+
+    if (d->ready > 0 && !d->rest_until && d->running < (uint32_t)d->window)
+        ring_join(s, handle);
+    else
+        ring_leave(s, handle);
+}
+
+/* ---- destinations and parts ---- */
+
+static uint32_t dest_get(struct sched *s, struct strv domain, bool local)
+{
+    char key[260];
+    size_t n = domain.n < sizeof key - 2 ? domain.n : sizeof key - 2;
+    uint32_t handle;
+    struct dest *d;
+
+    key[0] = local ? 'l' : 'r';
+    memcpy(key + 1, domain.p, n);
+    key[n + 1] = '\0';
+    handle = (uint32_t)(uintptr_t)dict_get(s->by_name, strv_make(key, n + 1));
+    if (handle)
+        return handle;
+    handle = pool_take(&s->dests);
+    d = dest_at(s, handle);
+    d->name = strv_dup(strv_make(key, n + 1));
+    d->window = local ? WINDOW_LOCAL : WINDOW_REMOTE;
+    dict_set(s->by_name, SV(d->name), (void *)(uintptr_t)handle);
+    return handle;
+}
+
+uint32_t sched_part_new(struct sched *s, struct strv domain, bool local, uint32_t sender)
+{
+    uint32_t dest = dest_get(s, domain, local), handle = pool_take(&s->parts);
+    struct part *p = sched_part(s, handle);
+
+    p->dest = dest;
+    p->sender = sender;
+    dest_at(s, dest)->parts++;
+    return handle;
+}
+
+void sched_part_free(struct sched *s, uint32_t part)
+{
+    struct part *p = sched_part(s, part);
+    struct dest *d = dest_at(s, p->dest);
+
+    sched_idle(s, part);
+    d->parts--;
+    pool_give(&s->parts, part);
+}
+
+static void lane_append(struct sched *s, struct dest *d, uint32_t part)
+{
+    struct part *p = sched_part(s, part);
+    unsigned n = p->sender % LANES;
+    struct lane *l = &d->lanes[n];
+
+    p->prev = l->tail;
+    p->next = 0;
+    if (l->tail)
+        sched_part(s, l->tail)->next = part;
+    else
+        l->head = part;
+    l->tail = part;
+    d->mask |= (uint64_t)1 << n;
+}
+
+static void lane_remove(struct sched *s, struct dest *d, uint32_t part)
+{
+    struct part *p = sched_part(s, part);
+    unsigned n = p->sender % LANES;
+    struct lane *l = &d->lanes[n];
+
+    if (p->prev)
+        sched_part(s, p->prev)->next = p->next;
+    else
+        l->head = p->next;
+    if (p->next)
+        sched_part(s, p->next)->prev = p->prev;
+    else
+        l->tail = p->prev;
+    p->prev = p->next = 0;
+    if (!l->head)
+        d->mask &= ~((uint64_t)1 << n);
+}
+
+void sched_ready(struct sched *s, uint32_t part)
+{
+    struct part *p = sched_part(s, part);
+    struct dest *d = dest_at(s, p->dest);
+
+    if (p->state == PART_READY)
+        return;
+    sched_idle(s, part);
+    p->state = PART_READY;
+    if (!d->lanes && d->ready > 0) {
+        d->lanes = mem_array(LANES, sizeof *d->lanes);
+        lane_append(s, d, d->single);
+        d->single = 0;
+    }
+    if (d->lanes)
+        lane_append(s, d, part);
+    else
+        d->single = part;
+    d->ready++;
+    ring_update(s, p->dest);
+}
+
+void sched_wait(struct sched *s, uint32_t part, uint32_t due_s)
+{
+    struct part *p = sched_part(s, part);
+
+    sched_idle(s, part);
+    p->state = PART_WAITING;
+    p->due = due_s;
+    heap_add(&s->waiting, due_s, part);
+}
+
+void sched_idle(struct sched *s, uint32_t part)
+{
+    struct part *p = sched_part(s, part);
+    struct dest *d = dest_at(s, p->dest);
+
+    if (p->state == PART_WAITING) {
+        heap_remove(&s->waiting, p->place);
+    } else if (p->state == PART_READY) {
+        if (d->lanes)
+            lane_remove(s, d, part);
+        else
+            d->single = 0;
+        if (--d->ready == 0)
+            MEM_FREE(d->lanes);
+        ring_update(s, p->dest);
+    }
+    p->state = PART_IDLE;
+}
+
+/* ---- running ---- */
+
+static uint32_t dest_first(struct dest *d)
+{
+    uint64_t ahead;
+
+    if (!d->lanes)
+        return d->single;
+    ahead = d->cursor < LANES ? d->mask & ~(uint64_t)0 << d->cursor : 0;
+    if (!ahead)
+        ahead = d->mask;
+    d->cursor = (uint8_t)(__builtin_ctzll(ahead) + 1);
+    return d->lanes[d->cursor - 1].head;
+}
+
+uint32_t sched_pick(struct sched *s)
+{
+    uint32_t handle = s->turn, part;
+    struct dest *d;
+
+    if (!handle)
+        return 0;
+    d = dest_at(s, handle);
+    part = dest_first(d);
+    s->turn = d->next;
+    d->running++;
+    sched_idle(s, part);
+    return part;
+}
+
+void sched_started(struct sched *s, uint32_t part)
+{
+    uint32_t handle = sched_part(s, part)->dest;
+
+    dest_at(s, handle)->running++;
+    ring_update(s, handle);
+}
+
+static void dest_wake(struct sched *s, uint32_t handle)
+{
+    struct dest *d = dest_at(s, handle);
+
+    if (d->place)
+        heap_remove(&s->resting, d->place);
+    d->rest_until = 0;
+}
+
+static bool dest_rest(struct sched *s, uint32_t handle, uint32_t now_s)
+{
+    struct dest *d = dest_at(s, handle);
+    bool begins = !d->rest_until;
+
+    dest_wake(s, handle);
+    d->rest_until = sched_retry_at(s, 1, now_s);
+    heap_add(&s->resting, d->rest_until, handle);
+    return begins;
+}
+
+bool sched_ended(struct sched *s, uint32_t part, enum sched_end end, uint32_t now_s)
+{
+    uint32_t handle = sched_part(s, part)->dest;
+    struct dest *d = dest_at(s, handle);
+    bool rests = false;
+
+    d->running--;
+    switch (end) {
+    case SCHED_SUCCESS:
+        dest_wake(s, handle);
+        if (d->window < WINDOW_MAX)
+            d->window += d->window < WINDOW_FAST ? 1.0f : 1.0f / d->window;
+        break;
+    case SCHED_UNREACHABLE:
+        d->window = d->window > 2.0f ? d->window / 2 : 1.0f;
+        /* Others that run may still show that it lives: rest only when the last one has failed. */
+        if (d->running == 0) {
+            d->window = 1.0f;
+            rests = dest_rest(s, handle, now_s);
+        }
+        break;
+    case SCHED_NEUTRAL:
+        break;
+    }
+    ring_update(s, handle);
+    return rests;
+}
+
+size_t sched_tick(struct sched *s, uint32_t now_s)
+{
+    size_t moved = 0;
+
+    while (s->resting.count > 0 && s->resting.items[0].key <= now_s) {
+        uint32_t handle = s->resting.items[0].handle;
+
+        dest_wake(s, handle);
+        ring_update(s, handle);
+        moved++;
+    }
+    while (s->waiting.count > 0 && s->waiting.items[0].key <= now_s) {
+        sched_ready(s, s->waiting.items[0].handle);
+        moved++;
+    }
+    return moved;
+}
+
+uint32_t sched_next(const struct sched *s)
+{
+    uint32_t a = s->waiting.count ? s->waiting.items[0].key : 0;
+    uint32_t b = s->resting.count ? s->resting.items[0].key : 0;
+
+    return !a || (b && b < a) ? b : a;
+}
+
+static uint64_t retry_delay(const struct sched *s, unsigned attempts)
+{
+    size_t i = attempts > 0 ? attempts - 1 : 0;
+
+    return (uint64_t)s->conf.retry[i < s->conf.retry_n ? i : s->conf.retry_n - 1];
+}
+
+uint32_t sched_retry_at(const struct sched *s, unsigned attempts, uint32_t now_s)
+{
+    uint64_t delay = retry_delay(s, attempts);
+
+    return (uint32_t)(now_s + delay + s->conf.below(delay / 8 + 1));
+}
+
+uint32_t sched_retry_limit(const struct sched *s, unsigned attempts, uint32_t now_s)
+{
+    uint64_t delay = retry_delay(s, attempts);
+
+    return (uint32_t)(now_s + delay + delay / 8);
+}
+
+/* ---- looking ---- */
+
+struct strv sched_domain(const struct sched *s, uint32_t part)
+{
+    return SV(dest_at(s, sched_part(s, part)->dest)->name + 1);
+}
+
+bool sched_is_local(const struct sched *s, uint32_t part)
+{
+    return dest_at(s, sched_part(s, part)->dest)->name[0] == 'l';
+}
+
+uint32_t sched_rest_until(const struct sched *s, uint32_t part)
+{
+    return dest_at(s, sched_part(s, part)->dest)->rest_until;
+}
+
+void sched_each_ready(struct sched *s, uint32_t like, void (*fn)(void *arg, uint32_t part), void *arg)
+{
+    struct dest *d = dest_at(s, sched_part(s, like)->dest);
+
+    if (!d->lanes) {
+        if (d->single)
+            fn(arg, d->single);
+        return;
+    }
+    for (unsigned n = 0; n < LANES; n++) {
+        /* The lanes go with the last part that leaves. */
+        uint32_t part = d->lanes ? d->lanes[n].head : 0;
+
+        while (part) {
+            uint32_t next = sched_part(s, part)->next;
+
+            fn(arg, part);
+            part = next;
+        }
+    }
+}
+
+unsigned sched_window(const struct sched *s, uint32_t part)
+{
+    return (unsigned)dest_at(s, sched_part(s, part)->dest)->window;
+}
+
+size_t sched_dest_count(const struct sched *s)
+{
+    return dict_count(s->by_name);
+}
+
+static void on_trim(void *arg, struct strv key, void *value)
+{
+    struct sched *s = arg;
+    uint32_t handle = (uint32_t)(uintptr_t)value;
+    struct dest *d = dest_at(s, handle);
+
+    (void)key;
+    /* A rest is knowledge too: it stays until it is over. */
+    if (d->parts == 0 && d->running == 0 && !d->rest_until)
+        dest_release(s, handle);
+}
+
+void sched_trim(struct sched *s)
+{
+    dict_each(s->by_name, on_trim, s);
+}
