@@ -27,8 +27,8 @@ static void session_free(void *p)
     free(s);
 }
 
-/* Last use of s in a callback: it is reaped at the end of the iteration. */
-static void session_end(struct session *s, enum engine_end how)
+/* goodbye_ms: for last words; 0: none. */
+static void session_over(struct session *s, enum engine_end how, int64_t goodbye_ms)
 {
     struct stream *stream = s->stream;
     if (!stream)
@@ -38,9 +38,18 @@ static void session_end(struct session *s, enum engine_end how)
     dns_ask_cancel(&s->ask);
     loop_timer_stop(&s->timer);
     loop_later_cancel(s->host->loop, &s->again);
-    stream_close_after_output(&s->stream, GOODBYE_MS);
+    if (goodbye_ms > 0)
+        stream_close_after_output(&s->stream, goodbye_ms);
+    else
+        stream_free(&s->stream);
     s->host->ended(s->host->arg, s);
     loop_reap(s->host->loop, session_free, s);
+}
+
+/* Last use of s in a callback: it is reaped at the end of the iteration. */
+static void session_end(struct session *s, enum engine_end how)
+{
+    session_over(s, how, GOODBYE_MS);
 }
 
 /* --- deadlines --- */
@@ -387,5 +396,5 @@ void session_shut(struct session *s)
 
 void session_kill(struct session *s)
 {
-    session_end(s, END_SHUTDOWN);
+    session_over(s, END_SHUTDOWN, 0);
 }
