@@ -17,9 +17,10 @@
 #include "conf/processes.h"
 #include "conf/queue.h"
 #include "conf/top.h"
-#include "maps/client.h"
 #include "mtad/control.h"
+#include "mtad/edge.h"
 #include "mtad/log_target.h"
+#include "mtad/source.h"
 #include "mtad/spawn.h"
 
 const char *child_label(const struct child *c, char dst[48])
@@ -114,7 +115,7 @@ static void setup_send(struct child *c)
     const struct identity *id = &h->ids[c->role];
     struct setup_frame s = {
         .role = c->role, .index = c->index, .process = c->process, .user = id->user, .uid = id->uid,
-        .gid = id->gid, .conf = h->confs[c->role], .jail = jail_of(c), .faults = !c->was_started,
+        .gid = id->gid, .conf = h->confs[c->role], .jail = jail_of(c), .faults = !c->was_restarted,
     };
     struct ipc_out o;
 
@@ -145,10 +146,14 @@ static void sources_send(struct child *c)
     if (c->role == ROLE_MAPD)
         source_send(c, SOURCE_STATE, "state", h->conf->processes->state, h->state_fd);
     for (size_t i = 0; i < h->source_n; i++) {
-        const struct source_fd *s = &h->sources[i];
+        struct source_fd *s = &h->sources[i];
+        struct err err = { 0 };
 
-        if (s->role == c->role)
-            source_send(c, s->kind, s->name, s->path, s->fd);
+        if (s->role != c->role)
+            continue;
+        if (s->kind == SOURCE_MAP && c->was_restarted && !source_refresh(s, &err))
+            LOG(WARN, "mtad.source.stale", KS("map", s->name), KS("error", err.text));
+        source_send(c, s->kind, s->name, s->path, s->fd);
     }
 }
 
@@ -171,54 +176,14 @@ static void listeners_send(struct child *c)
     }
 }
 
-/* Takes fd. */
-static void edge_send(struct child *to, enum role peer, unsigned index, bool lived, int fd)
-{
-    struct ipc_out o;
-
-    ipc_out_init(&o);
-    ipc_begin(&o, IPC_EDGE, 0);
-    ipc_put_u64(&o, TAG_ROLE, peer);
-    ipc_put_u64(&o, TAG_INDEX, index);
-    ipc_put_u64(&o, TAG_LIVED, lived);
-    ipc_put_fd(&o, fd);
-    send_and_clear(to, &o);
-}
-
-/* A pair for each running peer: the new child learns that the peer lived before it, the peer that this one is new. */
-static bool edges_send(struct child *c, struct err *err)
-{
-    struct host *h = c->host;
-    int ends[2];
-
-    for (size_t i = 0; i < h->child_n; i++) {
-        struct child *peer = &h->children[i];
-
-        if (!peer->control || !graph_is_edge(c->role, peer->role))
-            continue;
-        if (!fd_seqpacket_pair(ends))
-            return err_sys(err, "socketpair");
-        edge_send(c, peer->role, peer->index, true, ends[0]);
-        edge_send(peer, c->role, c->index, false, ends[1]);
-    }
-    if (graph_is_edge(c->role, ROLE_MTAD)) {
-        if (!fd_seqpacket_pair(ends))
-            return err_sys(err, "socketpair");
-        edge_send(c, ROLE_MTAD, 0, true, ends[0]);
-        maps_client_edge(h->maps, ends[1]);
-    }
-    return true;
-}
-
 static bool start_send(struct child *c, struct err *err)
 {
     struct ipc_out o;
 
     setup_send(c);
-    c->was_started = true;
     sources_send(c);
     listeners_send(c);
-    if (!edges_send(c, err))
+    if (!edge_make_all(c, err))
         return false;
     ipc_out_init(&o);
     ipc_begin(&o, IPC_START, 0);
@@ -248,6 +213,7 @@ bool child_start(struct child *c, struct err *err)
     c->state = CHILD_STARTING;
     c->started_ms = loop_now(h->loop);
     c->wants_log = false;
+    c->was_restarted = c->runs++ > 0;
     c->control = channel_new(h->loop, ends[0], ROLE_MTAD, c->role, c->index, &control_ops, c);
     return start_send(c, err);
 }

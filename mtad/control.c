@@ -7,6 +7,7 @@
 #include "mtad/agent.h"
 #include "mtad/attempt.h"
 #include "mtad/child.h"
+#include "mtad/edge.h"
 #include "mtad/helper.h"
 #include "mtad/log_target.h"
 #include "mtad/supervise.h"
@@ -40,6 +41,12 @@ static void on_helper(void *arg, struct channel *ch, struct ipc_in *in)
     helper_answer(arg, in);
 }
 
+static void on_edge_lost(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    (void)ch;
+    edge_remake(arg, (enum role)ipc_get_u64(in, TAG_ROLE), (unsigned)ipc_get_u64(in, TAG_INDEX));
+}
+
 static void on_tried(void *arg, struct channel *ch, struct ipc_in *in)
 {
     struct child *c = arg;
@@ -49,7 +56,8 @@ static void on_tried(void *arg, struct channel *ch, struct ipc_in *in)
 
 static const struct channel_route routes[] = {
     { IPC_READY, on_ready },   { IPC_LOG_LOST, on_log_lost }, { IPC_AGENT, on_agent },
-    { IPC_HELPER, on_helper }, { IPC_TRIED, on_tried },       { .type = IPC_NONE },
+    { IPC_HELPER, on_helper }, { IPC_TRIED, on_tried },       { IPC_EDGE_LOST, on_edge_lost },
+    { .type = IPC_NONE },
 };
 
 /* The schema says who may send what; a type without a row is a bug of ours, and the child's end. */

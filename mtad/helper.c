@@ -1,5 +1,6 @@
 /* helper.c - descriptors that a child may ask for while it works
  *
+ * `source:NAME` is the source of a configured table again, after it was replaced.
  * `:include:/path` in an alias table names a file that only root may be able to open. mtad opens what an administrator
  * could have meant and nothing else, for a mapd that was taken over must not read /etc/shadow through us: a regular
  * file, world-readable or owned by who owns an alias table, in no writable-by-others state (the rule that sendmail
@@ -14,12 +15,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/hash.h"
 #include "common/base/log.h"
 #include "common/os/fd.h"
 #include "conf/conf.h"
 #include "conf/map.h"
+#include "mtad/source.h"
 
-static const struct strv include_prefix = { "include:", 8 };
+#define REFUSAL_QUIET_MS 600000
+
+static const struct strv include_prefix = { "include:", 8 }, source_prefix = { "source:", 7 };
 
 /* Somebody who already says where mail goes. */
 static bool owns_aliases(const struct host *h, uid_t uid)
@@ -74,6 +79,42 @@ static int include_open(const struct host *h, struct strv name, struct err *err)
     return fd;
 }
 
+static int source_reopen(struct host *h, struct strv name, struct err *err)
+{
+    struct strv map = strv_from(name, source_prefix.n);
+
+    for (size_t i = 0; i < h->source_n; i++) {
+        struct source_fd *s = &h->sources[i];
+        int fd = -1;
+
+        if (s->role != ROLE_MAPD || s->kind != SOURCE_MAP || !strv_is(map, s->name))
+            continue;
+        if (source_refresh(s, err) && (fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0)) < 0)
+            err_sys(err, "descriptor");
+        return fd;
+    }
+    err_set(err, ERR_PERM, "no such table");
+    return -1;
+}
+
+/* mapd looks for changes every few seconds: the same refusal once in ten minutes is enough. */
+static void refusal_log(struct child *c, struct strv name, const struct err *err)
+{
+    static struct {
+        uint64_t hash;
+        int64_t until;
+    } said[16];
+    uint64_t hash = hash_sip(name);
+    int64_t now = loop_now(c->host->loop);
+    unsigned slot = hash % 16;
+
+    if (said[slot].hash == hash && now < said[slot].until)
+        return;
+    said[slot].hash = hash;
+    said[slot].until = now + REFUSAL_QUIET_MS;
+    LOG(WARN, "mtad.helper.refused", KS("child", role_name(c->role)), KV("name", name), KS("error", err->text));
+}
+
 void helper_answer(struct child *c, struct ipc_in *in)
 {
     struct strv name = ipc_get(in, TAG_NAME);
@@ -83,10 +124,12 @@ void helper_answer(struct child *c, struct ipc_in *in)
 
     if (c->role == ROLE_MAPD && strv_starts(name, include_prefix))
         fd = include_open(c->host, name, &err);
+    else if (c->role == ROLE_MAPD && strv_starts(name, source_prefix))
+        fd = source_reopen(c->host, name, &err);
     else
         err_set(&err, ERR_PERM, "%s may not ask for that", role_name(c->role));
     if (fd < 0)
-        LOG(WARN, "mtad.helper.refused", KS("child", role_name(c->role)), KV("name", name), KS("error", err.text));
+        refusal_log(c, name, &err);
     ipc_out_init(&o);
     ipc_begin(&o, IPC_HELPER_REPLY, in->txn);
     ipc_put_u64(&o, TAG_VERDICT, fd >= 0 ? VERDICT_ACCEPT : err.cls == ERR_TEMP ? VERDICT_TEMPFAIL : VERDICT_REFUSE);

@@ -21,6 +21,7 @@
 #include "mtad/child.h"
 #include "mtad/directory.h"
 #include "mtad/drain.h"
+#include "mtad/edge.h"
 #include "mtad/identity.h"
 #include "mtad/listener.h"
 #include "mtad/log_target.h"
@@ -174,6 +175,7 @@ int host_run(struct host *h)
     log_target_watch(h);
     h->maps = maps_client_new(h->loop, ROLE_MTAD);
     children_make(h);
+    edge_watch_own(h);
     walls_tell(h);
     supervise_begin(h);
     loop_run(h->loop);

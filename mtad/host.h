@@ -56,7 +56,10 @@ struct child {
     struct channel *control;            /* owned; NULL when down or lost */
     int64_t started_ms;
     long backoff_ms;
-    bool was_started;                   /* once at least */
+    unsigned runs;
+    unsigned nonsense;                  /* channels that peers closed on it since nonsense_since_ms */
+    int64_t nonsense_since_ms;
+    bool was_restarted;                 /* this run is not the first */
     bool wants_log;                     /* its syslog descriptor died */
     struct loop_timer timer;            /* READY deadline, restart, kill after drain */
 };

@@ -32,6 +32,17 @@ static int source_open(const char *path, const char *where, struct err *err)
     return fd;
 }
 
+bool source_refresh(struct source_fd *s, struct err *err)
+{
+    int fd = source_open(s->path, s->name, err);
+
+    if (fd < 0)
+        return false;
+    fd_close(&s->fd);
+    s->fd = fd;
+    return true;
+}
+
 static bool maps_open(struct host *h, struct err *err)
 {
     for (size_t i = 0; i < h->conf->map_n; i++) {

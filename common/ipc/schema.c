@@ -296,6 +296,8 @@ const struct ipc_message ipc_messages[] = {
         "the log descriptor is dead (syslog restarted): a new one, please"),
     MSG(LOG_FD, REPLY, 1, B(MTAD), CHILDREN, f_none, "new log descriptor"),
     MSG(PEER_GONE, REPLY, 0, B(MTAD), CHILDREN, f_gone, "a peer ended and has nothing to present"),
+    MSG(EDGE_LOST, REPLY, 0, CHILDREN, B(MTAD), f_gone,
+        "the channel to a living peer was closed for its nonsense: a new one, please"),
     MSG(AGENT, REQUEST, 0, B(DELIVERD), B(MTAD), f_agent, "an agent for this mailbox, please"),
     MSG(AGENT_REPLY, REPLY, IPC_FDS_ANY, B(MTAD), B(DELIVERD), f_agent_reply, "its channel, or why not"),
     MSG(HELPER, REQUEST, 0, CHILDREN, B(MTAD), f_helper,

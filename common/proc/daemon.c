@@ -176,6 +176,24 @@ static void on_log_wait(void *arg, bool dead)
     ipc_out_clear(&o);
 }
 
+/* ---- edges that we closed ---- */
+
+static void on_broken(void *arg, struct channel *ch)
+{
+    struct daemon *d = arg;
+    enum role peer = channel_peer(ch);
+    struct ipc_out o;
+
+    if (ch == d->control || peer == ROLE_AGENT)
+        return;         /* the end of us, or of that agent */
+    ipc_out_init(&o);
+    ipc_begin(&o, IPC_EDGE_LOST, 0);
+    ipc_put_u64(&o, TAG_ROLE, peer);
+    ipc_put_u64(&o, TAG_INDEX, channel_peer_index(ch));
+    channel_send(d->control, &o);
+    ipc_out_clear(&o);
+}
+
 /* ---- frames of mtad ---- */
 
 #ifdef MANSIO_CHECK
@@ -429,6 +447,7 @@ static bool daemon_begin(struct daemon *d, struct err *err)
     if (!startup_seal(&d->start, err))
         return false;
     d->control = channel_new(d->loop, CONTROL_FD, d->spec->role, ROLE_MTAD, 0, &control_ops, d);
+    channel_on_broken(on_broken, d);
     edges_announce(d);
     if (d->spec->start && !d->spec->start(d, err))
         return false;
