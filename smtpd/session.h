@@ -34,6 +34,7 @@ struct session {
     enum engine_step step;              /* of the last pump */
     int64_t began, session_due;
     int64_t command_due;                /* of the command that is awaited */
+    size_t taken;                       /* bytes of the input that the engine used and the stream still holds */
     uint64_t command_mark;              /* commands when command_due was set */
     bool early;                         /* the client spoke before the greeting */
 };
