@@ -1,0 +1,267 @@
+/* deposit.c - one message into one mailbox: from its first bytes to "durable", or why not */
+#include "deliverd/agent/deposit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/base/hash.h"
+#include "common/base/log.h"
+#include "common/os/fault.h"
+#include "common/os/fd.h"
+
+#define PIECE (64u * 1024u)
+
+/* ---- results ---- */
+
+static enum deposit_state done(struct deposit *d, enum ipc_outcome outcome, const char *enhanced, const char *text)
+{
+    if (outcome != OUTCOME_DELIVERED)
+        maildir_discard(&d->box, &d->file);
+    fd_close(&d->body_fd);
+    d->result.outcome = outcome;
+    snprintf(d->result.enhanced, sizeof d->result.enhanced, "%s", enhanced);
+    snprintf(d->result.text, sizeof d->result.text, "%s", text);
+    d->state = DEPOSIT_DONE;
+    return d->state;
+}
+
+/* RFC 3463: 4.2.x is this mailbox, 4.3.x the host. All of it is tried again: somebody makes room, repairs a
+   directory or the configuration, and no mail is lost meanwhile. */
+static enum deposit_state deferred(struct deposit *d, const struct err *err)
+{
+    const char *enhanced = "4.3.0";
+
+    switch (err->sys) {
+    case EDQUOT: enhanced = "4.2.2"; break;
+    case ENOSPC:
+    case EFBIG: enhanced = "4.3.1"; break;
+    case EACCES:
+    case EPERM:
+    case EEXIST:
+    case EXDEV:
+    case ENOENT:
+    case ENAMETOOLONG: enhanced = "4.2.0"; break;
+    case 0: enhanced = err->cls == ERR_CONF ? "4.3.5" : err->cls == ERR_PERM ? "4.2.0" : "4.3.0"; break;
+    default: break;
+    }
+    return done(d, OUTCOME_DEFERRED, enhanced, err->text);
+}
+
+static enum deposit_state write_failed(struct deposit *d)
+{
+    struct err err = { 0 };
+    int sys = errno;
+
+    err_set(&err, ERR_TEMP, "write the file in tmp: %s (mailbox %s)", strerror(sys), d->box.shown);
+    err.sys = sys;
+    return deferred(d, &err);
+}
+
+static enum deposit_state incomplete(struct deposit *d, const char *what, uint64_t is, uint64_t should)
+{
+    struct err err = { 0 };
+
+    err_set(&err, ERR_TEMP, "internal error: %s has %llu bytes instead of %llu", what, (unsigned long long)is,
+            (unsigned long long)should);
+    return deferred(d, &err);
+}
+
+static enum deposit_state commit(struct deposit *d)
+{
+    struct err err = { 0 };
+    char text[sizeof d->result.text];
+
+    loop_scan_end(&d->loop);
+    if (d->loop.found) {
+        snprintf(text, sizeof text, "mail forwarding loop for %.300s", d->rcpt);
+        return done(d, OUTCOME_FAILED, "5.4.6", text);
+    }
+    if (!text_end(&d->text))
+        return write_failed(d);
+    if (!maildir_commit(&d->box, &d->file, d->text.written, &err))
+        return deferred(d, &err);
+    snprintf(text, sizeof text, "delivered to maildir %s", d->box.shown);
+    return done(d, OUTCOME_DELIVERED, "2.0.0", text);
+}
+
+/* ---- bytes ---- */
+
+static bool take(struct deposit *d, struct strv bytes)
+{
+    d->got += bytes.n;
+    loop_scan_feed(&d->loop, bytes);
+    return text_message(&d->text, bytes);
+}
+
+static enum deposit_state body_copy(struct deposit *d)
+{
+    static char piece[PIECE];
+    uint64_t at = 0;
+
+    while (at < d->body_size) {
+        uint64_t left = d->body_size - at;
+        size_t want = left < sizeof piece ? (size_t)left : sizeof piece;
+        ssize_t n;
+
+        errno = FAULT_POINT("agent.body.read");
+        n = errno ? -1 : fd_pread_full(d->body_fd, piece, want, (off_t)at);
+        if (n < 0) {
+            struct err err = { 0 };
+
+            err_sys(&err, "read the body from the queue");
+            err.sys = 0;        /* not the mailbox's fault, whatever it is */
+            return deferred(d, &err);
+        }
+        if ((size_t)n != want)
+            return incomplete(d, "the queue's body file", at + (uint64_t)n, d->body_size);
+        if (!take(d, strv_make(piece, want)))
+            return write_failed(d);
+        at += want;
+    }
+    return DEPOSIT_TAKING;
+}
+
+/* Everything came: the descriptor's bytes end the message. */
+static enum deposit_state finish(struct deposit *d)
+{
+    if (d->got + d->body_size != d->size)
+        return incomplete(d, "the message", d->got + d->body_size, d->size);
+    if (d->body_size > 0 && body_copy(d) == DEPOSIT_DONE)
+        return d->state;
+    return commit(d);
+}
+
+/* ---- the beginning ---- */
+
+static bool quota_check(struct deposit *d, const struct deposit_request *r, struct err *err)
+{
+    uint64_t used;
+
+    if (r->quota == 0)
+        return true;
+    if (!maildir_usage(&d->box, &used, err))
+        return false;
+    if (r->size <= r->quota && used <= r->quota - r->size)
+        return true;
+    err_set(err, ERR_TEMP, "mailbox full: %llu of %llu bytes used, %llu more wanted (mailbox %s)",
+            (unsigned long long)used, (unsigned long long)r->quota, (unsigned long long)r->size, d->box.shown);
+    err->sys = EDQUOT;
+    return false;
+}
+
+static bool body_check(const struct deposit_request *r, struct err *err)
+{
+    struct stat st;
+
+    if (r->body_fd < 0)
+        return r->body_size == 0 || err_set(err, ERR_TEMP, "internal error: the body's descriptor is missing");
+    if (fstat(r->body_fd, &st) < 0)
+        return err_set(err, ERR_TEMP, "stat the body from the queue: %s", strerror(errno));
+    if (!S_ISREG(st.st_mode) || st.st_size < 0 || (uint64_t)st.st_size != r->body_size)
+        return err_set(err, ERR_TEMP, "internal error: the queue's body file has %lld bytes instead of %llu",
+                       (long long)st.st_size, (unsigned long long)r->body_size);
+    return true;
+}
+
+static bool open_all(struct deposit *d, const struct deposit_request *r, struct err *err)
+{
+    if (!strv_cstr(r->rcpt, d->rcpt, sizeof d->rcpt))
+        return err_set(err, ERR_CONF, "not an address to deliver to");
+    if (r->kind != 0)
+        return err_set(err, ERR_CONF, "mailboxes of kind %llu are not available", (unsigned long long)r->kind);
+    return body_check(r, err) && maildir_open(&d->box, &d->place, r->path, err) && quota_check(d, r, err) &&
+           maildir_create(&d->box, &d->file, err);
+}
+
+/* RFC 5321 4.4 for Return-Path. IPC text holds no line breaks, so neither becomes a second field. */
+static bool own_fields(struct deposit *d, struct strv sender)
+{
+    return text_raw(&d->text, SV("Return-Path: <")) && text_raw(&d->text, sender) &&
+           text_raw(&d->text, SV(">\nDelivered-To: ")) && text_raw(&d->text, SV(d->rcpt)) &&
+           text_raw(&d->text, SV("\n"));
+}
+
+enum deposit_state deposit_begin(struct deposit *d, const struct deposit_request *r)
+{
+    struct err err = { 0 };
+
+    deposit_abort(d);
+    d->size = r->size;
+    d->got = 0;
+    d->body_size = r->body_size;
+    d->body_fd = r->body_fd;
+    d->path_hash = hash_sip(r->path);
+    d->state = DEPOSIT_TAKING;
+    if (!open_all(d, r, &err))
+        return deferred(d, &err);
+    text_init(&d->text, d->file.fd);
+    loop_scan_init(&d->loop, SV(d->rcpt));
+    if (!own_fields(d, r->sender) || !take(d, r->data))
+        return write_failed(d);
+    if (d->got > d->size || d->size - d->got <= d->body_size)
+        return finish(d);
+    return d->state;
+}
+
+enum deposit_state deposit_chunk(struct deposit *d, struct strv bytes)
+{
+    if (d->state != DEPOSIT_TAKING)
+        return d->state;
+    if (bytes.n > d->size - d->got || d->size - d->got - bytes.n < d->body_size)
+        return incomplete(d, "the message", d->got + bytes.n + d->body_size, d->size);
+    return take(d, bytes) ? d->state : write_failed(d);
+}
+
+enum deposit_state deposit_end(struct deposit *d)
+{
+    return d->state == DEPOSIT_TAKING ? finish(d) : d->state;
+}
+
+/* ---- life ---- */
+
+void deposit_init(struct deposit *d, const struct maildir_place *place)
+{
+    d->place = *place;
+    d->state = DEPOSIT_IDLE;
+    d->box = (struct maildir){ .dir_fd = -1, .tmp_fd = -1, .new_fd = -1 };
+    d->file.fd = -1;
+    d->body_fd = -1;
+    d->cleaned_n = 0;
+}
+
+void deposit_abort(struct deposit *d)
+{
+    maildir_discard(&d->box, &d->file);
+    maildir_close(&d->box);
+    fd_close(&d->body_fd);
+    d->state = DEPOSIT_IDLE;
+}
+
+static bool clean_is_due(struct deposit *d)
+{
+    for (unsigned i = 0; i < d->cleaned_n; i++) {
+        if (d->cleaned[i] == d->path_hash)
+            return false;
+    }
+    if (d->cleaned_n == DEPOSIT_CLEANED_MAX)
+        return false;
+    d->cleaned[d->cleaned_n++] = d->path_hash;
+    return true;
+}
+
+void deposit_tidy(struct deposit *d)
+{
+    if (d->state == DEPOSIT_TAKING)
+        return;
+    if (d->box.tmp_fd >= 0 && clean_is_due(d)) {
+        unsigned n = maildir_clean(&d->box, (int64_t)time(NULL));
+
+        if (n > 0)
+            LOG(INFO, "agent.tmp.cleaned", KS("mailbox", d->box.shown), KI("files", n));
+    }
+    maildir_close(&d->box);
+}

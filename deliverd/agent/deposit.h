@@ -1,0 +1,59 @@
+/* deposit.h - one message into one mailbox: from its first bytes to "durable", or why not (no IPC here)
+ *
+ * IDLE -begin-> TAKING -chunk*, end-> DONE; a message that is whole at begin, and every failure, is DONE at once.
+ * DONE holds the result; the next begin starts anew. Every way out but a success leaves nothing in the mailbox.
+ */
+#pragma once
+
+#include "common/ipc/schema.h"
+#include "deliverd/agent/loop_scan.h"
+#include "deliverd/agent/maildir.h"
+#include "deliverd/agent/text.h"
+
+struct deposit_request {
+    struct strv path;           /* of the mailbox, below the root */
+    struct strv rcpt;
+    struct strv sender;         /* empty: null */
+    struct strv data;           /* the message, or its beginning */
+    uint64_t size;              /* of the whole message */
+    uint64_t kind;              /* of the mailbox: 0 maildir */
+    uint64_t quota;             /* bytes that may lie in the mailbox; 0: any */
+    uint64_t body_size;         /* bytes in body_fd, which end the message */
+    int body_fd;                /* -1: none. Taken */
+};
+
+struct deposit_result {
+    enum ipc_outcome outcome;
+    char enhanced[8];
+    char text[512];
+};
+
+enum deposit_state { DEPOSIT_IDLE, DEPOSIT_TAKING, DEPOSIT_DONE };
+
+#define DEPOSIT_CLEANED_MAX 64
+
+struct deposit {
+    struct maildir_place place;
+    enum deposit_state state;
+    struct deposit_result result;       /* when DONE */
+    struct maildir box;                 /* open from begin to tidy */
+    struct maildir_file file;
+    struct text text;
+    struct loop_scan loop;
+    char rcpt[1025];
+    uint64_t size, got, body_size;
+    int body_fd;                        /* owned */
+    uint64_t cleaned[DEPOSIT_CLEANED_MAX];      /* which mailboxes' tmp/ was looked through: hashes of paths */
+    unsigned cleaned_n;
+    uint64_t path_hash;
+};
+
+void deposit_init(struct deposit *d, const struct maildir_place *place);
+/* Ends an unfinished one as deposit_abort, then starts. */
+enum deposit_state deposit_begin(struct deposit *d, const struct deposit_request *r);
+enum deposit_state deposit_chunk(struct deposit *d, struct strv bytes);
+enum deposit_state deposit_end(struct deposit *d);
+/* Forgets an unfinished one and what it wrote. */
+void deposit_abort(struct deposit *d);
+/* After the result was given: housekeeping in the mailbox's tmp/ (once per mailbox), then closes it. */
+void deposit_tidy(struct deposit *d);

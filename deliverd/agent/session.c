@@ -1,0 +1,207 @@
+/* session.c - the agent's conversation with deliverd: frames in, deposits, results out, and when to end */
+#include "deliverd/agent/session.h"
+
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "common/base/id.h"
+#include "common/base/log.h"
+#include "common/proc/agent_start.h"
+
+/* ---- results ---- */
+
+static void result_send(struct session *s)
+{
+    const struct deposit_result *r = &s->deposit.result;
+    struct ipc_out o;
+
+    s->taking = false;
+    LOG(DEBUG, "agent.deposit.done", KS("id", s->id), KS("rcpt", s->deposit.rcpt), KI("outcome", r->outcome),
+        KS("status", r->enhanced), KS("text", r->text));
+    ipc_out_init(&o);
+    ipc_begin(&o, IPC_A_RESULT, s->txn);
+    ipc_put_u64(&o, TAG_OUTCOME, r->outcome);
+    ipc_put_text(&o, TAG_ENHANCED, SV(r->enhanced));
+    ipc_put_clean(&o, TAG_TEXT, SV(r->text));
+    channel_send(s->ch, &o);
+    /* At once: the end of the channel may lie in the same batch of frames, and would drop what waits. */
+    channel_flush(s->ch);
+    ipc_out_clear(&o);
+    deposit_tidy(&s->deposit);
+}
+
+static void timer_set(struct session *s)
+{
+    if (!s->closing)
+        loop_timer_set(&s->timer, s->taking ? SESSION_STALL_MS : SESSION_IDLE_MS);
+}
+
+static void unfinished_drop(struct session *s, const char *why)
+{
+    if (s->taking)
+        LOG(WARN, "agent.deposit.aborted", KS("id", s->id), KS("rcpt", s->deposit.rcpt), KS("why", why));
+    s->taking = false;
+    deposit_abort(&s->deposit);
+}
+
+/* ---- frames ---- */
+
+/* One message of A_DEPOSIT; false: nonsense, the channel is being lost. */
+static bool request_read(struct channel *ch, struct ipc_in *in, struct deposit_request *r)
+{
+    *r = (struct deposit_request){
+        .path = ipc_get(in, TAG_PATH),
+        .rcpt = ipc_get(in, TAG_RCPT),
+        .sender = ipc_get(in, TAG_SENDER),
+        .data = ipc_get(in, TAG_DATA),
+        .size = ipc_get_u64(in, TAG_SIZE),
+        .kind = ipc_get_u64(in, TAG_KIND),
+        .quota = ipc_get_u64(in, TAG_QUOTA),
+        .body_size = ipc_get_u64(in, TAG_BODY_SIZE),
+        .body_fd = -1,
+    };
+    if (in->fd_count > 1 || (in->fd_count == 1) != ipc_has(in, TAG_BODY_SIZE)) {
+        channel_break(ch, "A_DEPOSIT: the body's size and its descriptor belong together");
+        return false;
+    }
+    if (r->rcpt.n == 0) {
+        channel_break(ch, "A_DEPOSIT to nobody");
+        return false;
+    }
+    r->body_fd = ipc_take_fd(in, 0);
+    return true;
+}
+
+static void on_deposit(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct session *s = arg;
+    struct deposit_request r;
+
+    if (s->taking) {
+        channel_break(ch, "A_DEPOSIT before the one before ended");
+        return;
+    }
+    if (!request_read(ch, in, &r))
+        return;
+    if (s->txn != in->txn)
+        channel_txn_end(ch, s->txn);
+    s->txn = in->txn;
+    s->taking = true;
+    id_text(ipc_get_u64(in, TAG_ID), s->id);
+    if (deposit_begin(&s->deposit, &r) == DEPOSIT_DONE)
+        result_send(s);
+    channel_consumed(ch, in->txn, in->bulk);
+}
+
+/* The frame belongs to the latest deposit; false: the channel is being lost. */
+static bool is_latest(const struct session *s, struct channel *ch, const struct ipc_in *in)
+{
+    if (in->txn == s->txn)
+        return true;
+    channel_break(ch, "part of a deposit that was not begun");
+    return false;
+}
+
+static void on_body(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct session *s = arg;
+
+    if (!is_latest(s, ch, in))
+        return;
+    if (s->taking && deposit_chunk(&s->deposit, ipc_get(in, TAG_DATA)) == DEPOSIT_DONE)
+        result_send(s);
+    channel_consumed(ch, in->txn, in->bulk);
+}
+
+static void on_end(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct session *s = arg;
+
+    if (!is_latest(s, ch, in))
+        return;
+    if (s->taking && deposit_end(&s->deposit) == DEPOSIT_DONE)
+        result_send(s);
+    channel_txn_end(ch, in->txn);
+}
+
+/* Of a deposit that has its result, or whose A_DEPOSIT never left deliverd, there is nothing to forget. */
+static void on_abort(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct session *s = arg;
+
+    if (in->txn == s->txn && s->taking)
+        unfinished_drop(s, "deliverd withdrew it");
+    channel_txn_end(ch, in->txn);
+}
+
+static const struct channel_route routes[] = {
+    { IPC_A_DEPOSIT, on_deposit },
+    { IPC_A_BODY, on_body },
+    { IPC_A_END, on_end },
+    { IPC_A_ABORT, on_abort },
+    { 0, NULL },
+};
+
+static void on_frame(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct session *s = arg;
+
+    if (!agent_common_frame(ch, in))
+        channel_dispatch(routes, s, ch, in);
+    timer_set(s);
+}
+
+/* ---- the end ---- */
+
+static void on_lost(void *arg, struct channel *ch, const char *why)
+{
+    struct session *s = arg;
+
+    (void)ch;
+    unfinished_drop(s, why);
+    loop_stop(s->loop);
+}
+
+/* From the shutdown on deliverd's sends fail, so that no frame can lie unread in a channel that goes: what came
+   before is still served, and the end of file behind it ends us. */
+static void on_timer(void *arg)
+{
+    struct session *s = arg;
+    char byte;
+
+    if (s->taking) {
+        unfinished_drop(s, "nothing came for too long");
+        loop_stop(s->loop);
+        return;
+    }
+    if (!s->closing) {
+        s->closing = true;
+        shutdown(s->fd, SHUT_RD);
+    }
+    if (recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+        loop_timer_set(&s->timer, 1000);
+    else
+        loop_stop(s->loop);
+}
+
+static const struct channel_ops ops = { on_frame, on_lost, NULL };
+
+void session_start(struct session *s, struct loop *loop, int fd, enum role peer, const struct maildir_place *place)
+{
+    s->loop = loop;
+    s->fd = fd;
+    s->txn = 0;
+    s->taking = s->closing = false;
+    s->id[0] = '\0';
+    deposit_init(&s->deposit, place);
+    loop_timer_init(&s->timer, loop, on_timer, s);
+    s->ch = channel_new(loop, fd, ROLE_AGENT, peer, 0, &ops, s);
+    timer_set(s);
+}
+
+void session_end(struct session *s)
+{
+    unfinished_drop(s, "the agent ends");
+    loop_timer_stop(&s->timer);
+    channel_free(&s->ch);
+}
