@@ -1,4 +1,4 @@
-/* body.h - the data of one message on their way in: dot decoding, what makes them unacceptable, chunks (pure) */
+/* body.h - the data of one message on their way in: dot decoding, faults, chunks (pure) */
 #pragma once
 
 #include "common/mail/dot.h"
@@ -7,15 +7,15 @@
 #define BODY_CHUNK 61440u
 
 enum body_step {
-    BODY_MORE,          /* all input is used */
-    BODY_FULL,          /* data holds a chunk: send it, buf_reset, feed on */
-    BODY_END,           /* CRLF.CRLF was seen; data holds the rest */
+    BODY_MORE, /* all input is used */
+    BODY_FULL, /* data holds a chunk: send it, buf_reset, feed on */
+    BODY_END,  /* CRLF.CRLF was seen; data holds the rest */
 };
 
 struct body {
     struct dot_decoder dot;
-    struct buf data;            /* decoded, not sent yet */
-    bool discard;               /* the message is lost already: read to its end, keep nothing */
+    struct buf data; /* decoded, not sent yet */
+    bool discard;    /* the message is lost already: read to its end, keep nothing */
 };
 
 void body_begin(struct body *b);

@@ -6,12 +6,12 @@
 struct dict;
 
 struct clients {
-    struct dict *counts;        /* owned */
+    struct dict *counts; /* owned */
 };
 
 void clients_init(struct clients *c);
 void clients_clear(struct clients *c);
-/* Counts one more session and returns how many there are now. IPv6 addresses of one /64 are one client: it is what
-   a single customer gets. */
+/* Counts one more session and returns how many there are now. IPv6 addresses of one /64 are one client: it is
+   what a single customer gets. */
 unsigned clients_add(struct clients *c, const struct netaddr *addr);
 void clients_remove(struct clients *c, const struct netaddr *addr);

@@ -11,13 +11,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Replies gathered before they must leave: a client that sends and never reads costs this much and no more. */
+/* Replies gathered before they must leave: a client that sends and never reads costs this much and no more.
+ */
 #define OUT_SOFT_MAX 16384u
 
 #define NOTHING strv_make("", 0)
 
-void engine_init(struct engine *e, struct service *sv, const struct netaddr *client, const struct engine_ops *ops,
-                 void *arg)
+void engine_init(struct engine *e, struct service *sv, const struct netaddr *client,
+                 const struct engine_ops *ops, void *arg)
 {
     memset(e, 0, sizeof *e);
     e->service = sv;
@@ -158,20 +159,13 @@ static enum engine_step command_input(struct engine *e, struct strv in, size_t *
     if (++e->commands > e->service->listen->max_commands)
         return engine_expire(e, RE_TOO_MANY_COMMANDS, END_COMMANDS);
     switch (result) {
-    case LINE_OK:
-        return command_run(e, in.n > *used);
-    case LINE_TOO_LONG:
-        return engine_refuse(e, RE_LINE_LONG, NOTHING);
-    case LINE_NUL:
-        return engine_refuse(e, RE_LINE_NUL, NOTHING);
-    case LINE_BARE_LF:
-        return refuse_and_close(e, RE_BARE_LF);
-    case LINE_BARE_CR:
-        return refuse_and_close(e, RE_BARE_CR);
-    case LINE_FLOOD:
-        return refuse_and_close(e, RE_LINE_FLOOD);
-    case LINE_NONE:
-        break;
+    case LINE_OK: return command_run(e, in.n > *used);
+    case LINE_TOO_LONG: return engine_refuse(e, RE_LINE_LONG, NOTHING);
+    case LINE_NUL: return engine_refuse(e, RE_LINE_NUL, NOTHING);
+    case LINE_BARE_LF: return refuse_and_close(e, RE_BARE_LF);
+    case LINE_BARE_CR: return refuse_and_close(e, RE_BARE_CR);
+    case LINE_FLOOD: return refuse_and_close(e, RE_LINE_FLOOD);
+    case LINE_NONE: break;
     }
     return STEP_READ;
 }
@@ -219,7 +213,10 @@ static struct refusal answer_refusal(const struct tx_answer *a)
     struct refusal r = { .id = RE_TEMPORARY, .enhanced = a->enhanced, .text = a->text };
     int class = a->verdict == TX_REFUSE ? 5 : 4;
 
-    snprintf(r.rule, sizeof r.rule, "%.*s", (int)a->rule.n, a->rule.n ? a->rule.p : "");
+    if (a->rule.n > 0)
+        snprintf(r.rule, sizeof r.rule, "%.*s", (int)a->rule.n, a->rule.p);
+    else
+        snprintf(r.rule, sizeof r.rule, "cleanup");
     if (a->code / 100 == class)
         r.code = a->code;
     else if (a->verdict == TX_REFUSE)
@@ -263,7 +260,7 @@ void engine_done(struct engine *e, const struct tx_answer *a)
 
     if (e->wait != AWAIT_DONE)
         return;
-    e->envelope.tx = TX_NONE;       /* whatever the verdict: cleanup has forgotten it */
+    e->envelope.tx = TX_NONE; /* whatever the verdict: cleanup has forgotten it */
     if (a->verdict != TX_ACCEPT) {
         r = answer_refusal(a);
         message_refused(e, &r);
@@ -326,20 +323,13 @@ void engine_finish(struct engine *e, enum engine_end how, uint64_t bytes_in, uin
 const char *engine_where(const struct engine *e)
 {
     switch (e->phase == PH_ENDED ? e->last_phase : e->phase) {
-    case PH_START:
-        return "greeting";
-    case PH_GREETED:
-        return "helo";
-    case PH_READY:
-        return "ready";
-    case PH_MAIL:
-        return "mail";
-    case PH_RCPT:
-        return "rcpt";
-    case PH_BODY:
-        return e->ending || e->envelope.tx == TX_ENDED ? "end-of-data" : "data";
-    case PH_ENDED:
-        break;
+    case PH_START: return "greeting";
+    case PH_GREETED: return "helo";
+    case PH_READY: return "ready";
+    case PH_MAIL: return "mail";
+    case PH_RCPT: return "rcpt";
+    case PH_BODY: return e->ending || e->envelope.tx == TX_ENDED ? "end-of-data" : "data";
+    case PH_ENDED: break;
     }
     return "greeting";
 }

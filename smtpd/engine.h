@@ -1,4 +1,4 @@
-/* engine.h - one SMTP session as a pure machine: bytes and answers in, replies and requests out; no socket, no timer */
+/* engine.h - one SMTP session as a pure machine: bytes and answers in, replies and requests out */
 #pragma once
 
 #include "common/base/id.h"
@@ -15,31 +15,33 @@ struct engine;
 
 /* Bits, so that the verb table can name sets of them. */
 enum engine_phase {
-    PH_START = 1,       /* before the greeting */
-    PH_GREETED = 2,     /* before HELO or EHLO */
-    PH_READY = 4,       /* between transactions */
-    PH_MAIL = 8,        /* a sender, no recipient yet */
-    PH_RCPT = 16,       /* at least one recipient */
-    PH_BODY = 32,       /* in data, or waiting for the verdict about them */
+    PH_START = 1,   /* before the greeting */
+    PH_GREETED = 2, /* before HELO or EHLO */
+    PH_READY = 4,   /* between transactions */
+    PH_MAIL = 8,    /* a sender, no recipient yet */
+    PH_RCPT = 16,   /* at least one recipient */
+    PH_BODY = 32,   /* in data, or waiting for the verdict about them */
     PH_ENDED = 64,
 };
 #define PH_COMMANDS (PH_GREETED | PH_READY | PH_MAIL | PH_RCPT)
 
 enum engine_wait { AWAIT_NOTHING, AWAIT_NAME, AWAIT_RCPT, AWAIT_DONE };
 
+/* clang-format off */
 /* How a session ended. */
 enum engine_end {
-    END_NOT, END_QUIT, END_CLIENT_CLOSED, END_CLIENT_RESET, END_TIMEOUT, END_TOO_SLOW, END_SESSION_TIME, END_ERRORS,
-    END_COMMANDS, END_PROTOCOL, END_OVERSIZE, END_SHUTDOWN, END_UNAVAILABLE,
+    END_NOT, END_QUIT, END_CLIENT_CLOSED, END_CLIENT_RESET, END_TIMEOUT, END_TOO_SLOW, END_SESSION_TIME,
+    END_ERRORS, END_COMMANDS, END_PROTOCOL, END_OVERSIZE, END_SHUTDOWN, END_UNAVAILABLE,
 };
+/* clang-format on */
 
 /* The transaction in cleanup as this side sees it. */
 enum tx_state {
     TX_NONE,
     TX_OPENED,
-    TX_ENDED,           /* the commit is on its way: only its answer counts */
-    TX_DROPPED,         /* we aborted it, the data are still being read */
-    TX_LOST,            /* cleanup went away */
+    TX_ENDED,   /* the commit is on its way: only its answer counts */
+    TX_DROPPED, /* we aborted it, the data are still being read */
+    TX_LOST,    /* cleanup went away */
 };
 
 enum tx_verdict { TX_ACCEPT, TX_REFUSE, TX_TEMPFAIL };
@@ -53,61 +55,61 @@ struct tx_answer {
 
 /* What the engine asks of its driver. None of them may call back into the engine before it returned. */
 struct engine_ops {
-    bool (*tx_ready)(void *arg);                /* is there a cleanup to open a transaction with? */
-    void (*tx_open)(void *arg);                 /* reads the envelope from the engine */
-    void (*tx_rcpt)(void *arg, unsigned index, struct strv rcpt, bool local);    /* answer: engine_rcpt_answer */
-    size_t (*tx_room)(void *arg);               /* bytes of data that may be sent now */
+    bool (*tx_ready)(void *arg); /* is there a cleanup to open a transaction with? */
+    void (*tx_open)(void *arg);  /* reads the envelope from the engine */
+    void (*tx_rcpt)(void *arg, unsigned index, struct strv rcpt, bool local); /* answer: engine_rcpt_answer */
+    size_t (*tx_room)(void *arg); /* bytes of data that may be sent now */
     void (*tx_body)(void *arg, struct strv data);
-    void (*tx_end)(void *arg, struct strv rest, uint64_t size, unsigned rcpts);  /* answer: engine_done */
+    void (*tx_end)(void *arg, struct strv rest, uint64_t size, unsigned rcpts); /* answer: engine_done */
     void (*tx_abort)(void *arg);
 };
 
 struct envelope {
     enum tx_state tx;
-    uint64_t id;                /* of the message; 0 outside a transaction */
-    int64_t arrival;            /* wall ms of MAIL */
+    uint64_t id;     /* of the message; 0 outside a transaction */
+    int64_t arrival; /* wall ms of MAIL */
     struct path sender;
-    bool eight_bit;             /* BODY=8BITMIME */
-    uint64_t declared;          /* SIZE=, 0 when absent */
-    struct path rcpt;           /* the one being judged */
+    bool eight_bit;    /* BODY=8BITMIME */
+    uint64_t declared; /* SIZE=, 0 when absent */
+    struct path rcpt;  /* the one being judged */
     bool rcpt_local;
-    unsigned given, accepted;   /* RCPTs with good syntax; those accepted */
+    unsigned given, accepted; /* RCPTs with good syntax; those accepted */
 };
 
 struct engine {
-    struct service *service;            /* borrowed */
-    const struct engine_ops *ops;       /* borrowed */
-    void *arg;                          /* for ops */
-    struct buf *out;                    /* borrowed; the driver sets it before each call */
+    struct service *service;      /* borrowed */
+    const struct engine_ops *ops; /* borrowed */
+    void *arg;                    /* for ops */
+    struct buf *out;              /* borrowed; the driver sets it before each call */
     char sid[ID_TEXT_SIZE];
     struct netaddr client;
     char client_text[NETADDR_TEXT];
-    bool own;                           /* of relay.from: may send anywhere */
+    bool own; /* of relay.from: may send anywhere */
     bool name_pending;
-    char *client_name;                  /* owned; NULL: none confirmed */
-    char *helo;                         /* owned; NULL before HELO */
+    char *client_name; /* owned; NULL: none confirmed */
+    char *helo;        /* owned; NULL before HELO */
     bool esmtp;
     bool draining;
     enum engine_phase phase;
     enum engine_wait wait;
     enum engine_end end;
-    enum engine_phase last_phase;       /* before PH_ENDED */
-    enum policy_phase policy;           /* checks that run now */
-    unsigned check;                     /* the one that is due */
+    enum engine_phase last_phase; /* before PH_ENDED */
+    enum policy_phase policy;     /* checks that run now */
+    unsigned check;               /* the one that is due */
     struct line_reader lines;
-    struct strv line;                   /* the command that runs; borrowed from the input */
+    struct strv line; /* the command that runs; borrowed from the input */
     struct envelope envelope;
     struct body body;
-    bool ending;                        /* data are complete, the commit waits for room */
-    unsigned commands, commands_mark;   /* spent; as they were when this transaction began */
-    unsigned errors;                    /* 5xx since the last accepted message */
+    bool ending;                      /* data are complete, the commit waits for room */
+    unsigned commands, commands_mark; /* spent; as they were when this transaction began */
+    unsigned errors;                  /* 5xx since the last accepted message */
     unsigned commands_total, refused_total, messages, rcpts_total;
     uint64_t message_bytes;
 };
 
 /* client's port is kept for Received. out may be NULL until the first call. */
-void engine_init(struct engine *e, struct service *sv, const struct netaddr *client, const struct engine_ops *ops,
-                 void *arg);
+void engine_init(struct engine *e, struct service *sv, const struct netaddr *client,
+                 const struct engine_ops *ops, void *arg);
 /* Aborts the transaction if one is open, and frees. No log line: see engine_finish. */
 void engine_clear(struct engine *e);
 
@@ -117,19 +119,19 @@ enum engine_step engine_start(struct engine *e, bool early);
 enum engine_step engine_input(struct engine *e, struct strv in, size_t *used);
 
 /* Answers; afterwards call engine_input again. An answer nobody waits for is ignored. */
-void engine_name(struct engine *e, struct strv name);           /* empty: no confirmed name */
+void engine_name(struct engine *e, struct strv name); /* empty: no confirmed name */
 void engine_rcpt_answer(struct engine *e, const struct tx_answer *a);
 void engine_done(struct engine *e, const struct tx_answer *a);
 void engine_tx_lost(struct engine *e);
 
 /* From now on commands outside a transaction are answered 421. */
 void engine_drain(struct engine *e);
-bool engine_is_idle(const struct engine *e);    /* outside a transaction and waiting for the client */
+bool engine_is_idle(const struct engine *e); /* outside a transaction and waiting for the client */
 /* The driver's limits: writes the reply and ends. */
 enum engine_step engine_expire(struct engine *e, enum reply_id id, enum engine_end how);
 
-/* Once, before engine_clear: aborts what is open and writes the session's log line. how counts unless the engine
-   ended by itself. */
+/* Once, before engine_clear: aborts what is open and writes the session's log line. how counts unless the
+   engine ended by itself. */
 void engine_finish(struct engine *e, enum engine_end how, uint64_t bytes_in, uint64_t bytes_out, int64_t ms);
 
 /* Where the session stands, for logs: "greeting", "helo", "ready", "mail", "rcpt", "data", "end-of-data". */

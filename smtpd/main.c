@@ -12,9 +12,9 @@
 #define SESSIONS_MAX 1000000
 
 struct smtpd {
-    struct server *server;      /* owned */
+    struct server *server; /* owned */
     unsigned session_max;
-    int mapd;                   /* owned; -1: none */
+    int mapd; /* owned; -1: none */
 };
 
 static unsigned session_max(rlim_t descriptors)

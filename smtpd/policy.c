@@ -51,7 +51,8 @@ static enum policy_verdict mail_queue(struct engine *e, struct refusal *r)
     return POLICY_REFUSE;
 }
 
-/* Never refuses: the confirmed name is wanted in Received and in the log, and its look-up began at connect. */
+/* Never refuses: the confirmed name is wanted in Received and in the log, and its look-up began at connect.
+ */
 static enum policy_verdict mail_name(struct engine *e, struct refusal *r)
 {
     (void)r;
@@ -81,16 +82,17 @@ static enum policy_verdict rcpt_count(struct engine *e, struct refusal *r)
     return refuse_by(r, RE_TOO_MANY_RCPT, &l->head, "listen", "max_recipients");
 }
 
-/* May this client send there? Own domains and relay.to are open to everybody, but only for what they are: a local
-   part that a mailer behind us would route again (a%b@own, "a@b"@own, b!a@own) asks for relaying in disguise. A
-   source route was dropped by the parser, so @own:a@b is judged as a@b, and a@[192.0.2.1] is foreign like any
-   other domain that the configuration does not name. */
+/* May this client send there? Own domains and relay.to are open to everybody, but only for what they are: a
+   local part that a mailer behind us would route again (a%b@own, "a@b"@own, b!a@own) asks for relaying in
+   disguise. A source route was dropped by the parser, so @own:a@b is judged as a@b, and a@[192.0.2.1] is
+   foreign like any other domain that the configuration does not name. */
 static enum policy_verdict rcpt_relay(struct engine *e, struct refusal *r)
 {
     const struct conf *conf = e->service->conf;
     const struct conf_relay *relay = conf->relay;
     const struct address *a = &e->envelope.rcpt.address;
-    bool own_domain = a->kind == ADDRESS_LOCAL || (a->kind == ADDRESS_DOMAIN && conf_domain_is_own(conf, a->domain));
+    bool own_domain =
+        a->kind == ADDRESS_LOCAL || (a->kind == ADDRESS_DOMAIN && conf_domain_is_own(conf, a->domain));
     bool backup = a->kind == ADDRESS_DOMAIN && conf_strings_have(&relay->to, a->domain);
 
     e->envelope.rcpt_local = own_domain;
@@ -128,8 +130,8 @@ static enum policy_verdict message_size(struct engine *e, struct refusal *r)
     return refuse_by(r, RE_TOO_BIG, &l->head, "listen", "max_message_size");
 }
 
-/* CVE-2023-51764 and its relatives: two servers that disagree about where a line ends disagree about where a message
-   ends. Nothing but CRLF ends one here, and what others could read otherwise does not come in. */
+/* CVE-2023-51764 and its relatives: two servers that disagree about where a line ends disagree about where a
+   message ends. Nothing but CRLF ends one here, and what others could read otherwise does not come in. */
 static enum policy_verdict message_newlines(struct engine *e, struct refusal *r)
 {
     if (e->body.dot.bare_cr == 0 && e->body.dot.bare_lf == 0)
@@ -142,6 +144,7 @@ static enum policy_verdict message_nul(struct engine *e, struct refusal *r)
     return e->body.dot.nul == 0 ? POLICY_PASS : refuse(r, RE_NUL_DATA);
 }
 
+/* clang-format off */
 const struct policy_check policy_checks[] = {
     { "size",        POLICY_MAIL,    mail_size },
     { "queue",       POLICY_MAIL,    mail_queue },
@@ -157,6 +160,7 @@ const struct policy_check policy_checks[] = {
     { "nul",         POLICY_MESSAGE, message_nul },
     { .name = NULL },
 };
+/* clang-format on */
 
 /* What follows when all checks of a phase passed, and the phase's name in log lines. */
 static const struct {
@@ -194,14 +198,10 @@ enum engine_step policy_refuse(struct engine *e, const struct refusal *r)
     report_refused(e, phases[e->policy].step, strv_from(buf_view(e->out), from), r->rule);
     switch (e->policy) {
     case POLICY_MAIL:
-    case POLICY_MESSAGE:
-        engine_reset(e);
-        break;
-    case POLICY_RCPT:
-        path_clear(&e->envelope.rcpt);
-        break;
+    case POLICY_MESSAGE: engine_reset(e); break;
+    case POLICY_RCPT: path_clear(&e->envelope.rcpt); break;
     case POLICY_DATA:
-        engine_reset(e);        /* only a lost transaction is refused here: nothing of it is left to keep */
+        engine_reset(e); /* only a lost transaction is refused here: nothing of it is left to keep */
         break;
     }
     return engine_count_error(e, code);
@@ -210,18 +210,15 @@ enum engine_step policy_refuse(struct engine *e, const struct refusal *r)
 static enum engine_step policy_run(struct engine *e)
 {
     const struct policy_check *c;
-    struct refusal r;           /* outside of the loop: clearing it for each check was a fifth of the engine's time */
+    struct refusal r; /* outside of the loop: clearing it for each check was a fifth of the engine's time */
 
     for (; (c = &policy_checks[e->check])->name; e->check++) {
         if (c->phase != e->policy)
             continue;
         switch (c->run(e, &r)) {
-        case POLICY_PASS:
-            break;
-        case POLICY_WAIT:
-            return STEP_WAIT;
-        case POLICY_REFUSE:
-            return policy_refuse(e, &r);
+        case POLICY_PASS: break;
+        case POLICY_WAIT: return STEP_WAIT;
+        case POLICY_REFUSE: return policy_refuse(e, &r);
         }
     }
     return phases[e->policy].accepted(e);

@@ -1,4 +1,4 @@
-/* policy.h - the rules of the house as one table: checks by phase, each may answer later, the first refusal wins */
+/* policy.h - the rules of the house: checks by phase, each may answer later, the first refusal wins */
 #pragma once
 
 #include "common/base/strv.h"
@@ -19,7 +19,7 @@ struct refusal {
     struct strv detail;
     int code;
     struct strv enhanced, text;
-    char rule[400];             /* name of the rule and where the operator wrote it: "relay.from main.conf:12" */
+    char rule[400]; /* name of the rule and where the operator wrote it: "relay.from main.conf:12" */
 };
 
 struct policy_check {
@@ -28,7 +28,7 @@ struct policy_check {
     enum policy_verdict (*run)(struct engine *e, struct refusal *r);
 };
 
-extern const struct policy_check policy_checks[];       /* ends with name NULL */
+extern const struct policy_check policy_checks[]; /* ends with name NULL */
 
 /* Runs the checks of a phase from the first one; then the phase's conclusion (reply and next state). */
 enum engine_step policy_begin(struct engine *e, enum policy_phase phase);

@@ -3,14 +3,14 @@
 
 #include <stdint.h>
 
-/* Patience that nobody has to earn. Somebody typing a message into telnet sends one or two bytes a second with long
-   pauses, so he lives from this alone; a client that drips to hold the session has it once and never again. The
-   bucket never holds more, so that fast megabytes do not buy hours of silence. */
+/* Patience that nobody has to earn. Somebody typing a message into telnet sends one or two bytes a second
+   with long pauses, so he lives from this alone; a client that drips to hold the session has it once and
+   never again. The bucket never holds more, so that fast megabytes do not buy hours of silence. */
 #define RATE_GRACE_MS (10 * 60 * 1000)
 
 struct rate {
-    int64_t floor;              /* bytes per second; 0 is off */
-    int64_t patience;           /* milliseconds left at `at` */
+    int64_t floor;    /* bytes per second; 0 is off */
+    int64_t patience; /* milliseconds left at `at` */
     int64_t at;
 };
 

@@ -3,10 +3,10 @@
 
 #include "common/mail/reply.h"
 
-/* Why these codes where RFC 5321 leaves a choice: 554 rather than 503 at DATA when every RCPT was refused tells the
-   client that its commands were in order (RFC 5321 3.3 names both). A message with bare CR or LF is 5.5.2, the
-   registered code for "the bytes are not what the protocol says"; 5.6.11, which one other server uses, is not in the
-   registry. */
+/* Why these codes where RFC 5321 leaves a choice: 554 rather than 503 at DATA when every RCPT was refused
+   tells the client that its commands were in order (RFC 5321 3.3 names both). A message with bare CR or LF
+   is 5.5.2, the registered code for "the bytes are not what the protocol says"; 5.6.11, which one other
+   server uses, is not in the registry. */
 const struct reply_def reply_table[RE__COUNT] = {
     [RE_GREETING] = { "greeting", 220, NULL, "%", "connection accepted: host name, ESMTP, banner" },
     [RE_HELO] = { "helo", 250, NULL, "%", "HELO accepted: host name (EHLO lists the extensions)" },
@@ -14,7 +14,8 @@ const struct reply_def reply_table[RE__COUNT] = {
     [RE_SENDER_OK] = { "sender-ok", 250, "2.1.0", "Sender ok", "MAIL accepted" },
     [RE_RCPT_OK] = { "recipient-ok", 250, "2.1.5", "Recipient ok", "RCPT accepted" },
     [RE_DATA_GO] = { "data-go", 354, NULL, "End data with <CR><LF>.<CR><LF>", "DATA: the message, please" },
-    [RE_QUEUED] = { "queued", 250, "2.0.0", "Ok: queued as %", "the message is durable; % is its id in all logs" },
+    [RE_QUEUED] = { "queued", 250, "2.0.0", "Ok: queued as %",
+                    "the message is durable; % is its id in all logs" },
     [RE_BYE] = { "bye", 221, "2.0.0", "Bye", "QUIT" },
     [RE_VRFY] = { "vrfy", 252, "2.0.0", "Cannot verify, but will take mail and try to deliver it", "VRFY" },
 
@@ -27,7 +28,8 @@ const struct reply_def reply_table[RE__COUNT] = {
                      "Line holds a bare CR; SMTP lines end in CR LF (RFC 5321 2.3.8). Closing",
                      "a command line with CR but without LF; the session ends" },
     [RE_LINE_LONG] = { "line-too-long", 500, "5.5.2", "Line too long", "a command line over 2048 bytes" },
-    [RE_LINE_NUL] = { "nul-in-line", 500, "5.5.2", "NUL in a command line", "a command line with a NUL byte" },
+    [RE_LINE_NUL] = { "nul-in-line", 500, "5.5.2", "NUL in a command line",
+                      "a command line with a NUL byte" },
     [RE_LINE_FLOOD] = { "endless-line", 500, "5.5.2", "Line without an end. Closing",
                         "64 KiB without a line end; the session ends" },
     [RE_NOT_IMPLEMENTED] = { "not-implemented", 502, "5.5.1", "Command not implemented",
@@ -38,7 +40,8 @@ const struct reply_def reply_table[RE__COUNT] = {
                   "BDAT: what follows are data and not commands, so the session ends" },
     [RE_HELO_SYNTAX] = { "helo-syntax", 501, NULL, "HELO and EHLO need a host name or an address literal",
                          "HELO, EHLO without a usable argument" },
-    [RE_ARGUMENT] = { "argument", 501, "5.5.4", "This command takes no argument", "DATA, RSET, QUIT with one" },
+    [RE_ARGUMENT] = { "argument", 501, "5.5.4", "This command takes no argument",
+                      "DATA, RSET, QUIT with one" },
     [RE_NO_ARGUMENT] = { "no-argument", 501, "5.5.4", "This command needs an argument", "VRFY without one" },
     [RE_NEED_HELO] = { "need-helo", 503, "5.5.1", "Say EHLO or HELO first", "MAIL before EHLO or HELO" },
     [RE_NESTED_MAIL] = { "nested-mail", 503, "5.5.1", "A transaction is open; RSET or DATA first",
@@ -48,7 +51,8 @@ const struct reply_def reply_table[RE__COUNT] = {
     [RE_NO_RCPT] = { "no-valid-recipients", 554, "5.5.1", "No valid recipients",
                      "DATA after every RCPT was refused" },
     [RE_BAD_SENDER] = { "sender-syntax", 501, "5.1.7", "Bad sender address: %", "MAIL with a bad path" },
-    [RE_BAD_RCPT] = { "recipient-syntax", 501, "5.1.3", "Bad recipient address: %", "RCPT with a bad path, or <>" },
+    [RE_BAD_RCPT] = { "recipient-syntax", 501, "5.1.3", "Bad recipient address: %",
+                      "RCPT with a bad path, or <>" },
     [RE_BAD_PARAM] = { "parameter-syntax", 501, "5.5.4", "Bad or repeated parameter: %", "MAIL, RCPT" },
     [RE_UNKNOWN_PARAM] = { "unknown-parameter", 555, "5.5.4", "Parameter not supported: %", "MAIL, RCPT" },
     [RE_SYNC] = { "synchronization", 554, "5.5.0", "You must wait for this reply (RFC 2920 3.1). Closing",
@@ -57,7 +61,8 @@ const struct reply_def reply_table[RE__COUNT] = {
                    "input before the greeting; the session ends" },
 
     [RE_RELAY_DENIED] = { "relay", 550, "5.7.1", "Relaying denied",
-                          "RCPT for a foreign domain from a stranger, or a local part that asks to be routed on" },
+                          "RCPT for a foreign domain from a stranger, or a local part that asks to be routed "
+                          "on" },
     [RE_TOO_BIG] = { "size", 552, "5.3.4", "Message too big, the limit is % bytes",
                      "MAIL with SIZE over the limit, or a message over it" },
     [RE_TOO_MANY_RCPT] = { "max-recipients", 452, "4.5.3", "Too many recipients, send the rest separately",
@@ -66,11 +71,14 @@ const struct reply_def reply_table[RE__COUNT] = {
                        "Message holds a bare CR or LF; SMTP lines end in CR LF (RFC 5321 2.3.8)",
                        "end of data of a message that two servers could cut differently (smuggling)" },
     [RE_NUL_DATA] = { "nul-in-message", 550, "5.6.0", "Message holds a NUL byte", "end of data" },
-    [RE_TOO_MANY_ERRORS] = { "max-errors", 421, "4.7.0", "Too many errors. Closing", "the error budget is used up" },
+    [RE_TOO_MANY_ERRORS] = { "max-errors", 421, "4.7.0", "Too many errors. Closing",
+                             "the error budget is used up" },
     [RE_TOO_MANY_COMMANDS] = { "max-commands", 421, "4.7.0", "Too many commands. Closing",
                                "the command budget is used up" },
-    [RE_TIMEOUT] = { "timeout", 421, "4.4.2", "Timeout. Closing", "nothing came for the time of one command" },
-    [RE_TOO_SLOW] = { "min-rate", 421, "4.4.2", "Data come too slowly. Closing", "below the throughput floor" },
+    [RE_TIMEOUT] = { "timeout", 421, "4.4.2", "Timeout. Closing",
+                     "nothing came for the time of one command" },
+    [RE_TOO_SLOW] = { "min-rate", 421, "4.4.2", "Data come too slowly. Closing",
+                      "below the throughput floor" },
     [RE_SESSION_TIME] = { "session-timeout", 421, "4.4.2", "The session lasted too long. Closing",
                           "the time of a whole session is over" },
     [RE_BUSY] = { "max-sessions", 421, "4.3.2", "Too many connections, try again later", "greeting" },
@@ -93,8 +101,8 @@ void reply_put(struct buf *out, enum reply_id id, struct strv detail)
     if (!at)
         reply_write(out, d->code, d->enhanced, d->text);
     else
-        reply_writef(out, d->code, d->enhanced, "%.*s%.*s%s", (int)(at - d->text), d->text, (int)detail.n, detail.p,
-                     at + 1);
+        reply_writef(out, d->code, d->enhanced, "%.*s%.*s%s", (int)(at - d->text), d->text, (int)detail.n,
+                     detail.p, at + 1);
 }
 
 void replies_document(struct buf *out)
@@ -103,7 +111,7 @@ void replies_document(struct buf *out)
     for (int i = 0; i < RE__COUNT; i++) {
         const struct reply_def *d = &reply_table[i];
 
-        buf_addf(out, "| `%d%s%s %s` | %s | %s |\n", d->code, d->enhanced ? " " : "", d->enhanced ? d->enhanced : "",
-                 d->text, d->name, d->when);
+        buf_addf(out, "| `%d%s%s %s` | %s | %s |\n", d->code, d->enhanced ? " " : "",
+                 d->enhanced ? d->enhanced : "", d->text, d->name, d->when);
     }
 }

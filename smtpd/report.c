@@ -47,10 +47,8 @@ static const char *refused_event(const char *step)
     static const struct {
         const char *step, *event;
     } events[] = {
-        { "command", "smtp.command.refused" },
-        { "mail", "smtp.mail.refused" },
-        { "rcpt", "smtp.rcpt.refused" },
-        { "data", "smtp.data.refused" },
+        { "command", "smtp.command.refused" }, { "mail", "smtp.mail.refused" },
+        { "rcpt", "smtp.rcpt.refused" },       { "data", "smtp.data.refused" },
         { "message", "smtp.message.refused" },
     };
 
@@ -68,7 +66,7 @@ void report_refused(const struct engine *e, const char *step, struct strv reply,
     bool in_transaction = e->envelope.id != 0 || strcmp(step, "mail") == 0;
 
     buf_reset(scratch);
-    buf_reserve(scratch, 2048);         /* so that the second address cannot move the first */
+    buf_reserve(scratch, 2048); /* so that the second address cannot move the first */
     sender = address_text(&e->envelope.sender.address, scratch);
     rcpt = address_text(&e->envelope.rcpt.address, scratch);
     if (in_transaction && !sender.p)
@@ -78,8 +76,8 @@ void report_refused(const struct engine *e, const char *step, struct strv reply,
     LOG(INFO, refused_event(step), KS("sid", e->sid), KS("id", id_or_null(e->envelope.id, id)),
         KS("listener", e->service->listen->head.name), KS("client", e->client_text),
         KV("client_name", optional(e->client_name)), KV("helo", optional(e->helo)), KV("sender", sender),
-        KV("rcpt", rcpt), KV("command", e->line.n > 0 ? cut(e->line) : absent()),
-        KV("reply", reply), KS("rule", rule));
+        KV("rcpt", rcpt), KV("command", e->line.n > 0 ? cut(e->line) : absent()), KV("reply", reply),
+        KS("rule", rule));
 }
 
 void report_accepted(const struct engine *e)
@@ -104,5 +102,6 @@ void report_session(const struct engine *e, uint64_t bytes_in, uint64_t bytes_ou
         KS("client", e->client_text), KI("port", e->client.port), KV("client_name", optional(e->client_name)),
         KV("helo", optional(e->helo)), KS("how", engine_end_name(e->end)), KS("step", engine_where(e)),
         KI("messages", e->messages), KI("rcpts", e->rcpts_total), KI("commands", e->commands_total),
-        KI("refused", e->refused_total), KI("bytes_in", bytes_in), KI("bytes_out", bytes_out), KMS("time", ms));
+        KI("refused", e->refused_total), KI("bytes_in", bytes_in), KI("bytes_out", bytes_out),
+        KMS("time", ms));
 }

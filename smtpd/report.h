@@ -3,7 +3,8 @@
 
 #include "smtpd/engine.h"
 
-/* step: "mail", "rcpt", "data", "message", "command"; reply: as it went out, CRLF and all; rule: what decided. */
+/* step: "mail", "rcpt", "data", "message", "command"; reply: as it went out, CRLF and all; rule: what
+ * decided. */
 void report_refused(const struct engine *e, const char *step, struct strv reply, const char *rule);
 void report_accepted(const struct engine *e);
 void report_session(const struct engine *e, uint64_t bytes_in, uint64_t bytes_out, int64_t ms);

@@ -14,21 +14,21 @@
 #include <unistd.h>
 
 /* A few connections per wake-up, so that the other processes get theirs. */
-#define ACCEPT_BATCH   8
-/* Sessions that only wait for us to say something are told to come back after this; their next command would hear
-   the same. */
-#define DRAIN_IDLE_MS  3000
+#define ACCEPT_BATCH 8
+/* Sessions that only wait for us to say something are told to come back after this; their next command would
+   hear the same. */
+#define DRAIN_IDLE_MS 3000
 /* For last words on their way after the last session. */
-#define DRAIN_LAST_MS  300
+#define DRAIN_LAST_MS 300
 /* Refused connections come in floods: one line per second and listener, with the number of those left out. */
 #define REFUSED_LOG_MS 1000
 
-struct port {                           /* one listening socket */
+struct port { /* one listening socket */
     struct port *next;
     struct server *server;
     struct service service;
     struct clients clients;
-    struct listener *listener;          /* owned; NULL while draining */
+    struct listener *listener; /* owned; NULL while draining */
     unsigned sessions;
     int64_t refused_at;
     uint64_t refused_silent;
@@ -37,8 +37,8 @@ struct port {                           /* one listening socket */
 struct server {
     struct session_host host;
     const struct conf *conf;
-    struct port *ports;                 /* owned list */
-    struct session *sessions;           /* list; sessions own themselves until they end */
+    struct port *ports;       /* owned list */
+    struct session *sessions; /* list; sessions own themselves until they end */
     unsigned count, max;
     bool draining;
     struct loop_timer drain;
@@ -151,8 +151,8 @@ void server_cleanup(struct server *sv, int fd, unsigned index)
 
 /* --- life --- */
 
-struct server *server_new(struct loop *l, const struct conf *conf, unsigned session_max, void (*over)(void *arg),
-                          void *arg)
+struct server *server_new(struct loop *l, const struct conf *conf, unsigned session_max,
+                          void (*over)(void *arg), void *arg)
 {
     struct server *sv = mem_new(sizeof *sv);
 

@@ -10,13 +10,14 @@ struct loop;
 struct conf;
 struct server;
 
-/* conf outlives it. session_max: what the process's descriptors allow. over is called when the last session of a
-   draining server is gone and its last words had their time. */
-struct server *server_new(struct loop *l, const struct conf *conf, unsigned session_max, void (*over)(void *arg),
-                          void *arg);
+/* conf outlives it. session_max: what the process's descriptors allow. over is called when the last session
+   of a draining server is gone and its last words had their time. */
+struct server *server_new(struct loop *l, const struct conf *conf, unsigned session_max,
+                          void (*over)(void *arg), void *arg);
 void server_free(struct server **sv);
 
-/* Takes fd, a listening socket of that `listen` section. False (and fd closed) when there is no such section. */
+/* Takes fd, a listening socket of that `listen` section. False (and fd closed) when there is no such section.
+ */
 bool server_listen(struct server *sv, const char *name, int fd);
 /* Take fd: a peer's channel, or its replacement. */
 void server_cleanup(struct server *sv, int fd, unsigned index);

@@ -9,7 +9,8 @@ static void ehlo_text(struct service *sv)
 {
     char size[32];
     struct strv lines[] = {
-        SV(sv->conf->top->hostname), SV_LIT("PIPELINING"), SV(size), SV_LIT("8BITMIME"), SV_LIT("ENHANCEDSTATUSCODES"),
+        SV(sv->conf->top->hostname), SV_LIT("PIPELINING"),          SV(size),
+        SV_LIT("8BITMIME"),          SV_LIT("ENHANCEDSTATUSCODES"),
     };
 
     snprintf(size, sizeof size, "SIZE %lld", (long long)sv->listen->max_message_size);
@@ -27,7 +28,8 @@ void service_init(struct service *sv, const struct conf *conf, const struct conf
     if (listen->banner && *listen->banner)
         buf_addf(&sv->greeting, " %s", listen->banner);
     ehlo_text(sv);
-    /* Mail without the password or the encryption that the operator demands would be worse than no service. */
+    /* Mail without the password or the encryption that the operator demands would be worse than no service.
+     */
     sv->unavailable = listen->auth == CONF_AUTH_REQUIRE || listen->tls == CONF_TLS_REQUIRE ||
                       listen->tls == CONF_TLS_IMPLICIT;
 }

@@ -8,13 +8,13 @@
 #include "conf/top.h"
 
 struct service {
-    const struct conf *conf;            /* borrowed */
-    const struct conf_listen *listen;   /* borrowed */
-    struct buf greeting;                /* the text behind 220 */
-    struct buf ehlo;                    /* the whole reply to EHLO, as it goes out */
-    struct buf scratch;                 /* for one call at a time; nobody keeps views of it */
-    bool strict_sync;                   /* commands that must be last in their group are held to it */
-    bool unavailable;                   /* the section demands what this build or configuration cannot give */
+    const struct conf *conf;          /* borrowed */
+    const struct conf_listen *listen; /* borrowed */
+    struct buf greeting;              /* the text behind 220 */
+    struct buf ehlo;                  /* the whole reply to EHLO, as it goes out */
+    struct buf scratch;               /* for one call at a time; nobody keeps views of it */
+    bool strict_sync;                 /* commands that must be last in their group are held to it */
+    bool unavailable;                 /* the section demands what this build or configuration cannot give */
 };
 
 /* conf and listen outlive it. */

@@ -7,17 +7,17 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-/* How long the other daemons may think. A verdict about a recipient is a few table look-ups; the end of data is a
-   disk that may be busy, and RFC 5321 4.5.3.2.6 gives us ten minutes before the client leaves. */
-#define RCPT_WAIT_MS   (60 * 1000)
-#define DONE_WAIT_MS   (5 * 60 * 1000)
+/* How long the other daemons may think. A verdict about a recipient is a few table look-ups; the end of data
+   is a disk that may be busy, and RFC 5321 4.5.3.2.6 gives us ten minutes before the client leaves. */
+#define RCPT_WAIT_MS (60 * 1000)
+#define DONE_WAIT_MS (5 * 60 * 1000)
 /* The name look-up begins at connect; at MAIL it gets a moment more, then the message goes without a name. */
-#define NAME_WAIT_MS   (2 * 1000)
-#define NAME_ASK_MS    (10 * 1000)
+#define NAME_WAIT_MS (2 * 1000)
+#define NAME_ASK_MS  (10 * 1000)
 /* Last words: how long a client may take to read them. */
-#define GOODBYE_MS     (10 * 1000)
+#define GOODBYE_MS (10 * 1000)
 /* Replies that may wait for a verdict. */
-#define REPLIES_HELD   2048u
+#define REPLIES_HELD 2048u
 
 static void pump(struct session *s);
 
@@ -92,23 +92,18 @@ static void arm(struct session *s)
     int64_t now = loop_now(s->host->loop);
 
     switch (s->step) {
-    case STEP_READ:
-        wait_client(s, now);
-        return;
+    case STEP_READ: wait_client(s, now); return;
     case STEP_WAIT:
         s->command_due = 0;
         loop_timer_set(&s->timer, answers[s->engine.wait]);
         return;
-    case STEP_STALL:
-        loop_timer_set(&s->timer, DONE_WAIT_MS);
-        return;
+    case STEP_STALL: loop_timer_set(&s->timer, DONE_WAIT_MS); return;
     case STEP_FLUSH:
         s->command_due = 0;
         loop_timer_set(&s->timer, s->engine.service->listen->timeout * 1000);
         return;
     case STEP_NEXT:
-    case STEP_CLOSE:
-        return;
+    case STEP_CLOSE: return;
     }
 }
 
@@ -152,17 +147,15 @@ static void on_timer(void *arg)
     case STEP_NEXT:
     case STEP_READ:
     case STEP_FLUSH:
-    case STEP_CLOSE:
-        client_late(s);
-        return;
+    case STEP_CLOSE: client_late(s); return;
     }
 }
 
 /* --- input and answers --- */
 
-/* While a verdict is awaited, the replies before it wait, too, and leave together with it: one write for a pipelined
-   group (RFC 2920 3.2), which saves the client as much as us. The input used so far stays where it is until then,
-   because giving it back would make the stream send. */
+/* While a verdict is awaited, the replies before it wait, too, and leave together with it: one write for a
+   pipelined group (RFC 2920 3.2), which saves the client as much as us. The input used so far stays where it
+   is until then, because giving it back would make the stream send. */
 static bool replies_wait(const struct session *s)
 {
     return s->step == STEP_WAIT && s->engine.wait != AWAIT_DONE && stream_unsent(s->stream) < REPLIES_HELD;
@@ -204,8 +197,8 @@ static void pump(struct session *s)
         return;
     }
     arm(s);
-    /* Not reading also hides the client's half close: what it pipelined before is carried out, a message whose end
-       came is committed, and the reply leaves before the end of input is heard. */
+    /* Not reading also hides the client's half close: what it pipelined before is carried out, a message
+       whose end came is committed, and the reply leaves before the end of input is heard. */
     if (s->step != STEP_READ)
         stream_pause(s->stream);
     else if (stream_unsent(s->stream) == 0)
@@ -297,7 +290,10 @@ static void on_tx_lost(void *arg)
 }
 
 const struct tx_events session_tx_events = {
-    .rcpt = on_tx_rcpt, .done = on_tx_done, .room = on_tx_room, .lost = on_tx_lost,
+    .rcpt = on_tx_rcpt,
+    .done = on_tx_done,
+    .room = on_tx_room,
+    .lost = on_tx_lost,
 };
 
 /* --- the engine's requests --- */
@@ -352,8 +348,13 @@ static void op_tx_abort(void *arg)
 }
 
 static const struct engine_ops engine_ops = {
-    .tx_ready = op_tx_ready, .tx_open = op_tx_open, .tx_rcpt = op_tx_rcpt, .tx_room = op_tx_room,
-    .tx_body = op_tx_body, .tx_end = op_tx_end, .tx_abort = op_tx_abort,
+    .tx_ready = op_tx_ready,
+    .tx_open = op_tx_open,
+    .tx_rcpt = op_tx_rcpt,
+    .tx_room = op_tx_room,
+    .tx_body = op_tx_body,
+    .tx_end = op_tx_end,
+    .tx_abort = op_tx_abort,
 };
 
 /* --- life --- */
@@ -366,7 +367,8 @@ static bool spoke_early(int fd)
     return recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-struct session *session_new(struct session_host *host, struct service *sv, int fd, const struct netaddr *client)
+struct session *session_new(struct session_host *host, struct service *sv, int fd,
+                            const struct netaddr *client)
 {
     struct session *s = mem_new(sizeof *s);
     int64_t now = loop_now(host->loop);

@@ -1,4 +1,4 @@
-/* session.h - one connected client: the only place where the engine meets the socket, the clock and cleanup */
+/* session.h - one connected client: where the engine meets the socket, the clock and cleanup */
 #pragma once
 
 #include "common/net/loop.h"
@@ -21,27 +21,28 @@ struct session_host {
 };
 
 struct session {
-    struct session *prev, *next;        /* the owner's list */
-    void *owner;                        /* the owner's: its listener */
-    struct session_host *host;          /* borrowed */
-    struct stream *stream;              /* owned; NULL once over */
+    struct session *prev, *next; /* the owner's list */
+    void *owner;                 /* the owner's: its listener */
+    struct session_host *host;   /* borrowed */
+    struct stream *stream;       /* owned; NULL once over */
     struct engine engine;
     struct tx tx;
     struct dns_ask ask;
     struct rate rate;
     struct loop_timer timer;
-    struct loop_task again;             /* pump from the loop, where calling it at once is not safe */
-    enum engine_step step;              /* of the last pump */
+    struct loop_task again; /* pump from the loop, where calling it at once is not safe */
+    enum engine_step step;  /* of the last pump */
     int64_t began, session_due;
-    int64_t command_due;                /* of the command that is awaited */
-    size_t taken;                       /* bytes of the input that the engine used and the stream still holds */
-    uint64_t command_mark;              /* commands when command_due was set */
-    bool early;                         /* the client spoke before the greeting */
+    int64_t command_due;   /* of the command that is awaited */
+    size_t taken;          /* bytes of the input that the engine used and the stream still holds */
+    uint64_t command_mark; /* commands when command_due was set */
+    bool early;            /* the client spoke before the greeting */
 };
 
-/* Takes fd (connected, non-blocking). Nothing of it ends before session_begin, so that the owner can enter it in
-   its lists first. */
-struct session *session_new(struct session_host *host, struct service *sv, int fd, const struct netaddr *client);
+/* Takes fd (connected, non-blocking). Nothing of it ends before session_begin, so that the owner can enter it
+   in its lists first. */
+struct session *session_new(struct session_host *host, struct service *sv, int fd,
+                            const struct netaddr *client);
 /* Sends the greeting and asks for the client's name. The session may be over when this returns. */
 void session_begin(struct session *s);
 /* 421 for the next command outside a transaction; a session outside one can be ended with session_shut. */

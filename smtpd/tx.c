@@ -10,9 +10,9 @@
 #include <stdlib.h>
 
 struct tx_link {
-    struct loop *loop;                  /* borrowed */
-    const struct tx_events *events;     /* borrowed */
-    struct channel *channel;            /* owned; NULL while cleanup is away */
+    struct loop *loop;              /* borrowed */
+    const struct tx_events *events; /* borrowed */
+    struct channel *channel;        /* owned; NULL while cleanup is away */
     struct txn_table open;
     struct ipc_out out;
 };
@@ -111,7 +111,7 @@ static void on_rcpt_reply(void *arg, struct channel *ch, struct ipc_in *in)
     struct tx_answer a;
 
     if (!t)
-        return;         /* aborted meanwhile */
+        return; /* aborted meanwhile */
     if (t->asked == 0 || ipc_get_u64(in, TAG_RCPT_INDEX) != t->asked) {
         channel_break(ch, "verdict about a recipient that nobody asked for");
         return;

@@ -1,4 +1,4 @@
-/* tx.h - transactions over the channel to cleanup: requests out, answers back by number, loss of all at once */
+/* tx.h - transactions over the channel to cleanup: requests, answers by number, loss of all at once */
 #pragma once
 
 #include "common/ipc/txn.h"
@@ -9,19 +9,19 @@ struct tx_link;
 
 /* Embedded in the session. */
 struct tx {
-    struct txn_node node;       /* first; number 0: not open */
-    struct tx_link *link;       /* borrowed */
+    struct txn_node node; /* first; number 0: not open */
+    struct tx_link *link; /* borrowed */
     void *arg;
-    unsigned asked;             /* index of the recipient that waits for its verdict; 0: none */
-    bool ended;                 /* TX_END was sent */
+    unsigned asked; /* index of the recipient that waits for its verdict; 0: none */
+    bool ended;     /* TX_END was sent */
 };
 
 struct tx_events {
     void (*rcpt)(void *arg, const struct tx_answer *a);
-    void (*done)(void *arg, const struct tx_answer *a);         /* the transaction is closed already */
-    void (*room)(void *arg);                                    /* data may go on */
-    void (*lost)(void *arg);    /* cleanup is gone; the transaction is closed already. Must not open another one
-                                   before it returned */
+    void (*done)(void *arg, const struct tx_answer *a); /* the transaction is closed already */
+    void (*room)(void *arg);                            /* data may go on */
+    void (*lost)(void *arg); /* cleanup is gone; the transaction is closed already. Must not open another one
+                                before it returned */
 };
 
 /* One per process; starts without a channel. */
@@ -31,7 +31,7 @@ void tx_link_free(struct tx_link **link);
 /* Takes fd: cleanup's channel, or its replacement (open transactions of the old one are lost). */
 void tx_link_set(struct tx_link *link, int fd, unsigned peer_index);
 bool tx_link_ready(const struct tx_link *link);
-size_t tx_link_count(const struct tx_link *link);               /* open transactions */
+size_t tx_link_count(const struct tx_link *link); /* open transactions */
 
 void tx_init(struct tx *t, struct tx_link *link, void *arg);
 bool tx_is_open(const struct tx *t);
@@ -40,4 +40,4 @@ void tx_rcpt(struct tx *t, unsigned index, struct strv rcpt, bool local);
 size_t tx_room(const struct tx *t);
 void tx_body(struct tx *t, struct strv data);
 void tx_end(struct tx *t, struct strv rest, uint64_t size, unsigned rcpts);
-void tx_abort(struct tx *t);                                    /* nothing when it is not open */
+void tx_abort(struct tx *t); /* nothing when it is not open */

@@ -74,8 +74,8 @@ enum engine_step data_input(struct engine *e, struct strv in, size_t *used)
     for (;;) {
         step = body_feed(b, strv_from(in, *used), &n);
         *used += n;
-        if (!b->discard && (dot_decode_is_dirty(&b->dot) ||
-                            body_size(b) > (uint64_t)e->service->listen->max_message_size))
+        if (!b->discard &&
+            (dot_decode_is_dirty(&b->dot) || body_size(b) > (uint64_t)e->service->listen->max_message_size))
             lose_message(e);
         if (step == BODY_END)
             return data_end(e);

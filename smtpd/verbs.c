@@ -29,9 +29,16 @@ static enum engine_step verb_vrfy(struct engine *e, struct strv argument)
     return engine_reply(e, RE_VRFY);
 }
 
-#define NOT_OFFERED(name) { name, PH_COMMANDS, 0, NULL, RE_NOT_IMPLEMENTED }
-#define HTTP(name)        { name, PH_COMMANDS, V_FATAL, NULL, RE_HTTP }
+#define NOT_OFFERED(name)                                                                                    \
+    {                                                                                                        \
+        name, PH_COMMANDS, 0, NULL, RE_NOT_IMPLEMENTED                                                       \
+    }
+#define HTTP(name)                                                                                           \
+    {                                                                                                        \
+        name, PH_COMMANDS, V_FATAL, NULL, RE_HTTP                                                            \
+    }
 
+/* clang-format off */
 const struct verb verb_table[] = {
     /* name    legal in phase                   flags                         handler    when out of order */
     { "EHLO", PH_COMMANDS,                      V_LAST,                       verb_ehlo, RE_UNKNOWN },
@@ -50,6 +57,7 @@ const struct verb verb_table[] = {
     HTTP("TRACE"), HTTP("PATCH"),
     { .name = NULL },
 };
+/* clang-format on */
 
 const struct verb *verb_find(struct strv name)
 {

@@ -4,22 +4,22 @@
 #include "smtpd/engine.h"
 
 enum {
-    V_LAST = 1,         /* must be the last of a pipelined group (RFC 2920 3.1): nothing may be behind it yet */
+    V_LAST = 1, /* must be the last of a pipelined group (RFC 2920 3.1): nothing may be behind it yet */
     V_NO_ARGUMENT = 2,
-    V_DRAIN_OK = 4,     /* still served while the process ends */
-    V_FATAL = 8,        /* answered with `reply`, then the session ends */
+    V_DRAIN_OK = 4, /* still served while the process ends */
+    V_FATAL = 8,    /* answered with `reply`, then the session ends */
 };
 
 struct verb {
     const char *name;
-    unsigned phases;            /* where it is legal; elsewhere verb_order tells why not */
+    unsigned phases; /* where it is legal; elsewhere verb_order tells why not */
     unsigned flags;
-    enum engine_step (*run)(struct engine *e, struct strv argument);    /* NULL: refused with `reply` */
+    enum engine_step (*run)(struct engine *e, struct strv argument); /* NULL: refused with `reply` */
     enum reply_id reply;
 };
 
-extern const struct verb verb_table[];                  /* ends with name NULL */
-const struct verb *verb_find(struct strv name);         /* any case; NULL when unknown */
+extern const struct verb verb_table[];          /* ends with name NULL */
+const struct verb *verb_find(struct strv name); /* any case; NULL when unknown */
 
 /* The refusal of a verb that its phase does not allow. */
 enum reply_id verb_order(const struct verb *v, const struct engine *e);

@@ -1,5 +1,5 @@
-/* fuzz_smtpd_engine.c - a session cut in any way gives the same replies and the same messages; cleanup never sees an
-   end without a beginning (the harness aborts) */
+/* fuzz_smtpd_engine.c - a session cut in any way gives the same replies and the same messages; cleanup never
+   sees an end without a beginning (the harness aborts) */
 #include "harness.h"
 
 #include <stdlib.h>

@@ -7,14 +7,14 @@ enum dialog_kind { DIALOG_SEND, DIALOG_LINE, DIALOG_REPLY, DIALOG_CLOSED };
 
 struct dialog_step {
     enum dialog_kind kind;
-    unsigned line;              /* of the file */
-    struct buf bytes;           /* to send, or the pattern */
+    unsigned line;    /* of the file */
+    struct buf bytes; /* to send, or the pattern */
 };
 
 struct dialog {
     char name[256];
     bool own, sync;
-    struct dialog_step *steps;  /* owned */
+    struct dialog_step *steps; /* owned */
     size_t count;
 };
 

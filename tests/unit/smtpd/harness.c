@@ -138,8 +138,13 @@ static void op_abort(void *arg)
 }
 
 static const struct engine_ops ops = {
-    .tx_ready = op_ready, .tx_open = op_open, .tx_rcpt = op_rcpt, .tx_room = op_room,
-    .tx_body = op_body,   .tx_end = op_end,   .tx_abort = op_abort,
+    .tx_ready = op_ready,
+    .tx_open = op_open,
+    .tx_rcpt = op_rcpt,
+    .tx_room = op_room,
+    .tx_body = op_body,
+    .tx_end = op_end,
+    .tx_abort = op_abort,
 };
 
 /* Who exists: tests/dialog/README lists the same for the real host. */
@@ -150,13 +155,19 @@ static struct tx_answer rcpt_verdict(const struct harness *h)
     if (!h->pending_local)
         return (struct tx_answer){ .verdict = TX_ACCEPT };
     if (strncasecmp(h->pending_rcpt, "temp@", 5) == 0)
-        return (struct tx_answer){ .verdict = TX_TEMPFAIL, .code = 451, .enhanced = SV_LIT("4.3.0"),
-                                   .text = SV_LIT("Table cannot answer"), .rule = SV_LIT("users") };
+        return (struct tx_answer){ .verdict = TX_TEMPFAIL,
+                                   .code = 451,
+                                   .enhanced = SV_LIT("4.3.0"),
+                                   .text = SV_LIT("Table cannot answer"),
+                                   .rule = SV_LIT("users") };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strncasecmp(h->pending_rcpt, known[i], strlen(known[i])) == 0)
             return (struct tx_answer){ .verdict = TX_ACCEPT };
-    return (struct tx_answer){ .verdict = TX_REFUSE, .code = 550, .enhanced = SV_LIT("5.1.1"),
-                               .text = SV_LIT("No such user here"), .rule = SV_LIT("mailbox") };
+    return (struct tx_answer){ .verdict = TX_REFUSE,
+                               .code = 550,
+                               .enhanced = SV_LIT("5.1.1"),
+                               .text = SV_LIT("No such user here"),
+                               .rule = SV_LIT("mailbox") };
 }
 
 static void answer_rcpt(struct harness *h)
@@ -166,7 +177,8 @@ static void answer_rcpt(struct harness *h)
 
     if (a.verdict == TX_ACCEPT) {
         h->tx.rcpt_count++;
-        snprintf(h->tx.rcpts + at, sizeof h->tx.rcpts - at, "%s%s ", h->pending_local ? "=" : "", h->pending_rcpt);
+        snprintf(h->tx.rcpts + at, sizeof h->tx.rcpts - at, "%s%s ", h->pending_local ? "=" : "",
+                 h->pending_rcpt);
     }
     engine_rcpt_answer(&h->engine, &a);
 }
@@ -178,7 +190,9 @@ static void answer_done(struct harness *h)
 
     h->open = h->ended = false;
     if (strv_istarts(data, SV_LIT("X-Fake: refuse"))) {
-        a = (struct tx_answer){ .verdict = TX_REFUSE, .code = 554, .enhanced = SV_LIT("5.6.0"),
+        a = (struct tx_answer){ .verdict = TX_REFUSE,
+                                .code = 554,
+                                .enhanced = SV_LIT("5.6.0"),
                                 .text = SV_LIT("Refused by content") };
     } else if (strv_istarts(data, SV_LIT("X-Fake: temp"))) {
         a = (struct tx_answer){ .verdict = TX_TEMPFAIL };

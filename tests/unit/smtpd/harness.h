@@ -1,4 +1,4 @@
-/* harness.h - the engine with a fake cleanup and without sockets: feeds bytes in pieces, collects the transcript */
+/* harness.h - the engine with a fake cleanup and without sockets; collects the transcript */
 #pragma once
 
 #include "smtpd/engine.h"
@@ -6,41 +6,42 @@
 /* The host that the dialogs and tests speak to. The same configuration is given to the real daemons by
    tests/dialog/test_dialogs.py. */
 extern const char harness_conf_text[];
-struct conf *harness_conf(void);                /* parsed; the caller frees it */
+struct conf *harness_conf(void); /* parsed; the caller frees it */
 
 enum harness_answer { ANSWER_NONE, ANSWER_RCPT, ANSWER_DONE };
 
 struct harness_message {
     char sender[300];
-    char rcpts[4096];           /* each followed by a blank; " (local)" told by a leading '=' */
+    char rcpts[4096]; /* each followed by a blank; " (local)" told by a leading '=' */
     unsigned rcpt_count;
-    struct buf data;            /* of the message that is open */
+    struct buf data; /* of the message that is open */
 };
 
 struct harness {
-    struct conf *conf;          /* owned */
+    struct conf *conf; /* owned */
     struct service service;
     struct engine engine;
-    struct buf in;              /* fed and not yet used */
-    struct buf out;             /* the engine's; moved to transcript after each call */
+    struct buf in;  /* fed and not yet used */
+    struct buf out; /* the engine's; moved to transcript after each call */
     struct buf transcript;
     enum engine_step step;
     /* the fake cleanup */
-    bool up;                    /* tx_ready */
+    bool up; /* tx_ready */
     bool open, ended;
-    size_t room;                /* what tx_room says */
+    size_t room; /* what tx_room says */
     struct harness_message tx;
-    struct harness_message last;        /* the one accepted last */
+    struct harness_message last; /* the one accepted last */
     unsigned opens, ends, aborts, accepted;
     uint64_t bytes;
-    unsigned delay;             /* calls of harness_feed by which every answer is late */
-    unsigned due;               /* left for the one that is pending */
+    unsigned delay; /* calls of harness_feed by which every answer is late */
+    unsigned due;   /* left for the one that is pending */
     enum harness_answer pending;
     char pending_rcpt[300];
     bool pending_local;
 };
 
-/* client: "192.0.2.1" is a stranger, "127.0.0.1" is of the own networks. The greeting is in the transcript. */
+/* client: "192.0.2.1" is a stranger, "127.0.0.1" is of the own networks. The greeting is in the transcript.
+ */
 void harness_init(struct harness *h, const char *client);
 /* A second session in the same memory: the configuration stays. */
 void harness_again(struct harness *h, const char *client);

@@ -117,11 +117,8 @@ static void on_cleanup_frame(void *arg, struct channel *ch, struct ipc_in *in)
         ipc_put_u64(&r->out, TAG_VERDICT, VERDICT_ACCEPT);
         channel_send(r->cleanup, &r->out);
         break;
-    case IPC_TX_ABORT:
-        note(r, "ABORT");
-        break;
-    default:
-        fail_msg("cleanup got frame %u", in->type);
+    case IPC_TX_ABORT: note(r, "ABORT"); break;
+    default: fail_msg("cleanup got frame %u", in->type);
     }
 }
 
@@ -227,10 +224,11 @@ void rig_open(struct rig *r, const char *limits)
     memset(r, 0, sizeof *r);
     skew = 0;
     clock_fake(skewed_mono, fixed_wall);
-    snprintf(text, sizeof text,
-             "hostname = mx.own.test\ndomains = [ own.test ]\nlisten smtp { address = [ \"127.0.0.1:25\" ] %s }\n"
-             "relay { from = [ 127.0.0.1 ] }\n",
-             limits);
+    snprintf(
+        text, sizeof text,
+        "hostname = mx.own.test\ndomains = [ own.test ]\nlisten smtp { address = [ \"127.0.0.1:25\" ] %s }\n"
+        "relay { from = [ 127.0.0.1 ] }\n",
+        limits);
     conf_errors_init(&errs);
     if (!conf_parse_text(SV(text), "rig.conf", ROLE_SMTPD, &r->conf, &errs))
         fail_msg("%s", errs.list[0].text);

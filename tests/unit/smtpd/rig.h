@@ -1,4 +1,4 @@
-/* rig.h - the driver under test between real sockets: clients on loopback, a fake cleanup and a fake dnsd on channels */
+/* rig.h - the driver between real sockets: clients on loopback, fake cleanup and dnsd on channels */
 #pragma once
 
 #include "common/ipc/channel.h"
@@ -9,20 +9,20 @@ struct rig {
     struct loop *loop;
     struct conf *conf;
     struct server *server;
-    struct netaddr address;     /* of the listener */
-    struct channel *cleanup;    /* the fake's end; NULL while it is away */
+    struct netaddr address;  /* of the listener */
+    struct channel *cleanup; /* the fake's end; NULL while it is away */
     struct channel *dns;
     struct ipc_out out;
     bool over;
     /* what the fake cleanup saw */
-    char trace[8192];           /* "OPEN RCPT END ABORT ..." */
-    char open[2048];            /* the last TX_OPEN as ipc_trace writes it */
+    char trace[8192]; /* "OPEN RCPT END ABORT ..." */
+    char open[2048];  /* the last TX_OPEN as ipc_trace writes it */
     struct buf data;
-    uint64_t txn;               /* of the last frame */
+    uint64_t txn; /* of the last frame */
     size_t unconsumed;
     /* how it behaves */
     bool mute_rcpt, mute_done, hold_credit;
-    char name[256];             /* what dnsd answers; "" = nothing comes */
+    char name[256]; /* what dnsd answers; "" = nothing comes */
 };
 
 /* more: text in place of the limits of section listen. */
@@ -34,7 +34,7 @@ void rig_give_credit(struct rig *r);
 /* Moves the clock of the process. */
 void rig_pass(struct rig *r, int64_t ms);
 
-int rig_connect(struct rig *r, const char *from);       /* a blocking client's socket; from NULL: 127.0.0.1 */
+int rig_connect(struct rig *r, const char *from); /* a blocking client's socket; from NULL: 127.0.0.1 */
 void rig_send(struct rig *r, int fd, const char *text);
 /* Reads until the transcript of fd ends with want, or fails. Message ids are written as ID. */
 void rig_expect(struct rig *r, int fd, const char *want);

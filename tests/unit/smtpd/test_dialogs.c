@@ -14,13 +14,16 @@ struct mode {
 };
 
 static const struct mode modes[] = {
-    { "whole", 0, 0 }, { "byte by byte", 1, 0 }, { "sevens, late answers", 7, 3 }, { "bytes, late answers", 1, 5 },
+    { "whole", 0, 0 },
+    { "byte by byte", 1, 0 },
+    { "sevens, late answers", 7, 3 },
+    { "bytes, late answers", 1, 5 },
 };
 
 static void wrong(const struct dialog *d, const struct dialog_step *s, const struct mode *m, struct strv got)
 {
-    fail_msg("%s:%u (%s): want \"%s\", got \"%.*s\"", d->name, s->line, m->name, buf_cstr(&s->bytes), (int)got.n,
-             got.p);
+    fail_msg("%s:%u (%s): want \"%s\", got \"%.*s\"", d->name, s->line, m->name, buf_cstr(&s->bytes),
+             (int)got.n, got.p);
 }
 
 static bool next_line(struct strv *rest, struct strv *line)
@@ -34,7 +37,8 @@ static bool next_line(struct strv *rest, struct strv *line)
     return true;
 }
 
-static void expect(const struct dialog *d, const struct dialog_step *s, const struct mode *m, struct strv *replies)
+static void expect(const struct dialog *d, const struct dialog_step *s, const struct mode *m,
+                   struct strv *replies)
 {
     struct strv line = strv_make("(nothing)", 9);
 
@@ -68,8 +72,8 @@ static void play(const struct dialog *d, const struct mode *m)
         for (; i < d->count && (d->steps[i].kind == DIALOG_LINE || d->steps[i].kind == DIALOG_REPLY); i++)
             expect(d, &d->steps[i], m, &replies);
         if (replies.n > 0)
-            fail_msg("%s:%u (%s): left over: \"%.*s\"", d->name, d->steps[i - 1].line, m->name, (int)replies.n,
-                     replies.p);
+            fail_msg("%s:%u (%s): left over: \"%.*s\"", d->name, d->steps[i - 1].line, m->name,
+                     (int)replies.n, replies.p);
         harness_cut(&h);
         if (i < d->count && d->steps[i].kind == DIALOG_CLOSED) {
             if (!harness_closed(&h))

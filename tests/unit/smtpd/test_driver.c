@@ -1,4 +1,4 @@
-/* test_driver.c - sessions over sockets and channels: frames, credit, loss, half close, deadlines, limits, drain */
+/* test_driver.c - sessions over sockets: frames, credit, loss, half close, deadlines, limits, drain */
 #include "../../support/unit.h"
 
 #include "harness.h"
@@ -8,10 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define GREETING "220 mx.own.test ESMTP\r\n"
-#define GROUP    "MAIL FROM:<a@far.test>\r\nRCPT TO:<user@own.test>\r\nDATA\r\n"
-#define GROUP_OK                                                                                             \
-    "250 2.1.0 Sender ok\r\n250 2.1.5 Recipient ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n"
+#define GREETING  "220 mx.own.test ESMTP\r\n"
+#define GROUP     "MAIL FROM:<a@far.test>\r\nRCPT TO:<user@own.test>\r\nDATA\r\n"
+#define GROUP_OK  "250 2.1.0 Sender ok\r\n250 2.1.5 Recipient ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n"
 #define QUEUED    "250 2.0.0 Ok: queued as ID\r\n"
 #define TEMPORARY "451 4.3.0 Temporary failure here, try again later\r\n"
 

@@ -90,8 +90,9 @@ static void fill(struct buf *b, size_t n)
 {
     buf_init(b, 1u << 24);
     while (b->len + 100 <= n)
-        buf_adds(b, "012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
-                    "01234567\r\n");
+        buf_adds(b,
+                 "012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+                 "01234567\r\n");
 }
 
 static void big_message_stalls_until_there_is_room(void **state)
@@ -203,7 +204,8 @@ static void loss_while_a_recipient_is_judged(void **state)
     expect_text("verdict", harness_transcript(&h), TEMPORARY);
     h.delay = 0;
     say(&h, "RCPT TO:<user@own.test>\r\nDATA\r\n", TEMPORARY TEMPORARY);
-    say(&h, "MAIL FROM:<a@far.test>\r\nRCPT TO:<user@own.test>\r\n", "250 2.1.0 Sender ok\r\n250 2.1.5 Recipient ok\r\n");
+    say(&h, "MAIL FROM:<a@far.test>\r\nRCPT TO:<user@own.test>\r\n",
+        "250 2.1.0 Sender ok\r\n250 2.1.5 Recipient ok\r\n");
     assert_int_equal(h.aborts, 0);
     harness_clear(&h);
 }
@@ -311,8 +313,7 @@ static void draining_ends_sessions_between_transactions(void **state)
     engine_drain(&h.engine);
     assert_false(engine_is_idle(&h.engine));
     say(&h, "RCPT TO:<a@own.test>\r\nNOOP\r\n", "250 2.1.5 Recipient ok\r\n250 2.0.0 Ok\r\n");
-    say(&h, "DATA\r\nx\r\n.\r\n",
-        "354 End data with <CR><LF>.<CR><LF>\r\n250 2.0.0 Ok: queued as ID\r\n");
+    say(&h, "DATA\r\nx\r\n.\r\n", "354 End data with <CR><LF>.<CR><LF>\r\n250 2.0.0 Ok: queued as ID\r\n");
     assert_true(engine_is_idle(&h.engine));
     say(&h, "MAIL FROM:<a@far.test>\r\n", "421 4.3.2 Service is restarting, try again. Closing\r\n");
     assert_true(harness_closed(&h));
@@ -381,7 +382,8 @@ static void mail_waits_for_the_name(void **state)
 static void names_that_are_none(void **state)
 {
     static const struct strv names[] = {
-        { "", 0 }, { "a b.test", 8 }, { "a\0b.test", 8 }, { "a\r\nb.test", 9 }, { "..", 2 }, { "(x).test", 8 },
+        { "", 0 },   { "a b.test", 8 }, { "a\0b.test", 8 }, { "a\r\nb.test", 9 },
+        { "..", 2 }, { "(x).test", 8 },
     };
 
     (void)state;
@@ -451,10 +453,15 @@ static void verdicts_and_codes_must_agree(void **state)
         const char *want;
     } cases[] = {
         { "refusal", { TX_REFUSE, 553, { "5.1.3", 5 }, { "No", 2 }, { "", 0 } }, "553 5.1.3 No\r\n" },
-        { "2xx in a refusal", { TX_REFUSE, 250, { "2.0.0", 5 }, { "Ha", 2 }, { "", 0 } }, "550 5.0.0 Ha\r\n" },
-        { "5xx in a tempfail", { TX_TEMPFAIL, 550, { "5.0.0", 5 }, { "Ha", 2 }, { "", 0 } }, "451 4.3.0 Ha\r\n" },
+        { "2xx in a refusal",
+          { TX_REFUSE, 250, { "2.0.0", 5 }, { "Ha", 2 }, { "", 0 } },
+          "550 5.0.0 Ha\r\n" },
+        { "5xx in a tempfail",
+          { TX_TEMPFAIL, 550, { "5.0.0", 5 }, { "Ha", 2 }, { "", 0 } },
+          "451 4.3.0 Ha\r\n" },
         { "nothing said", { TX_REFUSE, 0, { "", 0 }, { "", 0 }, { "", 0 } }, "550 5.0.0 Not accepted\r\n" },
-        { "line ends in the text", { TX_REFUSE, 550, { "5.1.1", 5 }, { "a\r\n250 b", 9 }, { "", 0 } },
+        { "line ends in the text",
+          { TX_REFUSE, 550, { "5.1.1", 5 }, { "a\r\n250 b", 9 }, { "", 0 } },
           "550-5.1.1 a?\r\n550 5.1.1 250 b\r\n" },
     };
 

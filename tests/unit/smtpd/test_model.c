@@ -1,9 +1,9 @@
 /* test_model.c - INCIDENTS 10: every sequence of commands up to a length against a reference automaton
 
-   State left over from a refused command is the bug class of three decades of mail servers (Postfix 20260724, 20260803,
-   20260812: MAIL and RCPT state survived an error, and a later DATA skipped policy). The automaton below is RFC 5321
-   4.1.4 in twelve lines per command, written without a look at the engine; both must agree on the code of every reply,
-   and on what reached cleanup. */
+   State left over from a refused command is the bug class of three decades of mail servers (Postfix 20260724,
+   20260803, 20260812: MAIL and RCPT state survived an error, and a later DATA skipped policy). The automaton
+   below is RFC 5321 4.1.4 in twelve lines per command, written without a look at the engine; both must agree
+   on the code of every reply, and on what reached cleanup. */
 #include "../../support/unit.h"
 
 #include "harness.h"
@@ -12,9 +12,9 @@
 
 struct model {
     bool helo, mail;
-    unsigned good, any;         /* recipients accepted; RCPTs tried in this transaction */
-    bool lost;                  /* cleanup went away inside it */
-    unsigned accepted;          /* messages */
+    unsigned good, any; /* recipients accepted; RCPTs tried in this transaction */
+    bool lost;          /* cleanup went away inside it */
+    unsigned accepted;  /* messages */
 };
 
 static void model_reset(struct model *m)
@@ -143,6 +143,7 @@ static int on_loss(struct model *m)
 }
 
 /* body: sent when the engine asked for data. */
+/* clang-format off */
 static const struct symbol {
     const char *name, *command, *body;
     int (*model)(struct model *m);
@@ -165,6 +166,7 @@ static const struct symbol {
     { "VRFY", "VRFY x\r\n", NULL, on_vrfy },
     { "FROB", "FROB\r\n", NULL, on_unknown },
 };
+/* clang-format on */
 
 #define FEW 8
 
@@ -218,7 +220,8 @@ static void check_word(struct harness *h, const unsigned *word, size_t n)
 
             buf_init(&text, 65536);
             describe(word, i + 1, &text);
-            fail_msg("%s: got %d (%u accepted), want %d (%u)", buf_cstr(&text), got, h->accepted, want, m.accepted);
+            fail_msg("%s: got %d (%u accepted), want %d (%u)", buf_cstr(&text), got, h->accepted, want,
+                     m.accepted);
         }
         /* A transaction is open in cleanup exactly while the model is in one that is not lost. */
         if (h->open != (m.mail && !m.lost)) {

@@ -1,4 +1,4 @@
-/* test_parts.c - the small pure parts: throughput floor, counts per client, body chunks, reply and verb tables */
+/* test_parts.c - the small pure parts: floor, counts per client, chunks, reply and verb tables */
 #include "../../support/unit.h"
 
 #include "smtpd/body.h"
@@ -9,8 +9,8 @@
 
 #include <stdlib.h>
 
-/* Two bytes a second with pauses, for a quarter of an hour: somebody types a letter. He sends it before the grace is
-   over, or stays far below the floor and still has all of it. */
+/* Two bytes a second with pauses, for a quarter of an hour: somebody types a letter. He sends it before the
+   grace is over, or stays far below the floor and still has all of it. */
 static void typing_survives(void **state)
 {
     struct rate r;
@@ -68,7 +68,7 @@ static void clients_are_counted_by_address_and_network(void **state)
         const char *addr;
         unsigned want;
     } steps[] = {
-        { "192.0.2.1", 1 },     { "192.0.2.1", 2 },     { "192.0.2.2", 1 },        { "2001:db8::1", 1 },
+        { "192.0.2.1", 1 },      { "192.0.2.1", 2 },       { "192.0.2.2", 1 }, { "2001:db8::1", 1 },
         { "2001:db8::ffff", 2 }, { "2001:db8:0:1::1", 1 }, { "192.0.2.1", 3 },
     };
     struct clients c;
