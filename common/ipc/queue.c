@@ -8,9 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BATCH        32u            /* frames of one sendmmsg */
-#define SPARE_FRAMES 64u            /* kept for reuse, ... */
-#define SPARE_BYTES  (512u * 1024u) /* ... but not more memory than this */
+#define BATCH        32u                  /* frames of one sendmmsg */
+#define SPARE_FRAMES 64u                  /* kept for reuse, ... */
+#define SPARE_BYTES  (4u * 1024u * 1024u) /* ... but not more memory than this */
 
 /* One thread sends: the spare frames and the vectors of the system call are the process's. */
 static struct queue_frame *spare;
