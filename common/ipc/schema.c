@@ -356,7 +356,7 @@ const struct ipc_message ipc_messages[] = {
     MSG(A_END, CHUNK, 0, B(DELIVERD), B(AGENT), f_none,
         "complete: make it durable; not needed when A_DEPOSIT had all SIZE bytes"),
     MSG(A_RESULT, REPLY, 0, B(AGENT), B(DELIVERD), f_a_result,
-        "durable in the mailbox, or why not; may come before A_END, the deposit's other frames are ignored then"),
+        "durable in the mailbox, or why not; may come before A_END: its other frames are ignored then"),
     MSG(A_ABORT, REPLY, 0, B(DELIVERD), B(AGENT), f_none, "forget it"),
     { .type = IPC_NONE },
 };
