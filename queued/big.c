@@ -9,7 +9,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
+
+#define BIG_NAME 32
 
 static bool fail(struct err *err, const char *what)
 {
@@ -21,16 +24,38 @@ static bool fail(struct err *err, const char *what)
     return false;
 }
 
-bool big_create(struct big *b, int dir, uint64_t id, struct err *err)
+static void name_of(const struct big *b, char dst[BIG_NAME])
 {
-    char name[ID_TEXT_SIZE];
+    if (b->id)
+        id_text(b->id, dst);
+    else
+        snprintf(dst, BIG_NAME, "tmp.%llu", (unsigned long long)b->temporary);
+}
 
-    *b = (struct big){ .dir = dir, .fd = -1, .id = id };
-    id_text(id, name);
+bool big_create(struct big *b, int dir, struct err *err)
+{
+    static uint64_t number;
+    char name[BIG_NAME];
+
+    *b = (struct big){ .dir = dir, .fd = -1, .temporary = ++number };
+    name_of(b, name);
     if ((errno = FAULT_POINT("queued.big.create")) != 0)
         return fail(err, "create");
+    /* A file of that name is what a former process left. */
     b->fd = file_openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     return b->fd >= 0 || fail(err, "create");
+}
+
+bool big_name(struct big *b, uint64_t id, struct err *err)
+{
+    char from[BIG_NAME], to[BIG_NAME];
+
+    name_of(b, from);
+    id_text(id, to);
+    if ((errno = FAULT_POINT("queued.big.name")) != 0 || renameat(b->dir, from, b->dir, to) < 0)
+        return fail(err, "name");
+    b->id = id;
+    return true;
 }
 
 bool big_write(struct big *b, struct strv bytes, struct err *err)
@@ -52,11 +77,19 @@ int big_take(struct big *b)
 
 void big_abort(struct big *b)
 {
-    char name[ID_TEXT_SIZE];
+    char name[BIG_NAME];
 
     if (b->fd < 0)
         return;
     fd_close(&b->fd);
-    id_text(b->id, name);
+    name_of(b, name);
     unlinkat(b->dir, name, 0);
+}
+
+void big_unlink(int dir, uint64_t id)
+{
+    char name[ID_TEXT_SIZE];
+
+    id_text(id, name);
+    unlinkat(dir, name, 0);
 }

@@ -12,13 +12,25 @@
 
 _Static_assert(sizeof(struct message) <= 72, "a million messages in 200 MB");
 
+static void on_why_drop(void *arg, void *why)
+{
+    struct words *w = why;
+
+    words_unref(arg, &w);
+}
+
 void ledger_init(struct ledger *l, const struct sched_conf *conf)
 {
+    struct sched_conf own = *conf;
+
     memset(l, 0, sizeof *l);
     pool_init(&l->messages, sizeof(struct message));
     l->slot_n = SLOTS_FIRST;
     l->slots = mem_array(l->slot_n, sizeof *l->slots);
-    l->sched = sched_new(conf);
+    /* What a destination remembers of its last failure is words of ours. */
+    own.drop = on_why_drop;
+    own.arg = &l->words;
+    l->sched = sched_new(&own);
 }
 
 static void message_release(struct ledger *l, struct message *m)
@@ -38,6 +50,7 @@ void ledger_clear(struct ledger *l)
     pool_clear(&l->messages);
     MEM_FREE(l->slots);
     MEM_FREE(l->seen);
+    l->seen_n = 0;
     sched_free(&l->sched);
     words_clear(&l->words);
     dict_free(&l->lost, NULL);

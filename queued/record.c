@@ -96,24 +96,29 @@ bool record_line_parse(struct strv bytes, const char *nonce, uint64_t *id, struc
            digits_read(p + AT_BODY, &sizes->body);
 }
 
+bool record_views(struct strv bytes, struct record *out)
+{
+    const char *p = bytes.p;
+
+    if (bytes.n < RECORD_LINE_LEN || !record_line_parse(bytes, p + MAGIC_LEN, &out->id, &out->sizes))
+        return false;
+    out->len = record_size(&out->sizes);
+    if (out->len == 0 || out->len > bytes.n)
+        return false;
+    out->envelope = strv_make(p + RECORD_LINE_LEN, out->sizes.envelope);
+    out->message = strv_make(p + RECORD_LINE_LEN + out->sizes.envelope, out->sizes.header + 2 + out->sizes.body);
+    return p[out->len - 1] == '\n';
+}
+
 bool record_parse(struct strv bytes, const char *nonce, uint32_t segment, uint64_t offset, struct record *out)
 {
     char crc[CRC_LEN];
-    const char *p = bytes.p;
-    size_t len;
 
-    if (!record_line_parse(bytes, nonce, &out->id, &out->sizes))
+    if (bytes.n < RECORD_LINE_LEN || memcmp(bytes.p + MAGIC_LEN, nonce, RECORD_NONCE_LEN) != 0 ||
+        !record_views(bytes, out))
         return false;
-    len = record_size(&out->sizes);
-    if (len == 0 || len > bytes.n)
-        return false;
-    crc_write(crc, record_crc(p, len, segment, offset));
-    if (memcmp(crc, p + AT_CRC, CRC_LEN) != 0)
-        return false;
-    out->len = len;
-    out->envelope = strv_make(p + RECORD_LINE_LEN, out->sizes.envelope);
-    out->message = strv_make(p + RECORD_LINE_LEN + out->sizes.envelope, out->sizes.header + 2 + out->sizes.body);
-    return p[len - 1] == '\n';
+    crc_write(crc, record_crc(bytes.p, out->len, segment, offset));
+    return memcmp(crc, bytes.p + AT_CRC, CRC_LEN) == 0;
 }
 
 /* The next offset from `from` on where a record of this segment stands; bytes.n when there is none. */

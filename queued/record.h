@@ -40,6 +40,9 @@ bool record_line_parse(struct strv bytes, const char *nonce, uint64_t *id, struc
 /* Reads and checks the record at the start of bytes, which stand at offset of the segment. */
 bool record_parse(struct strv bytes, const char *nonce, uint32_t segment, uint64_t offset, struct record *out);
 
+/* The same without any check of where it stands: for a record that was just made. */
+bool record_views(struct strv bytes, struct record *out);
+
 enum record_scan_step { RECORD_FOUND, RECORD_DAMAGE, RECORD_END };
 
 /* Walks the bytes of a segment. Set bytes (the whole file from offset 0), nonce, segment and at (first offset). */
@@ -53,5 +56,8 @@ struct record_scan {
 
 /* RECORD_DAMAGE: bytes that are no record stand before the next record, which the next call returns. RECORD_END:
    nothing valid from s->at on; record_scan_torn tells whether anything but zeros is there. */
+/* The same without any check of where it stands: for a record that was just made. */
+bool record_views(struct strv bytes, struct record *out);
+
 enum record_scan_step record_next(struct record_scan *s, struct record *out);
 bool record_scan_torn(const struct record_scan *s);

@@ -334,6 +334,8 @@ static bool bigs_check(struct recovery *r, struct err *err)
     while ((handle = ledger_next(r->ledger, &cursor)))
         ledger_at(r->ledger, handle)->flags = (uint16_t)(ledger_at(r->ledger, handle)->flags & ~MESSAGE_NAMED);
     while ((e = readdir(d))) {
+        if (strv_starts(SV(e->d_name), SV_LIT("tmp.")))
+            unlinkat(r->big_dir, e->d_name, 0);
         if (!id_parse(SV(e->d_name), &id))
             continue;
         handle = ledger_find(r->ledger, id);
@@ -373,6 +375,8 @@ static void on_gone(void *arg, const struct message *m)
     struct recovery *r = arg;
 
     account_dead(r->account, m->place);
+    if (r->over)
+        r->over(r->arg, m->id);
 }
 
 static void on_lost(void *arg, struct strv key, void *value)

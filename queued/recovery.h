@@ -11,6 +11,8 @@ struct recovery {
     struct ledger *ledger;              /* empty */
     struct account *account;            /* empty */
     struct journal *journal;            /* initialised, nothing read */
+    void (*over)(void *arg, uint64_t id);       /* a message found in a segment that the journal ended; may be NULL */
+    void *arg;
     /* found */
     unsigned segments, records, duplicates, voided;
     unsigned from_index;                /* segments whose sidecar was good */

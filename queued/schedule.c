@@ -19,6 +19,7 @@ struct lane {
 
 struct dest {
     char *name;                 /* owned; the dict's key: 'l' or 'r', then the domain */
+    void *why;                  /* the caller's, through conf.drop */
     struct lane *lanes;         /* owned; NULL while one part at most is ready */
     uint64_t mask;              /* lanes that hold something */
     uint32_t single;            /* the one ready part when lanes is NULL */
@@ -71,11 +72,19 @@ struct sched *sched_new(const struct sched_conf *conf)
     return s;
 }
 
+static void why_drop(struct sched *s, struct dest *d)
+{
+    if (d->why && s->conf.drop)
+        s->conf.drop(s->conf.arg, d->why);
+    d->why = NULL;
+}
+
 static void dest_release(struct sched *s, uint32_t handle)
 {
     struct dest *d = dest_at(s, handle);
 
     dict_pop(s->by_name, SV(d->name));
+    why_drop(s, d);
     free(d->name);
     free(d->lanes);
     pool_give(&s->dests, handle);
@@ -87,6 +96,7 @@ static void on_dest_free(void *arg, struct strv key, void *value)
     struct dest *d = dest_at(s, (uint32_t)(uintptr_t)value);
 
     (void)key;
+    why_drop(s, d);
     free(d->name);
     free(d->lanes);
 }
@@ -351,6 +361,7 @@ bool sched_ended(struct sched *s, uint32_t part, enum sched_end end, uint32_t no
     switch (end) {
     case SCHED_SUCCESS:
         dest_wake(s, handle);
+        why_drop(s, d);
         if (d->window < WINDOW_MAX)
             d->window += d->window < WINDOW_FAST ? 1.0f : 1.0f / d->window;
         break;
@@ -453,6 +464,19 @@ void sched_each_ready(struct sched *s, uint32_t like, void (*fn)(void *arg, uint
             part = next;
         }
     }
+}
+
+void sched_set_why(struct sched *s, uint32_t part, void *why)
+{
+    struct dest *d = dest_at(s, sched_part(s, part)->dest);
+
+    why_drop(s, d);
+    d->why = why;
+}
+
+void *sched_why(const struct sched *s, uint32_t part)
+{
+    return dest_at(s, sched_part(s, part)->dest)->why;
 }
 
 unsigned sched_window(const struct sched *s, uint32_t part)

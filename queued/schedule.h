@@ -35,6 +35,8 @@ struct sched_conf {
     const int64_t *retry;       /* seconds; the last repeats; borrowed */
     size_t retry_n;             /* >= 1 */
     uint64_t (*below)(uint64_t n);      /* uniform in [0, n) */
+    void (*drop)(void *arg, void *why); /* what sched_set_why gave is not needed any more; may be NULL */
+    void *arg;
 };
 
 struct sched;
@@ -79,6 +81,9 @@ bool sched_is_local(const struct sched *s, uint32_t part);
 uint32_t sched_rest_until(const struct sched *s, uint32_t part);        /* 0: not resting */
 /* Ready parts of the destination of `like`; fn may make the one it is given idle, waiting or free, nothing else. */
 void sched_each_ready(struct sched *s, uint32_t like, void (*fn)(void *arg, uint32_t part), void *arg);
+/* Why the destination rests or last failed: the caller's, handed back to conf.drop. NULL: nothing known. */
+void sched_set_why(struct sched *s, uint32_t part, void *why);
+void *sched_why(const struct sched *s, uint32_t part);
 unsigned sched_window(const struct sched *s, uint32_t part);
 size_t sched_dest_count(const struct sched *s);
 /* Forgets destinations without parts. For the sweep; they keep their windows until then. */

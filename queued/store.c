@@ -211,13 +211,15 @@ uint32_t store_adopt(struct store *s, const struct commit *c, const struct envel
 
 static void on_gone(void *arg, const struct message *m)
 {
-    store_message_gone(arg, m);
+    struct store *s = arg;
+
+    store_message_gone(s, m);
+    s->ops->gone(s->arg, m);
 }
 
 bool store_recover(struct store *s, struct loop *loop, struct ledger *ledger, const struct store_ops *ops, void *arg,
                    struct recovery *r, struct err *err)
 {
-    memset(r, 0, sizeof *r);
     r->segment_dir = s->segment_dir;
     r->big_dir = s->big_dir;
     r->ledger = s->ledger = ledger;

@@ -27,6 +27,8 @@ struct store_ops {
     void (*committed)(void *arg, struct commit *c);
     /* Everything noted before is written: what waits for that may go on. */
     void (*noted)(void *arg);
+    /* A message is over and leaves the ledger. */
+    void (*gone)(void *arg, const struct message *m);
 };
 
 /* Locks the spool (waits lock_ms for its holder), makes missing directories. spool: borrowed. */

@@ -12,7 +12,7 @@
 
 #define RETRY_MS      5000      /* a journal that could not be begun: the disk is full or broken */
 #define TIDY_MS       10000     /* compaction, the spare file, what a quiet queue left over */
-#define SLICE         2000u     /* messages of a snapshot per iteration: about a millisecond */
+#define SLICE         500u      /* messages of a snapshot at once: the loop goes on in between */
 #define FILES_MAX     16u       /* journal files before a snapshot, as each start begins one */
 
 static void on_tell(void *arg, const struct entry *e)

@@ -1,0 +1,352 @@
+/* dispatch.c - from what the schedule picks to jobs in a deliverd */
+#include "common/base/dict.h"
+#include "common/base/hash.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/os/fd.h"
+#include "conf/queue.h"
+#include "queued/queue.h"
+
+#include <stdlib.h>
+
+#define FRESH_MAX   (64u * 1024u * 1024u)       /* records kept in memory for their first dispatch */
+#define RCPTS_MAX   100u        /* RFC 5321 4.5.3.1.8: what every server takes in one transaction */
+#define FRAME_ROOM  2048u       /* J_START without recipients and data: numbers, sender, names */
+#define HEADER_ROOM 40000u      /* a larger header of a big message is streamed with its body */
+#define UNBALANCED  8u          /* jobs more than the idlest deliverd has: the connections' home is too busy */
+#define AGAIN_S     60u         /* a record that could not be read just now */
+
+/* ---- the bytes of a message ---- */
+
+void message_fresh(struct queue *q, uint32_t message, struct bytes *bytes)
+{
+    if (q->fresh_bytes + bytes->size > FRESH_MAX)
+        return;
+    bytes->refs++;
+    q->fresh_bytes += bytes->size;
+    dict_set_u64(q->fresh, ledger_at(&q->ledger, message)->id, bytes);
+}
+
+static void fresh_forget(struct queue *q, uint64_t id)
+{
+    struct bytes *b = dict_count(q->fresh) ? dict_pop_u64(q->fresh, id) : NULL;
+
+    if (!b)
+        return;
+    q->fresh_bytes -= b->size;
+    bytes_unref(&b);
+}
+
+static void message_damaged(struct queue *q, uint32_t message, const char *why)
+{
+    struct message *m = ledger_at(&q->ledger, message);
+    char id[ID_TEXT_SIZE];
+
+    id_text(m->id, id);
+    LOG(ERROR, "queue.message.unreadable", KS("id", id), KS("reason", why));
+    m->flags |= MESSAGE_DAMAGED;
+    store_note(q->store, &(struct entry){ .kind = ENTRY_HOLD, .id = m->id, .text = SV_LIT("damaged") });
+}
+
+struct bytes *message_bytes(struct queue *q, uint32_t message, struct err *err)
+{
+    struct message *m = ledger_at(&q->ledger, message);
+    struct bytes *b = dict_count(q->fresh) ? dict_get_u64(q->fresh, m->id) : NULL;
+    struct record record;
+    struct buf bytes;
+
+    if (b) {
+        b->refs++;
+        return b;
+    }
+    buf_init(&bytes, (size_t)m->place.length + 1);
+    if (!store_read(q->store, m->place, &bytes, &record, err)) {
+        buf_clear(&bytes);
+        if (err->cls == ERR_PROTO)
+            message_damaged(q, message, err->text);
+        return NULL;
+    }
+    /* The buffer's memory becomes the bytes'. */
+    return bytes_new(bytes.data, bytes.len, &record);
+}
+
+/* ---- where parts are ---- */
+
+void part_settle(struct queue *q, uint32_t part)
+{
+    struct sched *sched = q->ledger.sched;
+    struct part *p = sched_part(sched, part);
+    const struct message *m = ledger_at(&q->ledger, p->message);
+
+    if (m->flags & (MESSAGE_HELD | MESSAGE_DAMAGED)) {
+        sched_idle(sched, part);
+    } else if (part_has(&q->ledger, part, RCPT_OPEN)) {
+        if (p->attempts == 0 && sched_rest_until(sched, part))
+            suspend_part(q, part);
+        else
+            sched_ready(sched, part);
+    } else if (p->running == 0 && part_has(&q->ledger, part, RCPT_WAIT)) {
+        uint32_t limit = sched_retry_limit(sched, p->attempts, queue_now_s(q));
+
+        /* What an older configuration, or a clock that was wrong, promised does not hold longer than today's. */
+        sched_wait(sched, part, p->due < limit ? p->due : limit);
+    } else {
+        sched_idle(sched, part);
+    }
+    dispatch_soon(q);
+}
+
+void message_settle(struct queue *q, uint32_t message)
+{
+    uint64_t id = ledger_at(&q->ledger, message)->id;
+
+    for (uint32_t part = ledger_at(&q->ledger, message)->part, next; part; part = next) {
+        next = sched_part(q->ledger.sched, part)->sibling;
+        part_settle(q, part);
+        /* Suspension may not end a message, but nothing here depends on that. */
+        if (ledger_find(&q->ledger, id) != message)
+            return;
+    }
+}
+
+/* ---- starting a job ---- */
+
+static unsigned deliverd_choose(const struct queue *q, struct strv domain)
+{
+    unsigned home = (unsigned)(hash_stable(domain) % q->deliverd_n), best = QUEUE_DELIVERDS;
+
+    for (unsigned i = 0; i < q->deliverd_n; i++) {
+        const struct deliverd *d = &q->deliverds[i];
+
+        if (d->state != DELIVERD_READY || d->job_n >= QUEUE_JOBS)
+            continue;
+        if (best == QUEUE_DELIVERDS || d->job_n < q->deliverds[best].job_n)
+            best = i;
+    }
+    /* Its home has the open connections. */
+    if (best < QUEUE_DELIVERDS && q->deliverds[home].state == DELIVERD_READY &&
+        q->deliverds[home].job_n < QUEUE_JOBS && q->deliverds[home].job_n <= q->deliverds[best].job_n + UNBALANCED)
+        return home;
+    return best;
+}
+
+/* Everybody whose time has come: those never tried first, the deferred ones when there are none. */
+static void rcpts_reopen(struct queue *q, uint32_t part)
+{
+    struct message *m = ledger_at(&q->ledger, sched_part(q->ledger.sched, part)->message);
+
+    if (part_has(&q->ledger, part, RCPT_OPEN))
+        return;
+    for (uint32_t i = 0; i < m->rcpt_n; i++)
+        if (message_rcpt(m, i)->part == part && message_rcpt(m, i)->state == RCPT_WAIT)
+            message_rcpt(m, i)->state = RCPT_OPEN;
+}
+
+static void put_rcpt(struct ipc_out *o, const struct envelope_rcpt *r, uint32_t index)
+{
+    ipc_group_begin(o, TAG_RCPT);
+    ipc_put_u64(o, TAG_RCPT_INDEX, index);
+    ipc_put_clean(o, TAG_RCPT, r->to);
+    if (r->original.n)
+        ipc_put_clean(o, TAG_ORIGINAL, r->original);
+    if (r->notify)
+        ipc_put_u64(o, TAG_NOTIFY, r->notify);
+    if (r->orcpt.n)
+        ipc_put_clean(o, TAG_ORCPT, r->orcpt);
+    ipc_group_end(o);
+}
+
+/* Copies of the addresses for log lines: the record may be on disk again when the result comes. */
+static void job_names(struct job *job, const struct envelope *e)
+{
+    size_t n = 0;
+    char *p;
+
+    for (size_t i = 0; i < job->rcpt_n; i++)
+        n += e->rcpts[job->rcpts[i].index].to.n + e->rcpts[job->rcpts[i].index].original.n;
+    p = job->text = mem_new(n + 1);
+    for (size_t i = 0; i < job->rcpt_n; i++) {
+        const struct envelope_rcpt *r = &e->rcpts[job->rcpts[i].index];
+
+        job->rcpts[i].to = strv_make(p, r->to.n);
+        p = mempcpy(p, r->to.p, r->to.n);
+        job->rcpts[i].original = strv_make(r->original.n ? p : NULL, r->original.n);
+        p = mempcpy(p, r->original.n ? r->original.p : "", r->original.n);
+    }
+}
+
+/* Takes open recipients of the part into the frame and the job; the bytes they need in the frame. */
+static void job_take_rcpts(struct queue *q, struct job *job, const struct envelope *e)
+{
+    struct message *m = ledger_at(&q->ledger, job->message);
+    size_t room = IPC_FRAME_MAX - FRAME_ROOM - e->sender.n - e->envid.n;
+
+    for (uint32_t i = 0; i < m->rcpt_n && job->rcpt_n < RCPTS_MAX; i++) {
+        struct rcpt *r = message_rcpt(m, i);
+        size_t size = e->rcpts[i].to.n + e->rcpts[i].original.n + e->rcpts[i].orcpt.n + 64;
+
+        if (r->part != job->part || r->state != RCPT_OPEN)
+            continue;
+        if (size > room)
+            break;
+        room -= size;
+        put_rcpt(&q->out, &e->rcpts[i], i);
+        r->state = RCPT_RUNNING;
+        job->rcpts[job->rcpt_n++] = (struct job_rcpt){ .index = i, .pending = true };
+    }
+    job->pending = job->rcpt_n;
+}
+
+/* Whole when it fits; else the rest follows in chunks, or lies in the file whose descriptor goes along. */
+static void job_put_message(struct queue *q, struct job *job, struct bytes *bytes, const struct envelope *e, int big_fd)
+{
+    struct ipc_out *o = &q->out;
+    uint64_t total = bytes->message.n + (e->big ? e->big_size : 0);
+    size_t room = IPC_FRAME_MAX - FRAME_ROOM / 2;
+
+    ipc_put_u64(o, TAG_SIZE, total);
+    if (bytes->message.n <= IPC_INLINE_MAX && ipc_out_size(o) + bytes->message.n <= room &&
+        (!e->big || bytes->message.n <= HEADER_ROOM)) {
+        ipc_put_bytes(o, TAG_DATA, bytes->message);
+        if (e->big) {
+            ipc_put_u64(o, TAG_BODY_SIZE, e->big_size);
+            ipc_put_fd(o, big_fd);
+        }
+        return;
+    }
+    job->bytes = bytes;
+    bytes->refs++;
+    job->big_fd = big_fd;
+    job->big_left = e->big ? e->big_size : 0;
+}
+
+static void job_send(struct queue *q, struct job *job, struct bytes *bytes, const struct envelope *e, int big_fd)
+{
+    struct sched *sched = q->ledger.sched;
+    struct ipc_out *o = &q->out;
+
+    job->txn = ++q->job_number;
+    ipc_begin(o, IPC_J_START, job->txn);
+    ipc_put_u64(o, TAG_ID, job->id);
+    ipc_put_clean(o, TAG_DEST, sched_domain(sched, job->part));
+    ipc_put_u64(o, TAG_LOCAL, sched_is_local(sched, job->part));
+    ipc_put_clean(o, TAG_SENDER, e->sender);
+    job_take_rcpts(q, job, e);
+    ipc_put_u64(o, TAG_ARRIVAL, e->arrival);
+    ipc_put_u64(o, TAG_ATTEMPT, job->attempt);
+    ipc_put_u64(o, TAG_EXPIRES, (uint64_t)(id_wall_ms(job->id) + q->conf->expire_after * 1000));
+    ipc_put_u64(o, TAG_BODY_TYPE, e->body_type);
+    if (e->envid.n)
+        ipc_put_clean(o, TAG_ENVID, e->envid);
+    if (e->ret)
+        ipc_put_u64(o, TAG_RET, e->ret);
+    job_put_message(q, job, bytes, e, big_fd);
+    channel_send(q->deliverds[job->deliverd].ch, o);
+    job_names(job, e);
+    job->ms_before = e->stored > e->arrival ? (int64_t)(e->stored - e->arrival) : 0;
+    job->ms_queue = queue_now_ms(q) - (int64_t)(e->stored ? e->stored : e->arrival);
+}
+
+/* False: the message cannot be read (it is held), or not now (it waits). */
+static bool message_open(struct queue *q, uint32_t message, struct bytes **bytes, int *big_fd)
+{
+    struct err err = { .cls = ERR_OK };
+    bool ok;
+
+    *big_fd = -1;
+    *bytes = message_bytes(q, message, &err);
+    if (!*bytes)
+        return false;
+    ok = envelope_parse((*bytes)->envelope, &q->envelope, &err) &&
+         q->envelope.rcpt_n == ledger_at(&q->ledger, message)->rcpt_n;
+    if (ok && q->envelope.big) {
+        *big_fd = store_big_open(q->store, ledger_at(&q->ledger, message)->id, q->envelope.big_size, &err);
+        ok = *big_fd >= 0;
+    }
+    if (ok)
+        return true;
+    if (err.cls == ERR_PROTO)
+        message_damaged(q, message, err.text);
+    bytes_unref(bytes);
+    return false;
+}
+
+static void part_start(struct queue *q, uint32_t part, unsigned deliverd)
+{
+    struct sched *sched = q->ledger.sched;
+    uint32_t message = sched_part(sched, part)->message;
+    struct bytes *bytes;
+    struct job *job;
+    int big_fd;
+
+    rcpts_reopen(q, part);
+    if (!message_open(q, message, &bytes, &big_fd)) {
+        sched_ended(sched, part, SCHED_NEUTRAL, queue_now_s(q));
+        if (!(ledger_at(&q->ledger, message)->flags & MESSAGE_DAMAGED))
+            sched_wait(sched, part, queue_now_s(q) + AGAIN_S);
+        return;
+    }
+    job = job_new(q, deliverd, message, part, RCPTS_MAX);
+    job_send(q, job, bytes, &q->envelope, big_fd);
+    bytes_unref(&bytes);
+    job_stream(q, job);
+    if (part_has(&q->ledger, part, RCPT_OPEN)) {
+        sched_ready(sched, part);
+        return;
+    }
+    for (part = ledger_at(&q->ledger, message)->part; part; part = sched_part(sched, part)->sibling)
+        if (sched_part(sched, part)->state == PART_READY)
+            return;
+    fresh_forget(q, job->id);
+}
+
+static void due_arm(struct queue *q)
+{
+    uint32_t next = sched_next(q->ledger.sched), now = queue_now_s(q);
+
+    if (!next)
+        loop_timer_stop(&q->due_timer);
+    else
+        loop_timer_set(&q->due_timer, next <= now ? 1 : (int64_t)next * 1000 - queue_now_ms(q) + 1);
+}
+
+static void on_dispatch(void *arg)
+{
+    struct queue *q = arg;
+    struct sched *sched = q->ledger.sched;
+
+    if (!q->started)
+        return;
+    sched_tick(sched, queue_now_s(q));
+    while (q->deliverd_n > 0 && deliverd_all_known(q) && !q->ledger.paused && !q->draining && q->conf->deliver &&
+           q->job_n < (uint64_t)q->conf->max_jobs && deliverd_choose(q, SV_LIT("")) < QUEUE_DELIVERDS) {
+        uint32_t part = sched_pick(sched);
+
+        if (!part)
+            break;
+        part_start(q, part, deliverd_choose(q, sched_domain(sched, part)));
+    }
+    due_arm(q);
+}
+
+void dispatch_soon(struct queue *q)
+{
+    if (!q->dispatch_task.fn)
+        q->dispatch_task = (struct loop_task){ .fn = on_dispatch, .arg = q };
+    if (q->started)
+        loop_later(q->loop, &q->dispatch_task);
+}
+
+static void on_fresh_free(void *value)
+{
+    struct bytes *b = value;
+
+    bytes_unref(&b);
+}
+
+void dispatch_clear(struct queue *q)
+{
+    loop_later_cancel(q->loop, &q->dispatch_task);
+    dict_free(&q->fresh, on_fresh_free);
+    free(q->acks);
+}

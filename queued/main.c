@@ -1,0 +1,110 @@
+/* main.c - queued: owns the spool; stores, schedules, records results */
+#include "common/base/log.h"
+#include "common/os/fd.h"
+#include "common/proc/daemon.h"
+#include "conf/conf.h"
+#include "conf/queue.h"
+#include "queued/queue.h"
+
+#include <unistd.h>
+
+#define DRAIN_LOOK_MS 20
+#define DRAIN_SPARE_MS 500      /* of the deadline: for the last write and sync */
+
+static struct state {
+    struct queue queue;
+    struct daemon *daemon;
+    struct loop_timer drain_timer;
+    int64_t drain_until;        /* mono ms */
+    int spool;                  /* owned */
+} state;
+
+/* The loop exists, the spool is the jail, and the filter comes after this: lock and threads belong here. */
+static bool on_threads(struct daemon *d, struct err *err)
+{
+    struct daemon_source *spool = daemon_source_find(d, SOURCE_SPOOL, NULL);
+
+    if (!spool || spool->fd < 0)
+        return err_set(err, ERR_CONF, "no spool was given");
+    state.daemon = d;
+    state.spool = spool->fd;
+    spool->fd = -1;
+    queue_init(&state.queue, daemon_loop(d), daemon_conf(d)->queue);
+    state.queue.daemon = d;
+    state.queue.store = store_open(state.spool, &store_sizes_default, err);
+    if (!state.queue.store)
+        return err_wrap(err, "%s", spool->path);
+    return store_threads(state.queue.store, err);
+}
+
+static bool on_start(struct daemon *d, struct err *err)
+{
+    (void)d;
+    return queue_start(&state.queue, err);
+}
+
+static void on_edge(struct daemon *d, enum role peer, unsigned index, int fd, bool lived)
+{
+    (void)d;
+    if (peer == ROLE_CLEANUP) {
+        submit_edge(&state.queue, fd);
+    } else if (peer == ROLE_DELIVERD && index < QUEUE_DELIVERDS) {
+        deliverd_edge(&state.queue, index, fd, lived);
+    } else {
+        LOG(ERROR, "queue.edge.unknown", KS("peer", role_name(peer)), KI("index", index));
+        fd_close(&fd);
+    }
+}
+
+static void on_peer_gone(struct daemon *d, enum role peer, unsigned index)
+{
+    (void)d;
+    if (peer == ROLE_DELIVERD && index < QUEUE_DELIVERDS)
+        deliverd_gone(&state.queue, index);
+}
+
+static void on_drain_look(void *arg)
+{
+    struct state *s = arg;
+
+    if (!queue_is_idle(&s->queue) && loop_now(s->queue.loop) < s->drain_until) {
+        loop_timer_set(&s->drain_timer, DRAIN_LOOK_MS);
+        return;
+    }
+    LOG(INFO, "queue.drain.done", KI("jobs", s->queue.job_n), KI("messages", ledger_count(&s->queue.ledger)));
+    store_close(&s->queue.store);
+    daemon_exit(s->daemon, 0);
+}
+
+static void on_drain(struct daemon *d, int64_t deadline_ms)
+{
+    struct loop *loop = daemon_loop(d);
+
+    queue_drain(&state.queue);
+    state.drain_until = loop_now(loop) + (deadline_ms > DRAIN_SPARE_MS ? deadline_ms - DRAIN_SPARE_MS : 0);
+    loop_timer_init(&state.drain_timer, loop, on_drain_look, &state);
+    loop_timer_set(&state.drain_timer, 0);
+}
+
+static void on_run_on_thread(struct daemon *d, unsigned thread, void (*fn)(void *arg), void *arg)
+{
+    (void)d;
+    store_run_on_thread(state.queue.store, thread, fn, arg);
+}
+
+static const struct daemon_spec spec = {
+    .name = "queued",
+    .role = ROLE_QUEUED,
+    .threads = on_threads,
+    .start = on_start,
+    .edge = on_edge,
+    .peer_gone = on_peer_gone,
+    .drain = on_drain,
+    .run_on_thread = on_run_on_thread,
+    .thread_count = 2,
+};
+
+int main(int argc, char **argv)
+{
+    return daemon_main(&spec, argc, argv);
+}

@@ -1,0 +1,354 @@
+/* notice.c - telling senders: composed by cleanup, over only when the notice itself is committed
+ *
+ * A notice's origin names the message, the recipients and the kind: "notice/ID/0-3,7/failure". The record of the notice
+ * carries it, so that a crash at any point leaves either recipients that are still owed a notice, or a notice in a
+ * segment that says they are not.
+ */
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/ipc/frame.h"
+#include "common/base/dict.h"
+#include "conf/queue.h"
+#include "queued/queue.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NOTICES_MAX 32u         /* composing at once */
+#define DEADLINE_MS 600000      /* cleanup may wait for tables, not for ever */
+#define RETRY_S     60u
+#define LIST_MAX    400u        /* an origin is at most 512 bytes */
+#define HEADER_MAX  32768u      /* of the message, returned with the notice */
+#define ROOM        60000u      /* of the frame */
+#define REPLY_MAX   2048u
+
+struct notice {
+    struct notice *next;
+    uint64_t id, txn;
+    enum ipc_notice kind;
+    int64_t deadline;           /* mono ms */
+    char *origin;               /* owned */
+};
+
+static const char *kind_name(enum ipc_notice kind)
+{
+    return kind == NOTICE_DELAY ? "delay" : "failure";
+}
+
+static struct notice **notice_find(struct queue *q, struct strv origin)
+{
+    struct notice **at = &q->notices;
+
+    while (*at && !strv_is(origin, (*at)->origin))
+        at = &(*at)->next;
+    return at;
+}
+
+/* Recipients of the notice may be told of again, not before `after`. */
+static void notice_undo(struct queue *q, const struct notice *n, uint32_t after)
+{
+    uint32_t handle = ledger_find(&q->ledger, n->id), first, last;
+    struct message *m;
+    struct entry e;
+
+    if (!handle || !origin_notice(SV(n->origin), &e))
+        return;
+    m = ledger_at(&q->ledger, handle);
+    m->retry_notice = after;
+    if (n->kind == NOTICE_DELAY) {
+        m->flags = (uint16_t)(m->flags & ~MESSAGE_WARNING);
+        return;
+    }
+    while (list_next(&e.list, &first, &last))
+        for (uint32_t i = first; i <= last && i < m->rcpt_n; i++)
+            message_rcpt(m, i)->noticing = 0;
+}
+
+static void notice_end(struct queue *q, struct notice **at)
+{
+    struct notice *n = *at;
+
+    *at = n->next;
+    q->notice_n--;
+    free(n->origin);
+    free(n);
+}
+
+/* ---- composing ---- */
+
+static bool rcpt_is_due(const struct message *m, const struct rcpt *r, enum ipc_notice kind)
+{
+    if (kind == NOTICE_FAILURE)
+        return r->state == RCPT_OWED && !r->noticing;
+    return (r->state == RCPT_WAIT || (r->state == RCPT_OPEN && r->words)) && rcpt_wants(m, r, NOTIFY_DELAY);
+}
+
+static size_t rcpt_size(const struct envelope_rcpt *r, const struct words *w)
+{
+    return r->to.n + r->original.n + r->orcpt.n + words_relay(w).n + strv_sub(words_reply(w), 0, REPLY_MAX).n + 128;
+}
+
+static void put_rcpt(struct queue *q, const struct message *m, uint32_t index, const struct envelope_rcpt *r,
+                     const struct words *w, enum ipc_notice kind)
+{
+    struct ipc_out *o = &q->out;
+
+    ipc_group_begin(o, TAG_RCPT);
+    ipc_put_clean(o, TAG_RCPT, r->to);
+    if (r->original.n)
+        ipc_put_clean(o, TAG_ORIGINAL, r->original);
+    if (r->orcpt.n)
+        ipc_put_clean(o, TAG_ORCPT, r->orcpt);
+    ipc_put_u64(o, TAG_OUTCOME, kind == NOTICE_FAILURE ? OUTCOME_FAILED : OUTCOME_DEFERRED);
+    ipc_put_clean(o, TAG_ENHANCED, words_enhanced(w));
+    ipc_put_clean(o, TAG_REPLY, strv_sub(words_reply(w), 0, REPLY_MAX));
+    ipc_put_clean(o, TAG_RELAY, words_relay(w));
+    ipc_put_u64(o, TAG_REMOTE, w && w->remote);
+    if (kind == NOTICE_FAILURE)
+        ipc_put_u64(o, TAG_LAST_ATTEMPT, (uint64_t)queue_now_ms(q));
+    else
+        ipc_put_u64(o, TAG_RETRY_UNTIL, (uint64_t)(id_wall_ms(m->id) + q->conf->expire_after * 1000));
+    ipc_put_u64(o, TAG_RCPT_INDEX, index);
+    ipc_group_end(o);
+}
+
+/* Puts as many due recipients as the frame and an origin hold; their list is in q->list. */
+static uint32_t put_rcpts(struct queue *q, struct message *m, enum ipc_notice kind, size_t room)
+{
+    struct list_writer list = { .out = &q->list };
+    uint32_t count = 0;
+
+    buf_reset(&q->list);
+    for (uint32_t i = 0; i < m->rcpt_n && q->list.len < LIST_MAX; i++) {
+        struct rcpt *r = message_rcpt(m, i);
+        const struct envelope_rcpt *e = &q->envelope.rcpts[i];
+
+        if (!rcpt_is_due(m, r, kind))
+            continue;
+        if (rcpt_size(e, r->words) > room)
+            break;
+        room -= rcpt_size(e, r->words);
+        put_rcpt(q, m, i, e, r->words, kind);
+        list_write(&list, i);
+        if (kind == NOTICE_FAILURE)
+            r->noticing = 1;
+        count++;
+    }
+    list_finish(&list);
+    return count;
+}
+
+/* The header block, cut behind a line when it is too long. */
+static struct strv header_part(const struct bytes *bytes)
+{
+    struct strv header = strv_sub(bytes->message, 0, bytes->sizes.header);
+    size_t at;
+
+    if (header.n <= HEADER_MAX)
+        return header;
+    header = strv_sub(header, 0, HEADER_MAX);
+    return strv_rfind(header, '\n', &at) ? strv_sub(header, 0, at + 1) : strv_sub(header, 0, 0);
+}
+
+static void notice_remember(struct queue *q, uint64_t id, uint64_t txn, enum ipc_notice kind)
+{
+    struct notice *n = mem_new(sizeof *n);
+    char text[ID_TEXT_SIZE], origin[512];
+
+    id_text(id, text);
+    snprintf(origin, sizeof origin, "notice/%s/%s/%s", text, buf_cstr(&q->list), kind_name(kind));
+    *n = (struct notice){ .next = q->notices, .id = id, .txn = txn, .kind = kind,
+                          .deadline = loop_now(q->loop) + DEADLINE_MS, .origin = mem_str(origin) };
+    q->notices = n;
+    q->notice_n++;
+}
+
+/* False: there is nobody to tell, or the message cannot be read now. */
+static bool notice_compose(struct queue *q, uint32_t handle, enum ipc_notice kind)
+{
+    struct message *m = ledger_at(&q->ledger, handle);
+    struct ipc_out *o = &q->out;
+    struct bytes *bytes;
+    struct strv header;
+    struct err err;
+    uint64_t txn;
+    uint32_t count = 0;
+
+    bytes = message_bytes(q, handle, &err);
+    if (!bytes)
+        return false;
+    if (envelope_parse(bytes->envelope, &q->envelope, &err) && q->envelope.rcpt_n == m->rcpt_n) {
+        header = header_part(bytes);
+        txn = channel_txn_new(q->cleanup);
+        ipc_begin(o, IPC_N_COMPOSE, txn);
+        ipc_put_u64(o, TAG_ID, m->id);
+        ipc_put_u64(o, TAG_NOTICE, kind);
+        ipc_put_clean(o, TAG_SENDER, q->envelope.sender);
+        ipc_put_u64(o, TAG_ARRIVAL, q->envelope.arrival);
+        if (q->envelope.envid.n)
+            ipc_put_clean(o, TAG_ENVID, q->envelope.envid);
+        ipc_put_u64(o, TAG_SIZE, bytes->message.n + q->envelope.big_size);
+        ipc_put_bytes(o, TAG_HEADER, header);
+        count = put_rcpts(q, m, kind, ROOM - header.n - q->envelope.sender.n);
+    }
+    if (count > 0) {
+        notice_remember(q, m->id, txn, kind);
+        ipc_put_text(o, TAG_ORIGIN, SV(q->notices->origin));
+        channel_send(q->cleanup, o);
+    }
+    bytes_unref(&bytes);
+    return count > 0;
+}
+
+static bool message_owes(struct queue *q, uint32_t handle)
+{
+    struct message *m = ledger_at(&q->ledger, handle);
+
+    for (uint32_t i = 0; i < m->rcpt_n; i++)
+        if (rcpt_is_due(m, message_rcpt(m, i), NOTICE_FAILURE))
+            return true;
+    return false;
+}
+
+void notice_want(struct queue *q, uint32_t handle)
+{
+    struct message *m = ledger_at(&q->ledger, handle);
+
+    if (!(m->flags & MESSAGE_OWED)) {
+        if (!message_owes(q, handle))
+            return;
+        m->flags |= MESSAGE_OWED;
+        ids_push(&q->owed, m->id);
+    }
+    notice_pump(q);
+}
+
+void notice_pump(struct queue *q)
+{
+    uint64_t id;
+
+    while (q->cleanup && q->notice_n < NOTICES_MAX && ids_pop(&q->owed, &id)) {
+        uint32_t handle = ledger_find(&q->ledger, id);
+        struct message *m = handle ? ledger_at(&q->ledger, handle) : NULL;
+
+        if (!m)
+            continue;
+        m->flags = (uint16_t)(m->flags & ~MESSAGE_OWED);
+        if (!notice_compose(q, handle, NOTICE_FAILURE) && message_owes(q, handle))
+            m->retry_notice = queue_now_s(q) + RETRY_S;
+        else if (message_owes(q, handle))
+            notice_want(q, handle);     /* the rest, in another notice */
+    }
+}
+
+bool notice_warn(struct queue *q, uint32_t handle)
+{
+    struct message *m = ledger_at(&q->ledger, handle);
+
+    if (!q->cleanup || q->notice_n >= NOTICES_MAX)
+        return true;
+    if (!notice_compose(q, handle, NOTICE_DELAY))
+        return false;
+    m->flags |= MESSAGE_WARNING;
+    return true;
+}
+
+/* ---- how it went ---- */
+
+void notice_committed(struct queue *q, struct strv origin, uint64_t id, bool ok)
+{
+    struct notice **at = notice_find(q, origin);
+    char text[ID_TEXT_SIZE], about[ID_TEXT_SIZE];
+    uint32_t handle;
+    struct entry e;
+
+    if (!origin_notice(origin, &e))
+        return;
+    if (*at) {
+        if (!ok)
+            notice_undo(q, *at, queue_now_s(q) + RETRY_S);
+        notice_end(q, at);
+    }
+    if (ok) {
+        id_text(id, text);
+        id_text(e.id, about);
+        LOG(INFO, "queue.notice.stored", KS("id", about), KS("notice", text),
+            KS("kind", kind_name((enum ipc_notice)e.notice)));
+        store_note(q->store, &e);
+        handle = ledger_find(&q->ledger, e.id);
+        if (handle)
+            notice_want(q, handle);
+    }
+    notice_pump(q);
+}
+
+bool notice_is_over(struct queue *q, struct strv origin)
+{
+    uint32_t handle, first, last;
+    struct message *m;
+    struct entry e;
+
+    if (!origin_notice(origin, &e))
+        return false;
+    handle = ledger_find(&q->ledger, e.id);
+    if (!handle)
+        return true;
+    m = ledger_at(&q->ledger, handle);
+    if (e.notice == NOTICE_DELAY)
+        return m->flags & MESSAGE_WARNED;
+    while (list_next(&e.list, &first, &last))
+        for (uint32_t i = first; i <= last && i < m->rcpt_n; i++)
+            if (message_rcpt(m, i)->state != RCPT_DONE)
+                return false;
+    return true;
+}
+
+void notice_on_failed(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct queue *q = arg;
+    struct strv origin = ipc_get(in, TAG_ORIGIN);
+    struct notice **at = notice_find(q, origin);
+    char id[ID_TEXT_SIZE];
+
+    (void)ch;
+    if (!*at || dict_get(q->origins, origin))
+        return;
+    id_text((*at)->id, id);
+    LOG(WARN, "queue.notice.failed", KS("id", id), KV("origin", origin), KV("reason", ipc_get(in, TAG_TEXT)));
+    notice_undo(q, *at, queue_now_s(q) + RETRY_S);
+    notice_end(q, at);
+    notice_pump(q);
+}
+
+/* Those that are being committed end with their commit. */
+static void notices_drop(struct queue *q, int64_t before)
+{
+    struct notice **at = &q->notices;
+
+    while (*at) {
+        if ((*at)->deadline > before || dict_get(q->origins, SV((*at)->origin))) {
+            at = &(*at)->next;
+            continue;
+        }
+        notice_undo(q, *at, 0);
+        notice_end(q, at);
+    }
+}
+
+void notice_lost(struct queue *q)
+{
+    notices_drop(q, INT64_MAX);
+}
+
+void notice_sweep(struct queue *q)
+{
+    notices_drop(q, loop_now(q->loop));
+    notice_pump(q);
+}
+
+void notice_clear(struct queue *q)
+{
+    while (q->notices)
+        notice_end(q, &q->notices);
+    ids_clear(&q->owed);
+}

@@ -1,0 +1,157 @@
+/* queue.c - the queue as a whole: start, time, end */
+#include "queued/queue.h"
+
+#include "common/base/clock.h"
+#include "common/base/dict.h"
+#include "common/base/hash.h"
+#include "common/base/log.h"
+#include "conf/queue.h"
+
+#define RECENT_MAX (1u << 20)   /* two minutes, the longest doubt of cleanup, at 8000 messages a second */
+#define DENIED_MAX 65536u
+#define RECENT_MS  (15 * 60 * 1000)
+
+int64_t queue_now_ms(const struct queue *q)
+{
+    return q->wall0 + loop_now(q->loop) - q->mono0;
+}
+
+uint32_t queue_now_s(const struct queue *q)
+{
+    return (uint32_t)(queue_now_ms(q) / 1000);
+}
+
+void queue_init(struct queue *q, struct loop *loop, const struct conf_queue *conf)
+{
+    const struct sched_conf sched = { .retry = conf->retry.v, .retry_n = conf->retry.n, .below = rand_below };
+
+    memset(q, 0, sizeof *q);
+    q->loop = loop;
+    q->conf = conf;
+    q->wall0 = clock_wall_ms();
+    q->mono0 = loop_now(loop);
+    /* Job numbers of a former queued may still be in use in a deliverd. */
+    q->job_number = (uint64_t)q->wall0 << 20;
+    ledger_init(&q->ledger, &sched);
+    ipc_out_init(&q->out);
+    envelope_init(&q->envelope);
+    buf_init(&q->scratch, ENVELOPE_MAX);
+    buf_init(&q->list, ENVELOPE_MAX);
+    q->txs = dict_new();
+    q->pending = dict_new();
+    q->origins = dict_new();
+    q->fresh = dict_new();
+    q->recent.max = RECENT_MAX;
+    q->denied.max = DENIED_MAX;
+}
+
+static void on_committed(void *arg, struct commit *c)
+{
+    submit_committed(arg, c);
+}
+
+static void on_noted(void *arg)
+{
+    results_noted(arg);
+}
+
+static void on_due(void *arg)
+{
+    dispatch_soon(arg);
+}
+
+static void on_gone(void *arg, const struct message *m)
+{
+    struct queue *q = arg;
+    struct bytes *b = dict_count(q->fresh) ? dict_pop_u64(q->fresh, m->id) : NULL;
+    char id[ID_TEXT_SIZE];
+
+    jobs_forget_message(q, m);
+    if (b) {
+        q->fresh_bytes -= b->size;
+        bytes_unref(&b);
+    }
+    ids_push(&q->recent, m->id);
+    id_text(m->id, id);
+    LOG(INFO, "queue.message.finished", KS("id", id), KMS("delay", queue_now_ms(q) - id_wall_ms(m->id)));
+}
+
+static const struct store_ops ops = { .committed = on_committed, .noted = on_noted, .gone = on_gone };
+
+/* Clients may still ask about these: cleanup does not know that they were stored. */
+static void on_over(void *arg, uint64_t id)
+{
+    struct queue *q = arg;
+
+    if (id_wall_ms(id) > q->wall0 - RECENT_MS)
+        ids_push(&q->recent, id);
+}
+
+static void recovery_log(const struct queue *q, const struct recovery *r, int64_t ms)
+{
+    LOG(INFO, "queue.recovery.done", KI("messages", ledger_count(&q->ledger)), KI("segments", r->segments),
+        KI("from_index", r->from_index), KI("records", r->records), KI("bytes", r->bytes), KI("damaged", r->damages),
+        KI("torn", r->torn), KI("big_missing", r->big_missing), KI("lost", r->lost),
+        KI("journal_files", r->report.files), KI("journal_entries", r->report.entries),
+        KI("journal_torn", r->report.torn), KMS("time", ms));
+}
+
+bool queue_start(struct queue *q, struct err *err)
+{
+    struct recovery r = { .over = on_over, .arg = q };
+    int64_t began = clock_mono_ms();
+    uint32_t cursor = 0, handle;
+
+    if (!store_recover(q->store, q->loop, &q->ledger, &ops, q, &r, err)) {
+        recovery_clear(&r);
+        return false;
+    }
+    recovery_log(q, &r, clock_mono_ms() - began);
+    recovery_clear(&r);
+    if (q->ledger.paused)
+        LOG0(ERROR, "queue.delivery.paused");
+    loop_timer_init(&q->due_timer, q->loop, on_due, q);
+    sweep_start(q);
+    q->started = true;
+    while ((handle = ledger_next(&q->ledger, &cursor))) {
+        message_settle(q, handle);
+        notice_want(q, handle);
+    }
+    dispatch_soon(q);
+    return true;
+}
+
+void queue_drain(struct queue *q)
+{
+    q->draining = true;
+}
+
+bool queue_is_idle(const struct queue *q)
+{
+    return q->job_n == 0 && store_pending(q->store) == 0 && store_noted(q->store);
+}
+
+void queue_clear(struct queue *q)
+{
+    if (q->started) {
+        loop_timer_stop(&q->due_timer);
+        loop_timer_stop(&q->sweep_timer);
+    }
+    q->started = false;
+    store_close(&q->store);
+    submit_clear(q);
+    for (unsigned i = 0; i < q->deliverd_n; i++) {
+        struct deliverd *d = &q->deliverds[i];
+
+        channel_free(&d->ch);
+        while (d->jobs)
+            job_free(q, d->jobs);
+    }
+    notice_clear(q);
+    dispatch_clear(q);
+    ledger_clear(&q->ledger);
+    ipc_out_clear(&q->out);
+    envelope_clear(&q->envelope);
+    buf_clear(&q->scratch);
+    buf_clear(&q->list);
+}

@@ -1,0 +1,190 @@
+/* queue.h - the object of the daemon: what its files share */
+#pragma once
+
+#include "common/ipc/channel.h"
+#include "common/net/loop.h"
+#include "queued/ids.h"
+#include "queued/store.h"
+
+struct conf_queue;
+struct daemon;
+struct dict;
+
+#define QUEUE_DELIVERDS 64u     /* processes.deliverd has this maximum */
+#define QUEUE_JOBS      50u     /* jobs of one deliverd: more would only wait there instead of here */
+
+/* A whole record in memory, shared by what needs it: the fresh message, its jobs. */
+struct bytes {
+    unsigned refs;
+    char *data;                 /* owned */
+    size_t size;
+    struct strv envelope, message;      /* views; message: header + CRLF + body (big: without body) */
+    struct record_sizes sizes;
+};
+struct bytes *bytes_new(char *record, size_t size, const struct record *r);     /* takes record */
+void bytes_unref(struct bytes **b);
+
+/* What a job remembers of a recipient, for log lines. */
+struct job_rcpt {
+    uint32_t index;
+    bool pending;               /* no result yet */
+    struct strv to, original;   /* views into the job's text; p NULL: unknown (an inherited job) */
+};
+
+struct job {
+    struct job *prev, *next;    /* of its deliverd */
+    uint64_t txn;               /* 0: inherited from before our start, known by message and recipients */
+    uint64_t id;
+    uint32_t message, part;     /* 0: settled, the job only waits for its last frame */
+    unsigned deliverd;
+    struct job_rcpt *rcpts;     /* owned */
+    size_t rcpt_n, pending;
+    char *text;                 /* owned */
+    int64_t started;            /* mono ms */
+    int64_t ms_before, ms_queue;
+    unsigned attempt;
+    uint32_t due;               /* seconds: next attempt, 0: not drawn yet */
+    bool unconfirmed;           /* its deliverd was reconnected and has not spoken of it yet */
+    bool answered, unreachable; /* what the results say about the destination */
+    /* sending what does not fit J_START */
+    struct bytes *bytes;        /* counted; NULL when all is sent */
+    size_t sent;
+    int big_fd;                 /* owned, -1 */
+    uint64_t big_left, big_at;
+};
+
+enum deliverd_state { DELIVERD_ABSENT, DELIVERD_AWAITED, DELIVERD_READY };
+
+struct deliverd {
+    struct channel *ch;         /* owned; NULL while there is none */
+    enum deliverd_state state;
+    bool unknown;               /* ran before us: it may hold jobs that we know nothing of */
+    struct job *jobs;           /* owned */
+    unsigned job_n;
+};
+
+struct ack {
+    unsigned deliverd;
+    uint64_t txn;
+};
+
+struct queue {
+    struct daemon *daemon;      /* NULL in tests */
+    struct loop *loop;
+    const struct conf_queue *conf;      /* borrowed, constant */
+    struct store *store;        /* owned */
+    struct ledger ledger;
+    int64_t wall0, mono0;       /* the wall clock is read once: jumps do not reach the schedule */
+    bool draining, started;
+    struct ipc_out out;
+    struct envelope envelope;   /* scratch */
+    struct buf scratch, list;
+
+    /* submit.c */
+    struct channel *cleanup;    /* owned; NULL while there is none */
+    uint64_t cleanup_generation;
+    struct dict *txs;           /* txn -> struct tx, owned */
+    struct dict *pending;       /* message id -> struct commit (borrowed), until it is durable or not */
+    struct dict *origins;       /* origin -> same, of notices being committed */
+    struct ids recent;          /* messages that are over, for Q_QUERY */
+    struct ids denied;          /* asked for and not there: never to come */
+    struct waiter *waiters;     /* owned: queries about pending messages */
+    size_t memory;              /* bytes that transactions hold */
+
+    /* dispatch.c */
+    struct deliverd deliverds[QUEUE_DELIVERDS];
+    unsigned deliverd_n;        /* highest index + 1 */
+    unsigned job_n;
+    uint64_t job_number;
+    struct dict *fresh;         /* message id -> struct bytes, not dispatched yet */
+    size_t fresh_bytes;
+    struct loop_task dispatch_task;
+    struct loop_timer due_timer, sweep_timer;
+    struct ack *acks;           /* owned: to send once noted */
+    size_t ack_n, ack_cap;
+
+    /* notice.c */
+    struct ids owed;            /* messages to compose notices for */
+    struct notice *notices;     /* owned: composing */
+    unsigned notice_n;
+
+    /* sweep.c */
+    uint32_t sweep_cursor;
+    unsigned sweep_ticks;
+    int64_t awaited_since;      /* mono ms: dispatch waits for an inventory; 0: it does not */
+};
+
+/* The whole start of the daemon but its process: recovery, timers. The store is open and has its threads. */
+bool queue_start(struct queue *q, struct err *err) __attribute__((warn_unused_result));
+void queue_init(struct queue *q, struct loop *loop, const struct conf_queue *conf);
+void queue_clear(struct queue *q);
+int64_t queue_now_ms(const struct queue *q);            /* wall, without jumps */
+uint32_t queue_now_s(const struct queue *q);
+void queue_drain(struct queue *q);                      /* nothing new is dispatched */
+bool queue_is_idle(const struct queue *q);              /* no job runs, no commit is under way */
+
+/* submit.c */
+void submit_edge(struct queue *q, int fd);
+void submit_committed(struct queue *q, struct commit *c);
+void submit_clear(struct queue *q);
+
+/* dispatch.c */
+void dispatch_soon(struct queue *q);
+/* Brings a part to where its recipients' states want it: ready, waiting, idle. */
+void part_settle(struct queue *q, uint32_t part);
+void message_settle(struct queue *q, uint32_t message); /* all of its parts */
+void message_fresh(struct queue *q, uint32_t message, struct bytes *bytes);     /* keeps a reference for the dispatch */
+/* The record, from memory or disk; a reference. NULL: err; a damaged message is held and logged here. */
+struct bytes *message_bytes(struct queue *q, uint32_t message, struct err *err);
+void dispatch_clear(struct queue *q);
+
+/* job.c */
+struct job *job_new(struct queue *q, unsigned deliverd, uint32_t message, uint32_t part, size_t rcpts);
+/* The job has no more recipients to wait for: its part and destination are free of it. */
+void job_settle(struct queue *q, struct job *job);
+void job_free(struct queue *q, struct job *job);        /* settled */
+void job_stream(struct queue *q, struct job *job);      /* as far as credit reaches */
+/* The job was lost with its process or was never heard of there: its recipients are tried again. */
+void job_return(struct queue *q, struct job *job);
+struct job *job_find(struct queue *q, unsigned deliverd, uint64_t txn, uint64_t id, uint32_t rcpt);
+void jobs_forget_message(struct queue *q, const struct message *m);
+
+/* inventory.c */
+void deliverd_edge(struct queue *q, unsigned index, int fd, bool lived);
+void deliverd_gone(struct queue *q, unsigned index);
+bool deliverd_all_known(const struct queue *q);         /* dispatch is allowed */
+
+/* results.c */
+void results_on_frame(void *arg, struct channel *ch, struct ipc_in *in);
+void results_noted(struct queue *q);
+/* What the results of one recipient mean; shared with sweep and suspension. */
+struct verdict {
+    enum ipc_outcome outcome;
+    struct strv enhanced, relay, reply;
+    bool remote;
+    uint32_t due;               /* of OUTCOME_DEFERRED */
+    unsigned attempts;
+};
+/* Notes it for the recipients of the list. */
+void verdict_note(struct queue *q, uint64_t id, struct strv list, const struct verdict *v, bool notice);
+/* True when a failure of this recipient is told to the sender. */
+bool rcpt_wants(const struct message *m, const struct rcpt *r, unsigned notify_bit);
+/* All waiting parts of the destination of `like` that were never tried: deferred with these words. */
+void suspend_dest(struct queue *q, uint32_t like);
+void suspend_part(struct queue *q, uint32_t part);
+
+/* notice.c */
+void notice_want(struct queue *q, uint32_t message);
+void notice_pump(struct queue *q);
+void notice_on_failed(void *arg, struct channel *ch, struct ipc_in *in);
+void notice_lost(struct queue *q);                      /* the channel to cleanup is gone */
+/* A notice with this origin was committed as message id (ok) or not. */
+void notice_committed(struct queue *q, struct strv origin, uint64_t id, bool ok);
+/* True when nothing is owed any more for which this origin would be right: a second copy. */
+bool notice_is_over(struct queue *q, struct strv origin);
+bool notice_warn(struct queue *q, uint32_t message);    /* composes the delay notice; false: nobody to tell */
+void notice_sweep(struct queue *q);
+void notice_clear(struct queue *q);
+
+/* sweep.c */
+void sweep_start(struct queue *q);

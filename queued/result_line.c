@@ -1,0 +1,50 @@
+/* result_line.c - the log line about one recipient's result */
+#include "queued/result_line.h"
+
+#include "common/base/log.h"
+
+#include <stdio.h>
+
+#define DELAYS_SIZE 128u
+
+static const char *status_word(enum ipc_outcome outcome)
+{
+    switch (outcome) {
+    case OUTCOME_DELIVERED: return "delivered";
+    case OUTCOME_FAILED: return "failed";
+    case OUTCOME_DEFERRED: return "deferred";
+    }
+    return "unknown";
+}
+
+/* "0.010/0.002/0.300/0.120": before the queue manager, in it, connecting, transmitting */
+static void delays_text(const struct result_line *l, char dst[DELAYS_SIZE])
+{
+    const int64_t ms[] = { l->before, l->queue, l->connect, l->send };
+    size_t n = 0;
+
+    for (int i = 0; i < 4; i++) {
+        int64_t v = ms[i] > 0 ? ms[i] : 0;
+
+        n += (size_t)snprintf(dst + n, DELAYS_SIZE - n, "%s%lld.%03d", i ? "/" : "", (long long)(v / 1000),
+                              (int)(v % 1000));
+    }
+}
+
+static struct strv if_any(struct strv s)
+{
+    return s.n ? s : strv_make(NULL, 0);
+}
+
+void result_line_log(const struct queue *q, const struct result_line *l)
+{
+    char id[ID_TEXT_SIZE], delays[DELAYS_SIZE];
+
+    id_text(l->id, id);
+    if (l->times)
+        delays_text(l, delays);
+    LOG(INFO, "delivery.result", KS("id", id), KV("to", l->to), KV("orig_to", if_any(l->original)),
+        KV("relay", if_any(l->v->relay)), KS("status", status_word(l->v->outcome)), KV("dsn", if_any(l->v->enhanced)),
+        KMS("delay", queue_now_ms(q) - id_wall_ms(l->id)), KS("delays", l->times ? delays : NULL),
+        KV("reply", if_any(l->v->reply)), KS("notice", l->notice));
+}

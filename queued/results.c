@@ -1,0 +1,334 @@
+/* results.c - what became of recipients: into the journal first, then acknowledged to the deliverd that said it */
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/ipc/frame.h"
+#include "conf/queue.h"
+#include "queued/queue.h"
+#include "queued/result_line.h"
+
+#include <stdlib.h>
+
+#define SUSPEND_MAX 1000u       /* lines at once; further ones wait silently for the destination */
+
+bool rcpt_wants(const struct message *m, const struct rcpt *r, unsigned notify_bit)
+{
+    return !(m->flags & MESSAGE_NULL) && (r->notify == 0 || r->notify & notify_bit);
+}
+
+void verdict_note(struct queue *q, uint64_t id, struct strv list, const struct verdict *v, bool notice)
+{
+    struct entry e = {
+        .id = id,
+        .list = list,
+        .time = queue_now_s(q),
+        .enhanced = v->enhanced,
+        .relay = v->relay,
+        .reply = v->reply,
+        .remote = v->remote,
+    };
+
+    switch (v->outcome) {
+    case OUTCOME_DELIVERED:
+        e.kind = ENTRY_DELIVERED;
+        break;
+    case OUTCOME_FAILED:
+        e.kind = notice ? ENTRY_FAILED : ENTRY_DROPPED;
+        break;
+    case OUTCOME_DEFERRED:
+        e.kind = ENTRY_DEFERRED;
+        e.attempts = v->attempts;
+        e.due = v->due;
+        break;
+    }
+    store_note(q->store, &e);
+}
+
+/* ---- a frame of results ---- */
+
+static const char *const unreachable_steps[] = { "dns", "route", "connect", "greeting", "ehlo", "helo", "tls", NULL };
+
+static bool step_is_unreachable(struct strv step)
+{
+    for (size_t i = 0; unreachable_steps[i]; i++)
+        if (strv_is(step, unreachable_steps[i]))
+            return true;
+    return false;
+}
+
+struct frame {
+    struct queue *q;
+    struct ipc_in *in;
+    unsigned deliverd;
+    uint64_t id;
+    uint32_t message;           /* 0: over */
+    struct bytes *bytes;        /* counted, for addresses that no job remembers */
+    bool failed;                /* somebody's failure is to be told */
+};
+
+static void verdict_take(const struct ipc_in *group, struct verdict *v)
+{
+    *v = (struct verdict){
+        .outcome = (enum ipc_outcome)ipc_get_u64(group, TAG_OUTCOME),
+        .enhanced = ipc_get(group, TAG_ENHANCED),
+        .relay = ipc_get(group, TAG_RELAY),
+        .reply = ipc_get(group, TAG_REPLY),
+        .remote = ipc_get_u64(group, TAG_REMOTE) != 0,
+    };
+}
+
+/* The addresses of a recipient that came over from before our start. */
+static void names_find(struct frame *f, uint32_t index, struct result_line *l)
+{
+    struct queue *q = f->q;
+    struct err err;
+
+    if (!f->bytes)
+        f->bytes = message_bytes(q, f->message, &err);
+    if (f->bytes && envelope_parse(f->bytes->envelope, &q->envelope, &err) && index < q->envelope.rcpt_n) {
+        l->to = q->envelope.rcpts[index].to;
+        l->original = q->envelope.rcpts[index].original;
+    }
+}
+
+static void result_line(struct frame *f, const struct job *job, size_t i, uint32_t index, const struct verdict *v,
+                        const char *notice)
+{
+    struct result_line l = { .id = f->id, .to = SV_LIT("?"), .v = v, .notice = notice };
+
+    if (job && job->text) {
+        l.to = job->rcpts[i].to;
+        l.original = job->rcpts[i].original;
+        l.before = job->ms_before;
+        l.queue = job->ms_queue;
+        l.connect = (int64_t)ipc_get_u64(f->in, TAG_MS_CONNECT);
+        l.send = (int64_t)ipc_get_u64(f->in, TAG_MS_SEND);
+        l.times = true;
+    } else {
+        names_find(f, index, &l);
+    }
+    result_line_log(f->q, &l);
+}
+
+static void job_learns(struct queue *q, struct job *job, const struct verdict *v, struct strv step)
+{
+    if (v->outcome != OUTCOME_DEFERRED) {
+        job->answered = true;
+    } else if (step_is_unreachable(step)) {
+        job->unreachable = true;
+        sched_set_why(q->ledger.sched, job->part,
+                      words_ref(&q->ledger.words, v->enhanced, v->relay, v->reply, v->remote));
+    }
+}
+
+static void deferred_until(struct queue *q, struct job *job, uint32_t part, struct verdict *v)
+{
+    struct sched *sched = q->ledger.sched;
+    unsigned attempts = job ? job->attempt : sched_part(sched, part)->attempts + 1u;
+    uint32_t due = job ? job->due : 0;
+
+    if (!due)
+        due = sched_retry_at(sched, attempts, queue_now_s(q));
+    if (job)
+        job->due = due;         /* one time for all of the attempt */
+    v->attempts = attempts;
+    v->due = due;
+}
+
+static size_t job_rcpt_at(const struct job *job, uint32_t index)
+{
+    for (size_t i = 0; i < job->rcpt_n; i++)
+        if (job->rcpts[i].index == index)
+            return i;
+    return job->rcpt_n;
+}
+
+static void result_one(struct frame *f, const struct ipc_in *group)
+{
+    struct queue *q = f->q;
+    uint32_t index = (uint32_t)ipc_get_u64(group, TAG_RCPT_INDEX), part;
+    struct message *m = ledger_at(&q->ledger, f->message);
+    struct list_writer list = { .out = &q->list };
+    struct job *job;
+    struct rcpt *r;
+    struct verdict v;
+    size_t at = 0;
+    bool notice;
+
+    if (index >= m->rcpt_n)
+        return;
+    r = message_rcpt(m, index);
+    job = job_find(q, f->deliverd, f->in->txn, f->id, index);
+    if (job && ((at = job_rcpt_at(job, index)) == job->rcpt_n || !job->rcpts[at].pending))
+        job = NULL;
+    /* A result that was recorded and whose acknowledgement got lost comes again: nothing changes. */
+    if (r->state == RCPT_DONE || r->state == RCPT_OWED || (r->state == RCPT_RUNNING && !job))
+        return;
+    part = r->part;
+    verdict_take(group, &v);
+    notice = v.outcome == OUTCOME_FAILED && rcpt_wants(m, r, NOTIFY_FAILURE);
+    if (v.outcome == OUTCOME_DEFERRED)
+        deferred_until(q, job, part, &v);
+    result_line(f, job, at, index, &v, v.outcome != OUTCOME_FAILED ? NULL : notice ? "owed" : "none");
+    if (job) {
+        if (!job->txn)
+            job->txn = f->in->txn;      /* an inherited one: now we know its number */
+        job_learns(q, job, &v, ipc_get(group, TAG_STEP));
+        job->rcpts[at].pending = false;
+        if (--job->pending == 0)
+            job_settle(q, job);
+    }
+    buf_reset(&q->list);
+    list_write(&list, index);
+    list_finish(&list);
+    f->failed = f->failed || notice;
+    verdict_note(q, f->id, buf_view(&q->list), &v, notice);
+    f->message = ledger_find(&q->ledger, f->id);
+    if (f->message)
+        part_settle(q, part);
+}
+
+static void ack_later(struct queue *q, unsigned deliverd, uint64_t txn)
+{
+    if (q->ack_n > 0 && q->acks[q->ack_n - 1].deliverd == deliverd && q->acks[q->ack_n - 1].txn == txn)
+        return;
+    if (q->ack_n == q->ack_cap) {
+        q->ack_cap = q->ack_cap ? q->ack_cap * 2 : 64;
+        q->acks = mem_resize(q->acks, q->ack_cap, sizeof *q->acks);
+    }
+    q->acks[q->ack_n++] = (struct ack){ deliverd, txn };
+}
+
+void results_noted(struct queue *q)
+{
+    for (size_t i = 0; i < q->ack_n; i++) {
+        struct channel *ch = q->deliverds[q->acks[i].deliverd].ch;
+
+        if (!ch)
+            continue;
+        ipc_begin(&q->out, IPC_J_RESULT_ACK, q->acks[i].txn);
+        channel_send(ch, &q->out);
+    }
+    q->ack_n = 0;
+}
+
+/* Deliverd speaks of the job no more: recipients without a result are tried again. */
+static void job_last(struct queue *q, unsigned deliverd, uint64_t txn, uint64_t id)
+{
+    struct job *job, *next;
+
+    for (job = q->deliverds[deliverd].jobs; job; job = next) {
+        next = job->next;
+        if (job->id != id || (job->txn ? job->txn != txn : job->pending > 0))
+            continue;
+        if (job->pending > 0)
+            job_return(q, job);
+        else
+            job_free(q, job);
+    }
+}
+
+void results_on_frame(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct frame f = { .q = arg, .in = in, .deliverd = channel_peer_index(ch), .id = ipc_get_u64(in, TAG_ID) };
+    struct queue *q = f.q;
+    struct ipc_in group;
+    size_t at = 0;
+
+    f.message = ledger_find(&q->ledger, f.id);
+    while (f.message && ipc_next_group(in, TAG_RCPT, &at, &group))
+        result_one(&f, &group);
+    bytes_unref(&f.bytes);
+    if (ipc_get_u64(in, TAG_LAST))
+        job_last(q, f.deliverd, in->txn, f.id);
+    f.message = ledger_find(&q->ledger, f.id);
+    if (f.message && ledger_at(&q->ledger, f.message)->jobs == 0)
+        notice_want(q, f.message);
+    ack_later(q, f.deliverd, in->txn);
+    /* Nothing new to write: everything was known before. */
+    if (store_noted(q->store))
+        results_noted(q);
+}
+
+/* ---- destinations that rest ---- */
+
+struct suspension {
+    struct queue *q;
+    unsigned count;
+};
+
+/* The words of whoever waits for this destination already. */
+static const struct words *words_of_dest(struct queue *q, uint32_t part)
+{
+    return sched_why(q->ledger.sched, part);
+}
+
+static void suspend_log(struct queue *q, uint32_t message, uint32_t part, const struct verdict *v)
+{
+    struct message *m = ledger_at(&q->ledger, message);
+    struct err err;
+    struct bytes *bytes = message_bytes(q, message, &err);
+
+    if (!bytes)
+        return;
+    if (envelope_parse(bytes->envelope, &q->envelope, &err)) {
+        for (uint32_t i = 0; i < m->rcpt_n && i < q->envelope.rcpt_n; i++) {
+            struct result_line l = { .id = m->id, .to = q->envelope.rcpts[i].to, .original = q->envelope.rcpts[i].original,
+                              .v = v };
+
+            if (message_rcpt(m, i)->part == part && message_rcpt(m, i)->state == RCPT_OPEN)
+                result_line_log(q, &l);
+        }
+    }
+    bytes_unref(&bytes);
+}
+
+void suspend_part(struct queue *q, uint32_t part)
+{
+    struct sched *sched = q->ledger.sched;
+    struct part *p = sched_part(sched, part);
+    struct message *m = ledger_at(&q->ledger, p->message);
+    const struct words *w = words_of_dest(q, part);
+    struct list_writer list = { .out = &q->list };
+    struct buf reply;
+    struct verdict v = {
+        .outcome = OUTCOME_DEFERRED,
+        .enhanced = words_enhanced(w),
+        .relay = words_relay(w),
+        .attempts = 1,
+        .due = sched_retry_at(sched, 1, queue_now_s(q)),
+    };
+
+    buf_init(&reply, 4096);
+    buf_adds(&reply, "not tried now, the destination could not be reached a moment ago: ");
+    buf_addv(&reply, words_reply(w));
+    v.reply = buf_view(&reply);
+    suspend_log(q, p->message, part, &v);
+    buf_reset(&q->list);
+    for (uint32_t i = 0; i < m->rcpt_n; i++)
+        if (message_rcpt(m, i)->part == part && message_rcpt(m, i)->state == RCPT_OPEN)
+            list_write(&list, i);
+    list_finish(&list);
+    if (q->list.len)
+        verdict_note(q, m->id, buf_view(&q->list), &v, false);
+    buf_clear(&reply);
+    p->attempts = 1;
+    sched_wait(sched, part, v.due);
+}
+
+static void on_suspend(void *arg, uint32_t part)
+{
+    struct suspension *s = arg;
+    struct part *p = sched_part(s->q->ledger.sched, part);
+
+    if (p->attempts == 0 && s->count++ < SUSPEND_MAX)
+        suspend_part(s->q, part);
+}
+
+void suspend_dest(struct queue *q, uint32_t like)
+{
+    struct suspension s = { .q = q };
+
+    LOG(WARN, "queue.destination.rests", KV("dest", sched_domain(q->ledger.sched, like)),
+        KI("until", sched_rest_until(q->ledger.sched, like)), KV("reply", words_reply(words_of_dest(q, like))));
+    sched_each_ready(q->ledger.sched, like, on_suspend, &s);
+}

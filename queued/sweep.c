@@ -1,0 +1,148 @@
+/* sweep.c - what time alone does: expiry, delay notices, notices that could not be made, a pause that ends */
+#include "common/base/log.h"
+#include "conf/queue.h"
+#include "queued/queue.h"
+#include "queued/result_line.h"
+
+#include <stdio.h>
+
+#define SWEEP_MS   1000
+#define SWEEP_MAX  20000u       /* messages per tick: a few milliseconds */
+#define TRIM_TICKS 60u          /* destinations nobody waits for are forgotten every minute */
+#define AWAIT_MS   30000        /* an inventory that does not come is said once in a while */
+
+/* RFC 3463 X.4.7, unless the last attempt had better words. */
+static void expire_verdict(const struct rcpt *r, struct buf *text, struct verdict *v)
+{
+    *v = (struct verdict){
+        .outcome = OUTCOME_FAILED,
+        .enhanced = words_enhanced(r->words).n ? words_enhanced(r->words) : SV_LIT("4.4.7"),
+        .relay = words_relay(r->words),
+        .remote = r->words && r->words->remote,
+    };
+    buf_reset(text);
+    /* A remote's words stay as they were said: they go into the notice as its diagnostic. */
+    if (!v->remote)
+        buf_adds(text, r->words ? "the time for delivery has expired; last: " : "the time for delivery has expired");
+    buf_addv(text, words_reply(r->words));
+    v->reply = buf_view(text);
+}
+
+static void expire_rcpt(struct queue *q, uint32_t handle, uint32_t index, bool names)
+{
+    struct message *m = ledger_at(&q->ledger, handle);
+    struct rcpt *r = message_rcpt(m, index);
+    bool notice = rcpt_wants(m, r, NOTIFY_FAILURE);
+    struct list_writer list = { .out = &q->list };
+    struct words *held = words_again(r->words);
+    struct result_line line = { .id = m->id, .to = SV_LIT("?"), .notice = notice ? "owed" : "none" };
+    struct verdict v;
+
+    expire_verdict(r, &q->scratch, &v);
+    if (names && index < q->envelope.rcpt_n) {
+        line.to = q->envelope.rcpts[index].to;
+        line.original = q->envelope.rcpts[index].original;
+    }
+    line.v = &v;
+    result_line_log(q, &line);
+    buf_reset(&q->list);
+    list_write(&list, index);
+    list_finish(&list);
+    verdict_note(q, m->id, buf_view(&q->list), &v, notice);
+    words_unref(&q->ledger.words, &held);
+}
+
+static bool rcpt_may_expire(const struct message *m, const struct rcpt *r)
+{
+    return !(m->flags & (MESSAGE_HELD | MESSAGE_DAMAGED)) && (r->state == RCPT_OPEN || r->state == RCPT_WAIT);
+}
+
+static void message_expire(struct queue *q, uint32_t handle)
+{
+    struct message *m = ledger_at(&q->ledger, handle);
+    uint32_t rcpts = m->rcpt_n;
+    uint64_t id = m->id;
+    char text[ID_TEXT_SIZE];
+    struct bytes *bytes;
+    struct err err;
+    bool names;
+
+    bytes = message_bytes(q, handle, &err);
+    names = bytes && envelope_parse(bytes->envelope, &q->envelope, &err);
+    id_text(id, text);
+    LOG(WARN, "queue.message.expired", KS("id", text), KMS("delay", queue_now_ms(q) - id_wall_ms(id)));
+    for (uint32_t i = 0; i < rcpts && ledger_find(&q->ledger, id) == handle; i++)
+        if (rcpt_may_expire(ledger_at(&q->ledger, handle), message_rcpt(ledger_at(&q->ledger, handle), i)))
+            expire_rcpt(q, handle, i, names);
+    bytes_unref(&bytes);
+    if (ledger_find(&q->ledger, id) != handle)
+        return;
+    message_settle(q, handle);
+    notice_want(q, handle);
+}
+
+static bool message_has_expiring(struct message *m)
+{
+    for (uint32_t i = 0; i < m->rcpt_n; i++)
+        if (rcpt_may_expire(m, message_rcpt(m, i)))
+            return true;
+    return false;
+}
+
+static void message_sweep(struct queue *q, uint32_t handle)
+{
+    struct message *m = ledger_at(&q->ledger, handle);
+    int64_t age = queue_now_ms(q) - id_wall_ms(m->id);
+
+    if (!q->ledger.paused && age >= q->conf->expire_after * 1000 && message_has_expiring(m)) {
+        message_expire(q, handle);
+        return;
+    }
+    if (m->retry_notice <= queue_now_s(q) && !(m->flags & MESSAGE_OWED))
+        notice_want(q, handle);
+    if (q->conf->warn_after > 0 && age >= q->conf->warn_after * 1000 && m->retry_notice <= queue_now_s(q) &&
+        !(m->flags & (MESSAGE_WARNED | MESSAGE_WARNING | MESSAGE_NULL | MESSAGE_HELD | MESSAGE_DAMAGED)))
+        notice_warn(q, handle);
+}
+
+static void resume(struct queue *q)
+{
+    uint32_t cursor = 0, handle;
+
+    LOG0(WARN, "queue.delivery.resumed");
+    store_note(q->store, &(struct entry){ .kind = ENTRY_PAUSE, .flags = 0 });
+    while ((handle = ledger_next(&q->ledger, &cursor)))
+        message_settle(q, handle);
+}
+
+static void on_sweep(void *arg)
+{
+    struct queue *q = arg;
+    uint32_t handle = 1;
+
+    loop_timer_set(&q->sweep_timer, SWEEP_MS);
+    for (unsigned i = 0; i < SWEEP_MAX && (handle = ledger_next(&q->ledger, &q->sweep_cursor)); i++)
+        message_sweep(q, handle);
+    if (!handle)
+        q->sweep_cursor = 0;
+    notice_sweep(q);
+    if (++q->sweep_ticks % TRIM_TICKS == 0)
+        sched_trim(q->ledger.sched);
+    if (q->ledger.paused && store_resume_asked(q->store))
+        resume(q);
+    if (deliverd_all_known(q)) {
+        q->awaited_since = 0;
+    } else if (!q->awaited_since) {
+        q->awaited_since = loop_now(q->loop);
+    } else if (loop_now(q->loop) - q->awaited_since > AWAIT_MS) {
+        q->awaited_since = loop_now(q->loop);
+        LOG0(WARN, "queue.inventory.awaited");
+    }
+    dispatch_soon(q);
+}
+
+void sweep_start(struct queue *q)
+{
+    loop_timer_init(&q->sweep_timer, q->loop, on_sweep, q);
+    loop_timer_set(&q->sweep_timer, SWEEP_MS);
+}
