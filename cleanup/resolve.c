@@ -27,6 +27,7 @@ struct node {
     unsigned depth, uses;       /* KEYS_* that are still to ask */
     enum node_state state;
     bool local;
+    bool again;                 /* came up below itself: stands for its mailbox, if it has one */
     const char *include;        /* owned: this node is an :include: list of the aliases map, not an address */
     uint64_t handle;
 };
@@ -242,6 +243,7 @@ static bool room_for_more(struct resolve *r, const struct node *parent)
 /* Takes a. */
 static void grow_address(struct resolve *r, struct node *parent, struct address *a, unsigned uses)
 {
+    unsigned asked = uses;
     struct node *n;
 
     if (!room_for_more(r, parent) || !admit(r, parent, a, NULL, &uses)) {
@@ -249,6 +251,7 @@ static void grow_address(struct resolve *r, struct node *parent, struct address 
         return;
     }
     n = node_add(r, parent, uses);
+    n->again = uses != asked;
     n->address = *a;
     n->local = is_own(r, a);
 }
@@ -356,6 +359,11 @@ static void nobody(struct resolve *r, struct node *n)
 
     if (!n->local) {
         leaf(r, n);
+        return;
+    }
+    /* A circle: whoever can be reached from here is reached already. */
+    if (n->again && !address_is_postmaster(&n->address)) {
+        n->state = NODE_EXPANDED;
         return;
     }
     /* RFC 5321 4.5.1: postmaster is always there. deliverd knows the mailbox that needs no table. */
