@@ -281,10 +281,10 @@ void engine_tx_lost(struct engine *e)
 {
     struct refusal r = { .id = RE_TEMPORARY, .rule = "cleanup-lost" };
 
-    if (e->envelope.tx != TX_OPENED && e->envelope.tx != TX_ENDED)
+    if (e->envelope.tx != TX_OPENED)
         return;
     e->envelope.tx = TX_LOST;
-    if (e->wait == AWAIT_DONE || e->ending) {
+    if (e->ending) {
         message_refused(e, &r);
     } else if (e->wait == AWAIT_RCPT) {
         e->wait = AWAIT_NOTHING;
@@ -292,6 +292,13 @@ void engine_tx_lost(struct engine *e)
     } else if (e->phase == PH_BODY) {
         body_discard(&e->body);
     }
+}
+
+enum engine_step engine_unsettled(struct engine *e)
+{
+    if (e->wait == AWAIT_DONE)
+        report_unsettled(e);
+    return engine_close(e, END_UNSETTLED);
 }
 
 void engine_drain(struct engine *e)
@@ -350,6 +357,7 @@ const char *engine_end_name(enum engine_end end)
         [END_OVERSIZE] = "endless-message",
         [END_SHUTDOWN] = "shutdown",
         [END_UNAVAILABLE] = "unavailable",
+        [END_UNSETTLED] = "unsettled",
     };
 
     return names[end];

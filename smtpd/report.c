@@ -96,6 +96,16 @@ void report_accepted(const struct engine *e)
         KI("bytes", body_size(&e->body)));
 }
 
+void report_unsettled(const struct engine *e)
+{
+    char id[ID_TEXT_SIZE];
+
+    id_text(e->envelope.id, id);
+    LOG(ERROR, "smtp.message.unsettled", KS("sid", e->sid), KS("id", id),
+        KS("listener", e->service->listen->head.name), KS("client", e->client_text),
+        KI("rcpts", e->envelope.accepted), KI("bytes", body_size(&e->body)));
+}
+
 void report_session(const struct engine *e, uint64_t bytes_in, uint64_t bytes_out, int64_t ms)
 {
     LOG(INFO, "smtp.session.ended", KS("sid", e->sid), KS("listener", e->service->listen->head.name),

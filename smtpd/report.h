@@ -7,4 +7,5 @@
  * decided. */
 void report_refused(const struct engine *e, const char *step, struct strv reply, const char *rule);
 void report_accepted(const struct engine *e);
+void report_unsettled(const struct engine *e);
 void report_session(const struct engine *e, uint64_t bytes_in, uint64_t bytes_out, int64_t ms);

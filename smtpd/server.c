@@ -41,7 +41,7 @@ struct server {
     struct session *sessions; /* list; sessions own themselves until they end */
     unsigned count, max;
     bool draining;
-    struct loop_timer drain;
+    struct loop_timer idle, last; /* of a drain */
     void (*over)(void *arg);
     void *arg;
 };
@@ -75,8 +75,7 @@ static void on_session_ended(void *arg, struct session *s)
         return;
     }
     if (sv->count == 0) {
-        loop_timer_init(&sv->drain, sv->host.loop, drain_last, sv);
-        loop_timer_set(&sv->drain, DRAIN_LAST_MS);
+        loop_timer_set(&sv->last, DRAIN_LAST_MS);
     }
 }
 
@@ -151,6 +150,17 @@ void server_cleanup(struct server *sv, int fd, unsigned index)
 
 /* --- life --- */
 
+static void drain_idle(void *arg)
+{
+    struct server *sv = arg;
+    struct session *next;
+
+    for (struct session *s = sv->sessions; s; s = next) {
+        next = s->next;
+        session_shut(s);
+    }
+}
+
 struct server *server_new(struct loop *l, const struct conf *conf, unsigned session_max,
                           void (*over)(void *arg), void *arg)
 {
@@ -167,6 +177,8 @@ struct server *server_new(struct loop *l, const struct conf *conf, unsigned sess
         .ended = on_session_ended,
         .arg = sv,
     };
+    loop_timer_init(&sv->idle, l, drain_idle, sv);
+    loop_timer_init(&sv->last, l, drain_last, sv);
     return sv;
 }
 
@@ -189,17 +201,6 @@ bool server_listen(struct server *sv, const char *name, int fd)
     return true;
 }
 
-static void drain_idle(void *arg)
-{
-    struct server *sv = arg;
-    struct session *next;
-
-    for (struct session *s = sv->sessions; s; s = next) {
-        next = s->next;
-        session_shut(s);
-    }
-}
-
 void server_drain(struct server *sv, int64_t deadline_ms)
 {
     int64_t idle_ms = deadline_ms / 2 < DRAIN_IDLE_MS ? deadline_ms / 2 : DRAIN_IDLE_MS;
@@ -212,11 +213,9 @@ void server_drain(struct server *sv, int64_t deadline_ms)
     for (struct session *s = sv->sessions; s; s = s->next)
         session_drain(s);
     if (sv->count == 0) {
-        loop_timer_init(&sv->drain, sv->host.loop, drain_last, sv);
-        loop_timer_set(&sv->drain, 0);
+        loop_timer_set(&sv->last, 0);
     } else {
-        loop_timer_init(&sv->drain, sv->host.loop, drain_idle, sv);
-        loop_timer_set(&sv->drain, idle_ms);
+        loop_timer_set(&sv->idle, idle_ms);
     }
 }
 
@@ -233,8 +232,8 @@ void server_free(struct server **svp)
         return;
     while (sv->sessions)
         session_kill(sv->sessions);
-    if (sv->drain.loop)
-        loop_timer_stop(&sv->drain);
+    loop_timer_stop(&sv->idle);
+    loop_timer_stop(&sv->last);
     while (sv->ports) {
         struct port *p = sv->ports;
 

@@ -11,6 +11,8 @@
    is a disk that may be busy, and RFC 5321 4.5.3.2.6 gives us ten minutes before the client leaves. */
 #define RCPT_WAIT_MS (60 * 1000)
 #define DONE_WAIT_MS (5 * 60 * 1000)
+/* How long a new cleanup may take to start before a client whose message is in doubt is let go without an answer. */
+#define DOUBT_WAIT_MS (60 * 1000)
 /* The name look-up begins at connect; at MAIL it gets a moment more, then the message goes without a name. */
 #define NAME_WAIT_MS (2 * 1000)
 #define NAME_ASK_MS  (10 * 1000)
@@ -135,6 +137,11 @@ static void on_timer(void *arg)
             dns_ask_cancel(&s->ask);
             engine_name(e, strv_make("", 0));
             pump(s);
+            return;
+        }
+        if (e->wait == AWAIT_DONE) {
+            engine_unsettled(e);
+            session_end(s, END_UNSETTLED);
             return;
         }
         __attribute__((fallthrough));
@@ -289,11 +296,20 @@ static void on_tx_lost(void *arg)
         loop_later(s->host->loop, &s->again);
 }
 
+/* The commit is in doubt: first a new cleanup must come, then its answer. */
+static void on_tx_doubt(void *arg, bool asked)
+{
+    struct session *s = arg;
+
+    loop_timer_set(&s->timer, asked ? DONE_WAIT_MS : DOUBT_WAIT_MS);
+}
+
 const struct tx_events session_tx_events = {
     .rcpt = on_tx_rcpt,
     .done = on_tx_done,
     .room = on_tx_room,
     .lost = on_tx_lost,
+    .doubt = on_tx_doubt,
 };
 
 /* --- the engine's requests --- */

@@ -14,6 +14,7 @@ struct tx_link {
     const struct tx_events *events; /* borrowed */
     struct channel *channel;        /* owned; NULL while cleanup is away */
     struct txn_table open;
+    struct tx *doubts;              /* list; without a channel to ask over */
     struct ipc_out out;
 };
 
@@ -38,11 +39,34 @@ size_t tx_link_count(const struct tx_link *link)
     return link->open.count;
 }
 
+static void doubt_leave(struct tx *t)
+{
+    if (!t->doubt)
+        return;
+    *t->doubt_at = t->doubt_next;
+    if (t->doubt_next)
+        t->doubt_next->doubt_at = t->doubt_at;
+    t->doubt = false;
+}
+
+static void doubt_enter(struct tx *t)
+{
+    struct tx_link *link = t->link;
+
+    t->doubt = true;
+    t->doubt_next = link->doubts;
+    t->doubt_at = &link->doubts;
+    if (t->doubt_next)
+        t->doubt_next->doubt_at = &t->doubt_next;
+    link->doubts = t;
+}
+
 /* The number is forgotten on this side; cleanup forgets it with its answer, the abort or the channel. */
 static void tx_close(struct tx *t)
 {
     struct tx_link *link = t->link;
 
+    doubt_leave(t);
     if (t->node.txn == 0)
         return;
     txn_table_remove(&link->open, &t->node);
@@ -57,9 +81,32 @@ static void lose_one(void *arg, struct txn_node *n)
 {
     struct tx_link *link = arg;
     struct tx *t = (struct tx *)n;
+    bool ended = t->ended;
 
     tx_close(t);
-    link->events->lost(t->arg);
+    if (ended)
+        doubt_enter(t);
+    if (ended)
+        link->events->doubt(t->arg, false);
+    else
+        link->events->lost(t->arg);
+}
+
+/* A new cleanup is there: what became of the messages whose end the old one got? */
+static void doubts_ask(struct tx_link *link)
+{
+    while (link->doubts) {
+        struct tx *t = link->doubts;
+
+        doubt_leave(t);
+        t->ended = true;
+        t->node.txn = txn_number();
+        txn_table_add(&link->open, &t->node);
+        ipc_begin(&link->out, IPC_TX_QUERY, t->node.txn);
+        ipc_put_u64(&link->out, TAG_ID, t->id);
+        channel_send(link->channel, &link->out);
+        link->events->doubt(t->arg, true);
+    }
 }
 
 static void link_drop(struct tx_link *link)
@@ -156,6 +203,7 @@ void tx_link_set(struct tx_link *link, int fd, unsigned peer_index)
     if (link->channel)
         link_drop(link);
     link->channel = channel_new(link->loop, fd, ROLE_SMTPD, ROLE_CLEANUP, peer_index, &channel_ops, link);
+    doubts_ask(link);
 }
 
 void tx_link_free(struct tx_link **link)
@@ -177,7 +225,7 @@ void tx_init(struct tx *t, struct tx_link *link, void *arg)
 
 bool tx_is_open(const struct tx *t)
 {
-    return t->node.txn != 0;
+    return t->node.txn != 0 || t->doubt;
 }
 
 static struct strv sender_text(const struct engine *e)
@@ -194,6 +242,7 @@ void tx_open(struct tx *t, const struct engine *e)
 {
     struct ipc_out *o = &t->link->out;
 
+    t->id = e->envelope.id;
     t->node.txn = txn_number();
     txn_table_add(&t->link->open, &t->node);
     ipc_begin(o, IPC_TX_OPEN, t->node.txn);
@@ -261,7 +310,7 @@ void tx_abort(struct tx *t)
 
     if (!tx_is_open(t))
         return;
-    if (link->channel) {
+    if (link->channel && t->node.txn != 0) {
         channel_cancel_chunks(link->channel, t->node.txn);
         ipc_begin(&link->out, IPC_TX_ABORT, t->node.txn);
         channel_send(link->channel, &link->out);

@@ -14,6 +14,11 @@ struct tx {
     void *arg;
     unsigned asked; /* index of the recipient that waits for its verdict; 0: none */
     bool ended;     /* TX_END was sent */
+    uint64_t id;    /* of the message */
+    /* Cleanup was lost behind TX_END: whether the message is stored must be asked, never guessed (451 for a
+       stored message makes a duplicate, 250 for one that is not loses it). Without a number until then. */
+    bool doubt;
+    struct tx *doubt_next, **doubt_at;
 };
 
 struct tx_events {
@@ -22,6 +27,8 @@ struct tx_events {
     void (*room)(void *arg);                            /* data may go on */
     void (*lost)(void *arg); /* cleanup is gone; the transaction is closed already. Must not open another one
                                 before it returned */
+    void (*doubt)(void *arg, bool asked); /* cleanup is gone behind TX_END. done will come when the new one was
+                                             asked; asked: that was done now */
 };
 
 /* One per process; starts without a channel. */
@@ -31,7 +38,7 @@ void tx_link_free(struct tx_link **link);
 /* Takes fd: cleanup's channel, or its replacement (open transactions of the old one are lost). */
 void tx_link_set(struct tx_link *link, int fd, unsigned peer_index);
 bool tx_link_ready(const struct tx_link *link);
-size_t tx_link_count(const struct tx_link *link); /* open transactions */
+size_t tx_link_count(const struct tx_link *link); /* open transactions, without those in doubt */
 
 void tx_init(struct tx *t, struct tx_link *link, void *arg);
 bool tx_is_open(const struct tx *t);

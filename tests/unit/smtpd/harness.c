@@ -293,8 +293,10 @@ bool harness_closed(const struct harness *h)
 void harness_lose_cleanup(struct harness *h, bool up)
 {
     h->up = up;
-    h->open = h->ended = false;
-    h->pending = ANSWER_NONE;
+    if (!h->ended) {
+        h->open = false;
+        h->pending = ANSWER_NONE;
+    }
     engine_tx_lost(&h->engine);
     collect(h);
     run_engine(h);

@@ -54,7 +54,7 @@ void harness_settle(struct harness *h);
 /* A whole input in pieces of n bytes (0: at once), then settles. */
 void harness_run(struct harness *h, struct strv bytes, size_t piece);
 bool harness_closed(const struct harness *h);
-/* Cleanup goes away; up tells whether a new one is there at once. */
+/* Cleanup goes away; up tells whether a new one is there at once. A commit on its way is settled later. */
 void harness_lose_cleanup(struct harness *h, bool up);
 
 /* The transcript without what differs from run to run: message ids become "ID". Valid until the next call. */

@@ -117,6 +117,14 @@ static void on_cleanup_frame(void *arg, struct channel *ch, struct ipc_in *in)
         ipc_put_u64(&r->out, TAG_VERDICT, VERDICT_ACCEPT);
         channel_send(r->cleanup, &r->out);
         break;
+    case IPC_TX_QUERY:
+        note(r, "QUERY");
+        if (r->mute_done)
+            break;
+        ipc_begin(&r->out, IPC_TX_DONE, in->txn);
+        ipc_put_u64(&r->out, TAG_VERDICT, r->stored);
+        channel_send(r->cleanup, &r->out);
+        break;
     case IPC_TX_ABORT: note(r, "ABORT"); break;
     default: fail_msg("cleanup got frame %u", in->type);
     }

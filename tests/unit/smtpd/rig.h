@@ -22,6 +22,7 @@ struct rig {
     size_t unconsumed;
     /* how it behaves */
     bool mute_rcpt, mute_done, hold_credit;
+    enum ipc_verdict stored; /* what it answers to TX_QUERY */
     char name[256]; /* what dnsd answers; "" = nothing comes */
 };
 

@@ -117,11 +117,63 @@ static void loss_while_answers_are_awaited(void **state)
     rig_send(&r, a, "text\r\n.\r\nNOOP\r\n");
     rig_send(&r, b, "MAIL FROM:<a@far.test>\r\nRCPT TO:<user@own.test>\r\nNOOP\r\n");
     rig_wait_trace(&r, "OPEN RCPT ");
-    rig_lose_cleanup(&r, true);
-    rig_expect(&r, a, TEMPORARY "250 2.0.0 Ok\r\n");
+    rig_lose_cleanup(&r, false);
     rig_expect(&r, b, "250 2.1.0 Sender ok\r\n" TEMPORARY "250 2.0.0 Ok\r\n");
+    /* The end of the other message was sent: what became of it is asked, and asked again. */
+    rig_lose_cleanup(&r, true);
+    rig_wait_trace(&r, "QUERY ");
+    rig_lose_cleanup(&r, true);
+    rig_wait_trace(&r, "QUERY QUERY ");
+    r.mute_done = false;
+    rig_lose_cleanup(&r, true);
+    rig_expect(&r, a, QUEUED "250 2.0.0 Ok\r\n");
     close(a);
     close(b);
+    rig_close(&r);
+}
+
+static void message_that_was_not_stored_is_451_after_the_loss(void **state)
+{
+    struct rig r;
+    int fd;
+
+    (void)state;
+    rig_open(&r, "");
+    fd = in_data(&r);
+    r.mute_done = true;
+    rig_send(&r, fd, "text\r\n.\r\n");
+    rig_wait_trace(&r, "END ");
+    r.stored = VERDICT_TEMPFAIL;
+    r.mute_done = false;
+    rig_lose_cleanup(&r, true);
+    rig_expect(&r, fd, TEMPORARY);
+    rig_send(&r, fd, GROUP);
+    rig_expect(&r, fd, GROUP_OK);
+    close(fd);
+    rig_close(&r);
+}
+
+static void message_in_doubt_gets_no_reply_when_cleanup_stays_away(void **state)
+{
+    struct rig r;
+    int fd, gone;
+
+    (void)state;
+    rig_open(&r, "");
+    fd = in_data(&r);
+    gone = in_data(&r);
+    r.mute_done = true;
+    rig_send(&r, fd, "text\r\n.\r\n");
+    rig_wait_trace(&r, "END ");
+    rig_send(&r, gone, "text\r\n.\r\n");
+    rig_wait_trace(&r, "END END ");
+    rig_lose_cleanup(&r, false);
+    rig_pass(&r, 61 * 1000);
+    rig_expect_end(&r, fd, "");
+    rig_expect_end(&r, gone, "");
+    rig_lose_cleanup(&r, true);
+    rig_spin(&r, 5);
+    assert_null(strstr(r.trace, "QUERY"));
     rig_close(&r);
 }
 
@@ -330,6 +382,7 @@ static void session_has_an_end(void **state)
     rig_close(&r);
 }
 
+/* A verdict about a recipient may be replaced by 451; one about a commit may not. */
 static void cleanup_that_does_not_answer_is_451(void **state)
 {
     struct rig r;
@@ -353,9 +406,8 @@ static void cleanup_that_does_not_answer_is_451(void **state)
     rig_send(&r, fd, "x\r\n.\r\n");
     rig_wait_trace(&r, "END ");
     rig_pass(&r, 301 * 1000);
-    rig_expect(&r, fd, TEMPORARY);
+    rig_expect_end(&r, fd, "");
     rig_wait_trace(&r, "END ABORT ");
-    close(fd);
     rig_close(&r);
 }
 
@@ -409,6 +461,23 @@ static void drain_ends_idle_sessions_and_finishes_transactions(void **state)
     rig_close(&r);
 }
 
+static void drain_is_over_when_everybody_left_early(void **state)
+{
+    struct rig r;
+    int fd;
+
+    (void)state;
+    rig_open(&r, "");
+    fd = helo(&r);
+    server_drain(r.server, 60 * 1000);
+    rig_send(&r, fd, "QUIT\r\n");
+    rig_expect_end(&r, fd, "221 2.0.0 Bye\r\n");
+    rig_pass(&r, 400);
+    assert_true(r.over);
+    rig_pass(&r, 5000);
+    rig_close(&r);
+}
+
 static void drain_without_sessions_is_over_at_once(void **state)
 {
     struct rig r;
@@ -442,6 +511,8 @@ int main(void)
         cmocka_unit_test(big_message_waits_for_credit),
         cmocka_unit_test(loss_of_cleanup_costs_one_transaction),
         cmocka_unit_test(loss_while_answers_are_awaited),
+        cmocka_unit_test(message_that_was_not_stored_is_451_after_the_loss),
+        cmocka_unit_test(message_in_doubt_gets_no_reply_when_cleanup_stays_away),
         cmocka_unit_test(nonsense_from_cleanup_costs_its_channel),
         cmocka_unit_test(half_closed_client_hears_its_replies),
         cmocka_unit_test(client_that_leaves_aborts),
@@ -456,6 +527,7 @@ int main(void)
         cmocka_unit_test(cleanup_that_does_not_answer_is_451),
         cmocka_unit_test(sessions_are_limited),
         cmocka_unit_test(drain_ends_idle_sessions_and_finishes_transactions),
+        cmocka_unit_test(drain_is_over_when_everybody_left_early),
         cmocka_unit_test(drain_without_sessions_is_over_at_once),
         cmocka_unit_test(kill_with_open_sessions_leaks_nothing),
     };

@@ -225,6 +225,7 @@ static void loss_in_the_middle_of_data(void **state)
     harness_clear(&h);
 }
 
+/* Neither 250 nor 451 may be guessed. */
 static void loss_while_the_commit_is_awaited(void **state)
 {
     struct harness h;
@@ -235,8 +236,28 @@ static void loss_while_the_commit_is_awaited(void **state)
     harness_feed(&h, SV_LIT("one\r\n.\r\nNOOP\r\n"));
     assert_int_equal(h.step, STEP_WAIT);
     harness_lose_cleanup(&h, false);
-    expect_text("replies", harness_transcript(&h), TEMPORARY "250 2.0.0 Ok\r\n");
-    log_has("rule=cleanup-lost");
+    expect_text("nothing yet", harness_transcript(&h), "");
+    harness_settle(&h);
+    expect_text("replies", harness_transcript(&h), "250 2.0.0 Ok: queued as ID\r\n250 2.0.0 Ok\r\n");
+    harness_clear(&h);
+}
+
+static void commit_that_nobody_can_settle_gets_no_reply(void **state)
+{
+    struct harness h;
+
+    (void)state;
+    begin(&h, "192.0.2.1", START "DATA\r\n");
+    h.delay = 1000;
+    harness_feed(&h, SV_LIT("one\r\n.\r\nNOOP\r\n"));
+    harness_lose_cleanup(&h, false);
+    assert_int_equal(engine_unsettled(&h.engine), STEP_CLOSE);
+    expect_text("no reply", buf_view(&h.out), "");
+    log_has("event=smtp.message.unsettled");
+    log_has("id=");
+    engine_finish(&h.engine, END_CLIENT_CLOSED, 0, 0, 0);
+    log_has("how=unsettled");
+    log_has("step=end-of-data");
     harness_clear(&h);
 }
 
@@ -512,6 +533,7 @@ int main(void)
         cmocka_unit_test(loss_while_a_recipient_is_judged),
         cmocka_unit_test(loss_in_the_middle_of_data),
         cmocka_unit_test(loss_while_the_commit_is_awaited),
+        cmocka_unit_test(commit_that_nobody_can_settle_gets_no_reply),
         cmocka_unit_test(loss_while_room_is_awaited),
         cmocka_unit_test(end_of_session_aborts_the_transaction),
         cmocka_unit_test(session_line_says_how_and_where),
