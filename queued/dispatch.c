@@ -5,7 +5,7 @@
 #include "common/base/mem.h"
 #include "common/os/fd.h"
 #include "conf/queue.h"
-#include "queued/queue.h"
+#include "queued/mailq.h"
 
 #include <stdlib.h>
 
@@ -18,7 +18,7 @@
 
 /* ---- the bytes of a message ---- */
 
-void message_fresh(struct queue *q, uint32_t message, struct bytes *bytes)
+void message_fresh(struct mailq *q, uint32_t message, struct bytes *bytes)
 {
     if (q->fresh_bytes + bytes->size > FRESH_MAX)
         return;
@@ -27,7 +27,7 @@ void message_fresh(struct queue *q, uint32_t message, struct bytes *bytes)
     dict_set_u64(q->fresh, ledger_at(&q->ledger, message)->id, bytes);
 }
 
-static void fresh_forget(struct queue *q, uint64_t id)
+static void fresh_forget(struct mailq *q, uint64_t id)
 {
     struct bytes *b = dict_count(q->fresh) ? dict_pop_u64(q->fresh, id) : NULL;
 
@@ -37,7 +37,7 @@ static void fresh_forget(struct queue *q, uint64_t id)
     bytes_unref(&b);
 }
 
-static void message_damaged(struct queue *q, uint32_t message, const char *why)
+static void message_damaged(struct mailq *q, uint32_t message, const char *why)
 {
     struct message *m = ledger_at(&q->ledger, message);
     char id[ID_TEXT_SIZE];
@@ -48,7 +48,7 @@ static void message_damaged(struct queue *q, uint32_t message, const char *why)
     store_note(q->store, &(struct entry){ .kind = ENTRY_HOLD, .id = m->id, .text = SV_LIT("damaged") });
 }
 
-struct bytes *message_bytes(struct queue *q, uint32_t message, struct err *err)
+struct bytes *message_bytes(struct mailq *q, uint32_t message, struct err *err)
 {
     struct message *m = ledger_at(&q->ledger, message);
     struct bytes *b = dict_count(q->fresh) ? dict_get_u64(q->fresh, m->id) : NULL;
@@ -72,7 +72,7 @@ struct bytes *message_bytes(struct queue *q, uint32_t message, struct err *err)
 
 /* ---- where parts are ---- */
 
-void part_settle(struct queue *q, uint32_t part)
+void part_settle(struct mailq *q, uint32_t part)
 {
     struct sched *sched = q->ledger.sched;
     struct part *p = sched_part(sched, part);
@@ -86,7 +86,7 @@ void part_settle(struct queue *q, uint32_t part)
         else
             sched_ready(sched, part);
     } else if (p->running == 0 && part_has(&q->ledger, part, RCPT_WAIT)) {
-        uint32_t limit = sched_retry_limit(sched, p->attempts, queue_now_s(q));
+        uint32_t limit = sched_retry_limit(sched, p->attempts, mailq_now_s(q));
 
         /* What an older configuration, or a clock that was wrong, promised does not hold longer than today's. */
         sched_wait(sched, part, p->due < limit ? p->due : limit);
@@ -96,7 +96,7 @@ void part_settle(struct queue *q, uint32_t part)
     dispatch_soon(q);
 }
 
-void message_settle(struct queue *q, uint32_t message)
+void message_settle(struct mailq *q, uint32_t message)
 {
     uint64_t id = ledger_at(&q->ledger, message)->id;
 
@@ -111,7 +111,7 @@ void message_settle(struct queue *q, uint32_t message)
 
 /* ---- starting a job ---- */
 
-static unsigned deliverd_choose(const struct queue *q, struct strv domain)
+static unsigned deliverd_choose(const struct mailq *q, struct strv domain)
 {
     unsigned home = (unsigned)(hash_stable(domain) % q->deliverd_n), best = QUEUE_DELIVERDS;
 
@@ -131,7 +131,7 @@ static unsigned deliverd_choose(const struct queue *q, struct strv domain)
 }
 
 /* Everybody whose time has come: those never tried first, the deferred ones when there are none. */
-static void rcpts_reopen(struct queue *q, uint32_t part)
+static void rcpts_reopen(struct mailq *q, uint32_t part)
 {
     struct message *m = ledger_at(&q->ledger, sched_part(q->ledger.sched, part)->message);
 
@@ -176,7 +176,7 @@ static void job_names(struct job *job, const struct envelope *e)
 }
 
 /* Takes open recipients of the part into the frame and the job; the bytes they need in the frame. */
-static void job_take_rcpts(struct queue *q, struct job *job, const struct envelope *e)
+static void job_take_rcpts(struct mailq *q, struct job *job, const struct envelope *e)
 {
     struct message *m = ledger_at(&q->ledger, job->message);
     size_t room = IPC_FRAME_MAX - FRAME_ROOM - e->sender.n - e->envid.n;
@@ -198,7 +198,7 @@ static void job_take_rcpts(struct queue *q, struct job *job, const struct envelo
 }
 
 /* Whole when it fits; else the rest follows in chunks, or lies in the file whose descriptor goes along. */
-static void job_put_message(struct queue *q, struct job *job, struct bytes *bytes, const struct envelope *e, int big_fd)
+static void job_put_message(struct mailq *q, struct job *job, struct bytes *bytes, const struct envelope *e, int big_fd)
 {
     struct ipc_out *o = &q->out;
     uint64_t total = bytes->message.n + (e->big ? e->big_size : 0);
@@ -220,7 +220,7 @@ static void job_put_message(struct queue *q, struct job *job, struct bytes *byte
     job->big_left = e->big ? e->big_size : 0;
 }
 
-static void job_send(struct queue *q, struct job *job, struct bytes *bytes, const struct envelope *e, int big_fd)
+static void job_send(struct mailq *q, struct job *job, struct bytes *bytes, const struct envelope *e, int big_fd)
 {
     struct sched *sched = q->ledger.sched;
     struct ipc_out *o = &q->out;
@@ -244,11 +244,11 @@ static void job_send(struct queue *q, struct job *job, struct bytes *bytes, cons
     channel_send(q->deliverds[job->deliverd].ch, o);
     job_names(job, e);
     job->ms_before = e->stored > e->arrival ? (int64_t)(e->stored - e->arrival) : 0;
-    job->ms_queue = queue_now_ms(q) - (int64_t)(e->stored ? e->stored : e->arrival);
+    job->ms_queue = mailq_now_ms(q) - (int64_t)(e->stored ? e->stored : e->arrival);
 }
 
 /* False: the message cannot be read (it is held), or not now (it waits). */
-static bool message_open(struct queue *q, uint32_t message, struct bytes **bytes, int *big_fd)
+static bool message_open(struct mailq *q, uint32_t message, struct bytes **bytes, int *big_fd)
 {
     struct err err = { .cls = ERR_OK };
     bool ok;
@@ -271,7 +271,7 @@ static bool message_open(struct queue *q, uint32_t message, struct bytes **bytes
     return false;
 }
 
-static void part_start(struct queue *q, uint32_t part, unsigned deliverd)
+static void part_start(struct mailq *q, uint32_t part, unsigned deliverd)
 {
     struct sched *sched = q->ledger.sched;
     uint32_t message = sched_part(sched, part)->message;
@@ -281,9 +281,9 @@ static void part_start(struct queue *q, uint32_t part, unsigned deliverd)
 
     rcpts_reopen(q, part);
     if (!message_open(q, message, &bytes, &big_fd)) {
-        sched_ended(sched, part, SCHED_NEUTRAL, queue_now_s(q));
+        sched_ended(sched, part, SCHED_NEUTRAL, mailq_now_s(q));
         if (!(ledger_at(&q->ledger, message)->flags & MESSAGE_DAMAGED))
-            sched_wait(sched, part, queue_now_s(q) + AGAIN_S);
+            sched_wait(sched, part, mailq_now_s(q) + AGAIN_S);
         return;
     }
     job = job_new(q, deliverd, message, part, RCPTS_MAX);
@@ -300,24 +300,24 @@ static void part_start(struct queue *q, uint32_t part, unsigned deliverd)
     fresh_forget(q, job->id);
 }
 
-static void due_arm(struct queue *q)
+static void due_arm(struct mailq *q)
 {
-    uint32_t next = sched_next(q->ledger.sched), now = queue_now_s(q);
+    uint32_t next = sched_next(q->ledger.sched), now = mailq_now_s(q);
 
     if (!next)
         loop_timer_stop(&q->due_timer);
     else
-        loop_timer_set(&q->due_timer, next <= now ? 1 : (int64_t)next * 1000 - queue_now_ms(q) + 1);
+        loop_timer_set(&q->due_timer, next <= now ? 1 : (int64_t)next * 1000 - mailq_now_ms(q) + 1);
 }
 
 static void on_dispatch(void *arg)
 {
-    struct queue *q = arg;
+    struct mailq *q = arg;
     struct sched *sched = q->ledger.sched;
 
     if (!q->started)
         return;
-    sched_tick(sched, queue_now_s(q));
+    sched_tick(sched, mailq_now_s(q));
     while (q->deliverd_n > 0 && deliverd_all_known(q) && !q->ledger.paused && !q->draining && q->conf->deliver &&
            q->job_n < (uint64_t)q->conf->max_jobs && deliverd_choose(q, SV_LIT("")) < QUEUE_DELIVERDS) {
         uint32_t part = sched_pick(sched);
@@ -329,7 +329,7 @@ static void on_dispatch(void *arg)
     due_arm(q);
 }
 
-void dispatch_soon(struct queue *q)
+void dispatch_soon(struct mailq *q)
 {
     if (!q->dispatch_task.fn)
         q->dispatch_task = (struct loop_task){ .fn = on_dispatch, .arg = q };
@@ -344,7 +344,7 @@ static void on_fresh_free(void *value)
     bytes_unref(&b);
 }
 
-void dispatch_clear(struct queue *q)
+void dispatch_clear(struct mailq *q)
 {
     loop_later_cancel(q->loop, &q->dispatch_task);
     dict_free(&q->fresh, on_fresh_free);

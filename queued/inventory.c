@@ -6,9 +6,9 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/ipc/frame.h"
-#include "queued/queue.h"
+#include "queued/mailq.h"
 
-bool deliverd_all_known(const struct queue *q)
+bool deliverd_all_known(const struct mailq *q)
 {
     for (unsigned i = 0; i < q->deliverd_n; i++)
         if (q->deliverds[i].unknown)
@@ -16,7 +16,7 @@ bool deliverd_all_known(const struct queue *q)
     return true;
 }
 
-static void jobs_return(struct queue *q, unsigned index, bool unconfirmed_only)
+static void jobs_return(struct mailq *q, unsigned index, bool unconfirmed_only)
 {
     struct job *job, *next;
 
@@ -30,7 +30,7 @@ static void jobs_return(struct queue *q, unsigned index, bool unconfirmed_only)
 /* ---- what deliverd says ---- */
 
 /* Recipients that run there and that we have no job for. */
-static void running_inherit(struct queue *q, unsigned index, const struct ipc_in *group)
+static void running_inherit(struct mailq *q, unsigned index, const struct ipc_in *group)
 {
     uint32_t handle = ledger_find(&q->ledger, ipc_get_u64(group, TAG_ID));
     struct message *m = handle ? ledger_at(&q->ledger, handle) : NULL;
@@ -57,7 +57,7 @@ static void running_inherit(struct queue *q, unsigned index, const struct ipc_in
 
 static void on_inventory(void *arg, struct channel *ch, struct ipc_in *in)
 {
-    struct queue *q = arg;
+    struct mailq *q = arg;
     struct ipc_in group;
     size_t at = 0;
 
@@ -67,7 +67,7 @@ static void on_inventory(void *arg, struct channel *ch, struct ipc_in *in)
 
 static void on_inventory_end(void *arg, struct channel *ch, struct ipc_in *in)
 {
-    struct queue *q = arg;
+    struct mailq *q = arg;
     unsigned index = channel_peer_index(ch);
     struct deliverd *d = &q->deliverds[index];
 
@@ -104,7 +104,7 @@ static void channel_gone(struct deliverd *d)
 
 static void on_lost(void *arg, struct channel *ch, const char *why)
 {
-    struct queue *q = arg;
+    struct mailq *q = arg;
     unsigned index = channel_peer_index(ch);
 
     LOG(WARN, "queue.peer.lost", KS("peer", "deliverd"), KI("index", index), KS("why", why));
@@ -113,7 +113,7 @@ static void on_lost(void *arg, struct channel *ch, const char *why)
 
 static void on_ready(void *arg, struct channel *ch, uint64_t txn)
 {
-    struct queue *q = arg;
+    struct mailq *q = arg;
 
     for (struct job *job = q->deliverds[channel_peer_index(ch)].jobs; job; job = job->next) {
         if (job->txn == txn) {
@@ -127,7 +127,7 @@ static const struct channel_ops ops = { .frame = on_frame, .lost = on_lost, .rea
 
 /* ---- what mtad says ---- */
 
-void deliverd_edge(struct queue *q, unsigned index, int fd, bool lived)
+void deliverd_edge(struct mailq *q, unsigned index, int fd, bool lived)
 {
     struct deliverd *d = &q->deliverds[index];
 
@@ -150,7 +150,7 @@ void deliverd_edge(struct queue *q, unsigned index, int fd, bool lived)
     dispatch_soon(q);
 }
 
-void deliverd_gone(struct queue *q, unsigned index)
+void deliverd_gone(struct mailq *q, unsigned index)
 {
     struct deliverd *d = &q->deliverds[index];
 

@@ -2,7 +2,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/os/fd.h"
-#include "queued/queue.h"
+#include "queued/mailq.h"
 
 #include <stdlib.h>
 
@@ -28,7 +28,7 @@ void bytes_unref(struct bytes **bp)
     free(b);
 }
 
-struct job *job_new(struct queue *q, unsigned deliverd, uint32_t message, uint32_t part, size_t rcpts)
+struct job *job_new(struct mailq *q, unsigned deliverd, uint32_t message, uint32_t part, size_t rcpts)
 {
     struct deliverd *d = &q->deliverds[deliverd];
     struct job *job = mem_new(sizeof *job);
@@ -52,7 +52,7 @@ struct job *job_new(struct queue *q, unsigned deliverd, uint32_t message, uint32
     return job;
 }
 
-void job_settle(struct queue *q, struct job *job)
+void job_settle(struct mailq *q, struct job *job)
 {
     struct sched *sched = q->ledger.sched;
     enum sched_end end = job->answered ? SCHED_SUCCESS : job->unreachable ? SCHED_UNREACHABLE : SCHED_NEUTRAL;
@@ -61,7 +61,7 @@ void job_settle(struct queue *q, struct job *job)
         return;
     sched_part(sched, job->part)->running--;
     ledger_at(&q->ledger, job->message)->jobs--;
-    if (sched_ended(sched, job->part, end, queue_now_s(q)))
+    if (sched_ended(sched, job->part, end, mailq_now_s(q)))
         suspend_dest(q, job->part);
     job->part = job->message = 0;
     dispatch_soon(q);
@@ -73,7 +73,7 @@ static void stream_stop(struct job *job)
     fd_close(&job->big_fd);
 }
 
-void job_free(struct queue *q, struct job *job)
+void job_free(struct mailq *q, struct job *job)
 {
     struct deliverd *d = &q->deliverds[job->deliverd];
 
@@ -117,7 +117,7 @@ static bool piece_next(struct job *job, char *space, size_t max, struct strv *pi
     return true;
 }
 
-void job_stream(struct queue *q, struct job *job)
+void job_stream(struct mailq *q, struct job *job)
 {
     struct channel *ch = q->deliverds[job->deliverd].ch;
     static char space[IPC_CHUNK_MAX];
@@ -150,14 +150,14 @@ void job_stream(struct queue *q, struct job *job)
 
 /* ---- jobs whose deliverd is gone ---- */
 
-static void return_deferred(struct queue *q, struct job *job, struct part *p)
+static void return_deferred(struct mailq *q, struct job *job, struct part *p)
 {
     struct verdict v = {
         .outcome = OUTCOME_DEFERRED,
         .enhanced = SV_LIT("4.3.0"),
         .reply = SV_LIT("the delivery process ended during the attempt"),
         .attempts = p->attempts + 1u,
-        .due = sched_retry_at(q->ledger.sched, p->attempts + 1u, queue_now_s(q)),
+        .due = sched_retry_at(q->ledger.sched, p->attempts + 1u, mailq_now_s(q)),
     };
     struct list_writer list = { .out = &q->list };
 
@@ -170,7 +170,7 @@ static void return_deferred(struct queue *q, struct job *job, struct part *p)
         verdict_note(q, job->id, buf_view(&q->list), &v, false);
 }
 
-void job_return(struct queue *q, struct job *job)
+void job_return(struct mailq *q, struct job *job)
 {
     uint32_t part = job->part, message = job->message;
     struct message *m;
@@ -197,7 +197,7 @@ void job_return(struct queue *q, struct job *job)
     job_free(q, job);
 }
 
-struct job *job_find(struct queue *q, unsigned deliverd, uint64_t txn, uint64_t id, uint32_t rcpt)
+struct job *job_find(struct mailq *q, unsigned deliverd, uint64_t txn, uint64_t id, uint32_t rcpt)
 {
     for (struct job *job = q->deliverds[deliverd].jobs; job; job = job->next) {
         if (job->id != id || (txn && job->txn && job->txn != txn))
@@ -209,7 +209,7 @@ struct job *job_find(struct queue *q, unsigned deliverd, uint64_t txn, uint64_t 
     return NULL;
 }
 
-void jobs_forget_message(struct queue *q, const struct message *m)
+void jobs_forget_message(struct mailq *q, const struct message *m)
 {
     if (m->jobs == 0)
         return;

@@ -4,7 +4,7 @@
 #include "common/proc/daemon.h"
 #include "conf/conf.h"
 #include "conf/queue.h"
-#include "queued/queue.h"
+#include "queued/mailq.h"
 
 #include <unistd.h>
 
@@ -12,7 +12,7 @@
 #define DRAIN_SPARE_MS 500      /* of the deadline: for the last write and sync */
 
 static struct state {
-    struct queue queue;
+    struct mailq queue;
     struct daemon *daemon;
     struct loop_timer drain_timer;
     int64_t drain_until;        /* mono ms */
@@ -29,7 +29,7 @@ static bool on_threads(struct daemon *d, struct err *err)
     state.daemon = d;
     state.spool = spool->fd;
     spool->fd = -1;
-    queue_init(&state.queue, daemon_loop(d), daemon_conf(d)->queue);
+    mailq_init(&state.queue, daemon_loop(d), daemon_conf(d)->queue);
     state.queue.daemon = d;
     state.queue.store = store_open(state.spool, &store_sizes_default, err);
     if (!state.queue.store)
@@ -40,7 +40,7 @@ static bool on_threads(struct daemon *d, struct err *err)
 static bool on_start(struct daemon *d, struct err *err)
 {
     (void)d;
-    return queue_start(&state.queue, err);
+    return mailq_start(&state.queue, err);
 }
 
 static void on_edge(struct daemon *d, enum role peer, unsigned index, int fd, bool lived)
@@ -67,7 +67,7 @@ static void on_drain_look(void *arg)
 {
     struct state *s = arg;
 
-    if (!queue_is_idle(&s->queue) && loop_now(s->queue.loop) < s->drain_until) {
+    if (!mailq_is_idle(&s->queue) && loop_now(s->queue.loop) < s->drain_until) {
         loop_timer_set(&s->drain_timer, DRAIN_LOOK_MS);
         return;
     }
@@ -80,7 +80,7 @@ static void on_drain(struct daemon *d, int64_t deadline_ms)
 {
     struct loop *loop = daemon_loop(d);
 
-    queue_drain(&state.queue);
+    mailq_drain(&state.queue);
     state.drain_until = loop_now(loop) + (deadline_ms > DRAIN_SPARE_MS ? deadline_ms - DRAIN_SPARE_MS : 0);
     loop_timer_init(&state.drain_timer, loop, on_drain_look, &state);
     loop_timer_set(&state.drain_timer, 0);

@@ -9,7 +9,7 @@
 #include "common/ipc/frame.h"
 #include "common/base/dict.h"
 #include "conf/queue.h"
-#include "queued/queue.h"
+#include "queued/mailq.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +35,7 @@ static const char *kind_name(enum ipc_notice kind)
     return kind == NOTICE_DELAY ? "delay" : "failure";
 }
 
-static struct notice **notice_find(struct queue *q, struct strv origin)
+static struct notice **notice_find(struct mailq *q, struct strv origin)
 {
     struct notice **at = &q->notices;
 
@@ -45,7 +45,7 @@ static struct notice **notice_find(struct queue *q, struct strv origin)
 }
 
 /* Recipients of the notice may be told of again, not before `after`. */
-static void notice_undo(struct queue *q, const struct notice *n, uint32_t after)
+static void notice_undo(struct mailq *q, const struct notice *n, uint32_t after)
 {
     uint32_t handle = ledger_find(&q->ledger, n->id), first, last;
     struct message *m;
@@ -64,7 +64,7 @@ static void notice_undo(struct queue *q, const struct notice *n, uint32_t after)
             message_rcpt(m, i)->noticing = 0;
 }
 
-static void notice_end(struct queue *q, struct notice **at)
+static void notice_end(struct mailq *q, struct notice **at)
 {
     struct notice *n = *at;
 
@@ -88,7 +88,7 @@ static size_t rcpt_size(const struct envelope_rcpt *r, const struct words *w)
     return r->to.n + r->original.n + r->orcpt.n + words_relay(w).n + strv_sub(words_reply(w), 0, REPLY_MAX).n + 128;
 }
 
-static void put_rcpt(struct queue *q, const struct message *m, uint32_t index, const struct envelope_rcpt *r,
+static void put_rcpt(struct mailq *q, const struct message *m, uint32_t index, const struct envelope_rcpt *r,
                      const struct words *w, enum ipc_notice kind)
 {
     struct ipc_out *o = &q->out;
@@ -105,7 +105,7 @@ static void put_rcpt(struct queue *q, const struct message *m, uint32_t index, c
     ipc_put_clean(o, TAG_RELAY, words_relay(w));
     ipc_put_u64(o, TAG_REMOTE, w && w->remote);
     if (kind == NOTICE_FAILURE)
-        ipc_put_u64(o, TAG_LAST_ATTEMPT, (uint64_t)queue_now_ms(q));
+        ipc_put_u64(o, TAG_LAST_ATTEMPT, (uint64_t)mailq_now_ms(q));
     else
         ipc_put_u64(o, TAG_RETRY_UNTIL, (uint64_t)(id_wall_ms(m->id) + q->conf->expire_after * 1000));
     ipc_put_u64(o, TAG_RCPT_INDEX, index);
@@ -113,7 +113,7 @@ static void put_rcpt(struct queue *q, const struct message *m, uint32_t index, c
 }
 
 /* Puts as many due recipients as the frame and an origin hold; their list is in q->list. */
-static uint32_t put_rcpts(struct queue *q, struct message *m, enum ipc_notice kind, size_t room)
+static uint32_t put_rcpts(struct mailq *q, struct message *m, enum ipc_notice kind, size_t room)
 {
     struct list_writer list = { .out = &q->list };
     uint32_t count = 0;
@@ -150,7 +150,7 @@ static struct strv header_part(const struct bytes *bytes)
     return strv_rfind(header, '\n', &at) ? strv_sub(header, 0, at + 1) : strv_sub(header, 0, 0);
 }
 
-static void notice_remember(struct queue *q, uint64_t id, uint64_t txn, enum ipc_notice kind)
+static void notice_remember(struct mailq *q, uint64_t id, uint64_t txn, enum ipc_notice kind)
 {
     struct notice *n = mem_new(sizeof *n);
     char text[ID_TEXT_SIZE], origin[512];
@@ -164,7 +164,7 @@ static void notice_remember(struct queue *q, uint64_t id, uint64_t txn, enum ipc
 }
 
 /* False: there is nobody to tell, or the message cannot be read now. */
-static bool notice_compose(struct queue *q, uint32_t handle, enum ipc_notice kind)
+static bool notice_compose(struct mailq *q, uint32_t handle, enum ipc_notice kind)
 {
     struct message *m = ledger_at(&q->ledger, handle);
     struct ipc_out *o = &q->out;
@@ -200,7 +200,7 @@ static bool notice_compose(struct queue *q, uint32_t handle, enum ipc_notice kin
     return count > 0;
 }
 
-static bool message_owes(struct queue *q, uint32_t handle)
+static bool message_owes(struct mailq *q, uint32_t handle)
 {
     struct message *m = ledger_at(&q->ledger, handle);
 
@@ -210,7 +210,7 @@ static bool message_owes(struct queue *q, uint32_t handle)
     return false;
 }
 
-void notice_want(struct queue *q, uint32_t handle)
+void notice_want(struct mailq *q, uint32_t handle)
 {
     struct message *m = ledger_at(&q->ledger, handle);
 
@@ -223,7 +223,7 @@ void notice_want(struct queue *q, uint32_t handle)
     notice_pump(q);
 }
 
-void notice_pump(struct queue *q)
+void notice_pump(struct mailq *q)
 {
     uint64_t id;
 
@@ -235,13 +235,13 @@ void notice_pump(struct queue *q)
             continue;
         m->flags = (uint16_t)(m->flags & ~MESSAGE_OWED);
         if (!notice_compose(q, handle, NOTICE_FAILURE) && message_owes(q, handle))
-            m->retry_notice = queue_now_s(q) + RETRY_S;
+            m->retry_notice = mailq_now_s(q) + RETRY_S;
         else if (message_owes(q, handle))
             notice_want(q, handle);     /* the rest, in another notice */
     }
 }
 
-bool notice_warn(struct queue *q, uint32_t handle)
+bool notice_warn(struct mailq *q, uint32_t handle)
 {
     struct message *m = ledger_at(&q->ledger, handle);
 
@@ -255,7 +255,7 @@ bool notice_warn(struct queue *q, uint32_t handle)
 
 /* ---- how it went ---- */
 
-void notice_committed(struct queue *q, struct strv origin, uint64_t id, bool ok)
+void notice_committed(struct mailq *q, struct strv origin, uint64_t id, bool ok)
 {
     struct notice **at = notice_find(q, origin);
     char text[ID_TEXT_SIZE], about[ID_TEXT_SIZE];
@@ -266,7 +266,7 @@ void notice_committed(struct queue *q, struct strv origin, uint64_t id, bool ok)
         return;
     if (*at) {
         if (!ok)
-            notice_undo(q, *at, queue_now_s(q) + RETRY_S);
+            notice_undo(q, *at, mailq_now_s(q) + RETRY_S);
         notice_end(q, at);
     }
     if (ok) {
@@ -282,7 +282,7 @@ void notice_committed(struct queue *q, struct strv origin, uint64_t id, bool ok)
     notice_pump(q);
 }
 
-bool notice_is_over(struct queue *q, struct strv origin)
+bool notice_is_over(struct mailq *q, struct strv origin)
 {
     uint32_t handle, first, last;
     struct message *m;
@@ -305,7 +305,7 @@ bool notice_is_over(struct queue *q, struct strv origin)
 
 void notice_on_failed(void *arg, struct channel *ch, struct ipc_in *in)
 {
-    struct queue *q = arg;
+    struct mailq *q = arg;
     struct strv origin = ipc_get(in, TAG_ORIGIN);
     struct notice **at = notice_find(q, origin);
     char id[ID_TEXT_SIZE];
@@ -315,13 +315,13 @@ void notice_on_failed(void *arg, struct channel *ch, struct ipc_in *in)
         return;
     id_text((*at)->id, id);
     LOG(WARN, "queue.notice.failed", KS("id", id), KV("origin", origin), KV("reason", ipc_get(in, TAG_TEXT)));
-    notice_undo(q, *at, queue_now_s(q) + RETRY_S);
+    notice_undo(q, *at, mailq_now_s(q) + RETRY_S);
     notice_end(q, at);
     notice_pump(q);
 }
 
 /* Those that are being committed end with their commit. */
-static void notices_drop(struct queue *q, int64_t before)
+static void notices_drop(struct mailq *q, int64_t before)
 {
     struct notice **at = &q->notices;
 
@@ -335,18 +335,18 @@ static void notices_drop(struct queue *q, int64_t before)
     }
 }
 
-void notice_lost(struct queue *q)
+void notice_lost(struct mailq *q)
 {
     notices_drop(q, INT64_MAX);
 }
 
-void notice_sweep(struct queue *q)
+void notice_sweep(struct mailq *q)
 {
     notices_drop(q, loop_now(q->loop));
     notice_pump(q);
 }
 
-void notice_clear(struct queue *q)
+void notice_clear(struct mailq *q)
 {
     while (q->notices)
         notice_end(q, &q->notices);

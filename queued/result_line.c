@@ -36,7 +36,7 @@ static struct strv if_any(struct strv s)
     return s.n ? s : strv_make(NULL, 0);
 }
 
-void result_line_log(const struct queue *q, const struct result_line *l)
+void result_line_log(const struct mailq *q, const struct result_line *l)
 {
     char id[ID_TEXT_SIZE], delays[DELAYS_SIZE];
 
@@ -45,6 +45,6 @@ void result_line_log(const struct queue *q, const struct result_line *l)
         delays_text(l, delays);
     LOG(INFO, "delivery.result", KS("id", id), KV("to", l->to), KV("orig_to", if_any(l->original)),
         KV("relay", if_any(l->v->relay)), KS("status", status_word(l->v->outcome)), KV("dsn", if_any(l->v->enhanced)),
-        KMS("delay", queue_now_ms(q) - id_wall_ms(l->id)), KS("delays", l->times ? delays : NULL),
+        KMS("delay", mailq_now_ms(q) - id_wall_ms(l->id)), KS("delays", l->times ? delays : NULL),
         KV("reply", if_any(l->v->reply)), KS("notice", l->notice));
 }

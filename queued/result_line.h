@@ -1,7 +1,7 @@
 /* result_line.h - the log line about one recipient's result */
 #pragma once
 
-#include "queued/queue.h"
+#include "queued/mailq.h"
 
 struct result_line {
     uint64_t id;
@@ -12,4 +12,4 @@ struct result_line {
     bool times;                 /* the four are known */
 };
 
-void result_line_log(const struct queue *q, const struct result_line *l);
+void result_line_log(const struct mailq *q, const struct result_line *l);

@@ -3,7 +3,7 @@
 #include "common/base/mem.h"
 #include "common/ipc/frame.h"
 #include "conf/queue.h"
-#include "queued/queue.h"
+#include "queued/mailq.h"
 #include "queued/result_line.h"
 
 #include <stdlib.h>
@@ -15,12 +15,12 @@ bool rcpt_wants(const struct message *m, const struct rcpt *r, unsigned notify_b
     return !(m->flags & MESSAGE_NULL) && (r->notify == 0 || r->notify & notify_bit);
 }
 
-void verdict_note(struct queue *q, uint64_t id, struct strv list, const struct verdict *v, bool notice)
+void verdict_note(struct mailq *q, uint64_t id, struct strv list, const struct verdict *v, bool notice)
 {
     struct entry e = {
         .id = id,
         .list = list,
-        .time = queue_now_s(q),
+        .time = mailq_now_s(q),
         .enhanced = v->enhanced,
         .relay = v->relay,
         .reply = v->reply,
@@ -56,7 +56,7 @@ static bool step_is_unreachable(struct strv step)
 }
 
 struct frame {
-    struct queue *q;
+    struct mailq *q;
     struct ipc_in *in;
     unsigned deliverd;
     uint64_t id;
@@ -79,7 +79,7 @@ static void verdict_take(const struct ipc_in *group, struct verdict *v)
 /* The addresses of a recipient that came over from before our start. */
 static void names_find(struct frame *f, uint32_t index, struct result_line *l)
 {
-    struct queue *q = f->q;
+    struct mailq *q = f->q;
     struct err err;
 
     if (!f->bytes)
@@ -109,7 +109,7 @@ static void result_line(struct frame *f, const struct job *job, size_t i, uint32
     result_line_log(f->q, &l);
 }
 
-static void job_learns(struct queue *q, struct job *job, const struct verdict *v, struct strv step)
+static void job_learns(struct mailq *q, struct job *job, const struct verdict *v, struct strv step)
 {
     if (v->outcome != OUTCOME_DEFERRED) {
         job->answered = true;
@@ -120,14 +120,14 @@ static void job_learns(struct queue *q, struct job *job, const struct verdict *v
     }
 }
 
-static void deferred_until(struct queue *q, struct job *job, uint32_t part, struct verdict *v)
+static void deferred_until(struct mailq *q, struct job *job, uint32_t part, struct verdict *v)
 {
     struct sched *sched = q->ledger.sched;
     unsigned attempts = job ? job->attempt : sched_part(sched, part)->attempts + 1u;
     uint32_t due = job ? job->due : 0;
 
     if (!due)
-        due = sched_retry_at(sched, attempts, queue_now_s(q));
+        due = sched_retry_at(sched, attempts, mailq_now_s(q));
     if (job)
         job->due = due;         /* one time for all of the attempt */
     v->attempts = attempts;
@@ -144,7 +144,7 @@ static size_t job_rcpt_at(const struct job *job, uint32_t index)
 
 static void result_one(struct frame *f, const struct ipc_in *group)
 {
-    struct queue *q = f->q;
+    struct mailq *q = f->q;
     uint32_t index = (uint32_t)ipc_get_u64(group, TAG_RCPT_INDEX), part;
     struct message *m = ledger_at(&q->ledger, f->message);
     struct list_writer list = { .out = &q->list };
@@ -187,7 +187,7 @@ static void result_one(struct frame *f, const struct ipc_in *group)
         part_settle(q, part);
 }
 
-static void ack_later(struct queue *q, unsigned deliverd, uint64_t txn)
+static void ack_later(struct mailq *q, unsigned deliverd, uint64_t txn)
 {
     if (q->ack_n > 0 && q->acks[q->ack_n - 1].deliverd == deliverd && q->acks[q->ack_n - 1].txn == txn)
         return;
@@ -198,7 +198,7 @@ static void ack_later(struct queue *q, unsigned deliverd, uint64_t txn)
     q->acks[q->ack_n++] = (struct ack){ deliverd, txn };
 }
 
-void results_noted(struct queue *q)
+void results_noted(struct mailq *q)
 {
     for (size_t i = 0; i < q->ack_n; i++) {
         struct channel *ch = q->deliverds[q->acks[i].deliverd].ch;
@@ -212,7 +212,7 @@ void results_noted(struct queue *q)
 }
 
 /* Deliverd speaks of the job no more: recipients without a result are tried again. */
-static void job_last(struct queue *q, unsigned deliverd, uint64_t txn, uint64_t id)
+static void job_last(struct mailq *q, unsigned deliverd, uint64_t txn, uint64_t id)
 {
     struct job *job, *next;
 
@@ -230,7 +230,7 @@ static void job_last(struct queue *q, unsigned deliverd, uint64_t txn, uint64_t 
 void results_on_frame(void *arg, struct channel *ch, struct ipc_in *in)
 {
     struct frame f = { .q = arg, .in = in, .deliverd = channel_peer_index(ch), .id = ipc_get_u64(in, TAG_ID) };
-    struct queue *q = f.q;
+    struct mailq *q = f.q;
     struct ipc_in group;
     size_t at = 0;
 
@@ -252,17 +252,17 @@ void results_on_frame(void *arg, struct channel *ch, struct ipc_in *in)
 /* ---- destinations that rest ---- */
 
 struct suspension {
-    struct queue *q;
+    struct mailq *q;
     unsigned count;
 };
 
 /* The words of whoever waits for this destination already. */
-static const struct words *words_of_dest(struct queue *q, uint32_t part)
+static const struct words *words_of_dest(struct mailq *q, uint32_t part)
 {
     return sched_why(q->ledger.sched, part);
 }
 
-static void suspend_log(struct queue *q, uint32_t message, uint32_t part, const struct verdict *v)
+static void suspend_log(struct mailq *q, uint32_t message, uint32_t part, const struct verdict *v)
 {
     struct message *m = ledger_at(&q->ledger, message);
     struct err err;
@@ -282,7 +282,7 @@ static void suspend_log(struct queue *q, uint32_t message, uint32_t part, const 
     bytes_unref(&bytes);
 }
 
-void suspend_part(struct queue *q, uint32_t part)
+void suspend_part(struct mailq *q, uint32_t part)
 {
     struct sched *sched = q->ledger.sched;
     struct part *p = sched_part(sched, part);
@@ -295,7 +295,7 @@ void suspend_part(struct queue *q, uint32_t part)
         .enhanced = words_enhanced(w),
         .relay = words_relay(w),
         .attempts = 1,
-        .due = sched_retry_at(sched, 1, queue_now_s(q)),
+        .due = sched_retry_at(sched, 1, mailq_now_s(q)),
     };
 
     buf_init(&reply, 4096);
@@ -324,7 +324,7 @@ static void on_suspend(void *arg, uint32_t part)
         suspend_part(s->q, part);
 }
 
-void suspend_dest(struct queue *q, uint32_t like)
+void suspend_dest(struct mailq *q, uint32_t like)
 {
     struct suspension s = { .q = q };
 

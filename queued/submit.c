@@ -4,7 +4,7 @@
 #include "common/base/mem.h"
 #include "common/ipc/frame.h"
 #include "conf/queue.h"
-#include "queued/queue.h"
+#include "queued/mailq.h"
 
 #include <stdlib.h>
 
@@ -29,7 +29,7 @@ struct waiter {
     uint64_t id, txn, generation;
 };
 
-static struct tx *tx_new(struct queue *q, uint64_t txn)
+static struct tx *tx_new(struct mailq *q, uint64_t txn)
 {
     struct tx *t = mem_new(sizeof *t);
 
@@ -46,7 +46,7 @@ static size_t tx_memory(const struct tx *t)
     return t->header.len + t->body.len + t->rcpts.len;
 }
 
-static void tx_free(struct queue *q, struct tx *t)
+static void tx_free(struct mailq *q, struct tx *t)
 {
     q->memory -= tx_memory(t);
     big_abort(&t->big);
@@ -56,14 +56,14 @@ static void tx_free(struct queue *q, struct tx *t)
     free(t);
 }
 
-static struct tx *tx_get(struct queue *q, uint64_t txn)
+static struct tx *tx_get(struct mailq *q, uint64_t txn)
 {
     struct tx *t = dict_get_u64(q->txs, txn);
 
     return t ? t : tx_new(q, txn);
 }
 
-static void tx_end(struct queue *q, struct channel *ch, uint64_t txn)
+static void tx_end(struct mailq *q, struct channel *ch, uint64_t txn)
 {
     struct tx *t = dict_pop_u64(q->txs, txn);
 
@@ -74,7 +74,7 @@ static void tx_end(struct queue *q, struct channel *ch, uint64_t txn)
 }
 
 /* Moves the body into a file of its own. */
-static bool tx_spill(struct queue *q, struct tx *t)
+static bool tx_spill(struct mailq *q, struct tx *t)
 {
     if (t->big.fd >= 0)
         return true;
@@ -85,7 +85,7 @@ static bool tx_spill(struct queue *q, struct tx *t)
     return true;
 }
 
-static bool body_take(struct queue *q, struct tx *t, struct strv data)
+static bool body_take(struct mailq *q, struct tx *t, struct strv data)
 {
     bool crowded = q->memory + store_pending(q->store) + data.n > MEMORY_MAX;
 
@@ -99,13 +99,13 @@ static bool body_take(struct queue *q, struct tx *t, struct strv data)
     return true;
 }
 
-static void tx_body(struct queue *q, struct tx *t, struct strv data)
+static void tx_body(struct mailq *q, struct tx *t, struct strv data)
 {
     if (!t->failed && !body_take(q, t, data))
         t->failed = true;
 }
 
-static void tx_header(struct queue *q, struct tx *t, struct strv data)
+static void tx_header(struct mailq *q, struct tx *t, struct strv data)
 {
     if (t->failed)
         return;
@@ -141,7 +141,7 @@ static size_t rcpts_print(struct ipc_in *in, struct buf *out)
 
 static void on_body(void *arg, struct channel *ch, struct ipc_in *in)
 {
-    struct queue *q = arg;
+    struct mailq *q = arg;
 
     tx_body(q, tx_get(q, in->txn), ipc_get(in, TAG_DATA));
     channel_consumed(ch, in->txn, in->bulk);
@@ -149,7 +149,7 @@ static void on_body(void *arg, struct channel *ch, struct ipc_in *in)
 
 static void on_header(void *arg, struct channel *ch, struct ipc_in *in)
 {
-    struct queue *q = arg;
+    struct mailq *q = arg;
 
     tx_header(q, tx_get(q, in->txn), ipc_get(in, TAG_DATA));
     channel_consumed(ch, in->txn, in->bulk);
@@ -157,7 +157,7 @@ static void on_header(void *arg, struct channel *ch, struct ipc_in *in)
 
 static void on_rcpts(void *arg, struct channel *ch, struct ipc_in *in)
 {
-    struct queue *q = arg;
+    struct mailq *q = arg;
     struct tx *t = tx_get(q, in->txn);
     size_t before = t->rcpts.len;
 
@@ -172,7 +172,7 @@ static void on_rcpts(void *arg, struct channel *ch, struct ipc_in *in)
 
 /* ---- answers ---- */
 
-static void answer(struct queue *q, uint64_t txn, enum ipc_verdict verdict, const struct err *err)
+static void answer(struct mailq *q, uint64_t txn, enum ipc_verdict verdict, const struct err *err)
 {
     bool full = err && err->cls == ERR_LIMIT;
 
@@ -193,7 +193,7 @@ static void answer(struct queue *q, uint64_t txn, enum ipc_verdict verdict, cons
     channel_send(q->cleanup, &q->out);
 }
 
-static void refuse(struct queue *q, uint64_t txn, uint64_t id, const struct err *err)
+static void refuse(struct mailq *q, uint64_t txn, uint64_t id, const struct err *err)
 {
     char text[ID_TEXT_SIZE];
 
@@ -204,12 +204,12 @@ static void refuse(struct queue *q, uint64_t txn, uint64_t id, const struct err 
 
 /* ---- the end of a transaction ---- */
 
-static void envelope_take(struct queue *q, struct ipc_in *in, struct envelope *e)
+static void envelope_take(struct mailq *q, struct ipc_in *in, struct envelope *e)
 {
     envelope_reset(e);
     e->sender = ipc_get(in, TAG_SENDER);
     e->arrival = ipc_get_u64(in, TAG_ARRIVAL);
-    e->stored = (uint64_t)queue_now_ms(q);
+    e->stored = (uint64_t)mailq_now_ms(q);
     e->sid = ipc_get(in, TAG_SID);
     e->client = ipc_get(in, TAG_CLIENT);
     e->client_name = ipc_get(in, TAG_CLIENT_NAME);
@@ -225,7 +225,7 @@ static void envelope_take(struct queue *q, struct ipc_in *in, struct envelope *e
 }
 
 /* What a submission must be before any byte of it is written. */
-static bool submit_allowed(struct queue *q, struct ipc_in *in, const struct tx *t, struct err *err)
+static bool submit_allowed(struct mailq *q, struct ipc_in *in, const struct tx *t, struct err *err)
 {
     uint64_t id = ipc_get_u64(in, TAG_ID);
     uint64_t size = (t ? t->body_size : 0) + ipc_get(in, TAG_DATA).n;
@@ -249,7 +249,7 @@ static bool submit_allowed(struct queue *q, struct ipc_in *in, const struct tx *
 }
 
 /* The whole record, its line still without nonce and checksum. */
-static struct commit *commit_make(struct queue *q, struct ipc_in *in, struct tx *t, struct err *err)
+static struct commit *commit_make(struct mailq *q, struct ipc_in *in, struct tx *t, struct err *err)
 {
     struct strv header = ipc_get(in, TAG_HEADER), body = ipc_get(in, TAG_DATA);
     struct record_sizes sizes = {
@@ -284,7 +284,7 @@ static struct commit *commit_make(struct queue *q, struct ipc_in *in, struct tx 
     return c;
 }
 
-static bool envelope_make(struct queue *q, struct ipc_in *in, const struct tx *t, struct err *err)
+static bool envelope_make(struct mailq *q, struct ipc_in *in, const struct tx *t, struct err *err)
 {
     size_t rcpts = t ? t->rcpt_n : 0;
 
@@ -305,7 +305,7 @@ static bool envelope_make(struct queue *q, struct ipc_in *in, const struct tx *t
     return rcpts > 0 || err_set(err, ERR_TEMP, "there are no recipients");
 }
 
-static struct commit *submit_build(struct queue *q, struct ipc_in *in, struct tx *t, struct err *err)
+static struct commit *submit_build(struct mailq *q, struct ipc_in *in, struct tx *t, struct err *err)
 {
     uint64_t id = ipc_get_u64(in, TAG_ID);
     struct commit *c;
@@ -325,7 +325,7 @@ static struct commit *submit_build(struct queue *q, struct ipc_in *in, struct tx
     return c;
 }
 
-static void submit(struct queue *q, struct ipc_in *in, struct tx *t)
+static void submit(struct mailq *q, struct ipc_in *in, struct tx *t)
 {
     struct strv origin = ipc_get(in, TAG_ORIGIN);
     uint64_t id = ipc_get_u64(in, TAG_ID);
@@ -353,7 +353,7 @@ static void submit(struct queue *q, struct ipc_in *in, struct tx *t)
 
 static void on_submit(void *arg, struct channel *ch, struct ipc_in *in)
 {
-    struct queue *q = arg;
+    struct mailq *q = arg;
     struct tx *t = dict_get_u64(q->txs, in->txn);
     bool crowded = q->memory + store_pending(q->store) > MEMORY_MAX;
 
@@ -373,7 +373,7 @@ static void on_abort(void *arg, struct channel *ch, struct ipc_in *in)
 
 /* ---- durable ---- */
 
-static void waiters_answer(struct queue *q, uint64_t id, bool stored)
+static void waiters_answer(struct mailq *q, uint64_t id, bool stored)
 {
     struct waiter **at = &q->waiters;
 
@@ -408,7 +408,7 @@ static void stored_log(const struct commit *c, const struct envelope *e, size_t 
 }
 
 /* The commit is durable: the message is the queue's. */
-static void message_stored(struct queue *q, struct commit *c)
+static void message_stored(struct mailq *q, struct commit *c)
 {
     struct record record;
     struct bytes *bytes;
@@ -426,7 +426,7 @@ static void message_stored(struct queue *q, struct commit *c)
     message_settle(q, handle);
 }
 
-void submit_committed(struct queue *q, struct commit *c)
+void submit_committed(struct mailq *q, struct commit *c)
 {
     dict_pop_u64(q->pending, c->id);
     if (c->origin)
@@ -451,7 +451,7 @@ void submit_committed(struct queue *q, struct commit *c)
 
 static void on_query(void *arg, struct channel *ch, struct ipc_in *in)
 {
-    struct queue *q = arg;
+    struct mailq *q = arg;
     uint64_t id = ipc_get_u64(in, TAG_ID);
     struct waiter *w;
 
@@ -484,7 +484,7 @@ static void on_frame(void *arg, struct channel *ch, struct ipc_in *in)
 
 static void free_tx(void *arg, struct strv key, void *value)
 {
-    struct queue *q = arg;
+    struct mailq *q = arg;
     uint64_t txn;
 
     memcpy(&txn, key.p, sizeof txn);
@@ -493,7 +493,7 @@ static void free_tx(void *arg, struct strv key, void *value)
 }
 
 /* What was submitted commits; the rest is forgotten. */
-static void cleanup_lost(struct queue *q)
+static void cleanup_lost(struct mailq *q)
 {
     channel_free(&q->cleanup);
     q->cleanup_generation++;
@@ -510,7 +510,7 @@ static void on_lost(void *arg, struct channel *ch, const char *why)
 
 static const struct channel_ops ops = { .frame = on_frame, .lost = on_lost };
 
-void submit_edge(struct queue *q, int fd)
+void submit_edge(struct mailq *q, int fd)
 {
     if (q->cleanup)
         cleanup_lost(q);
@@ -519,7 +519,7 @@ void submit_edge(struct queue *q, int fd)
         notice_pump(q);
 }
 
-void submit_clear(struct queue *q)
+void submit_clear(struct mailq *q)
 {
     struct waiter *w;
 

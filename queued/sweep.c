@@ -1,7 +1,7 @@
 /* sweep.c - what time alone does: expiry, delay notices, notices that could not be made, a pause that ends */
 #include "common/base/log.h"
 #include "conf/queue.h"
-#include "queued/queue.h"
+#include "queued/mailq.h"
 #include "queued/result_line.h"
 
 #include <stdio.h>
@@ -28,7 +28,7 @@ static void expire_verdict(const struct rcpt *r, struct buf *text, struct verdic
     v->reply = buf_view(text);
 }
 
-static void expire_rcpt(struct queue *q, uint32_t handle, uint32_t index, bool names)
+static void expire_rcpt(struct mailq *q, uint32_t handle, uint32_t index, bool names)
 {
     struct message *m = ledger_at(&q->ledger, handle);
     struct rcpt *r = message_rcpt(m, index);
@@ -57,7 +57,7 @@ static bool rcpt_may_expire(const struct message *m, const struct rcpt *r)
     return !(m->flags & (MESSAGE_HELD | MESSAGE_DAMAGED)) && (r->state == RCPT_OPEN || r->state == RCPT_WAIT);
 }
 
-static void message_expire(struct queue *q, uint32_t handle)
+static void message_expire(struct mailq *q, uint32_t handle)
 {
     struct message *m = ledger_at(&q->ledger, handle);
     uint32_t rcpts = m->rcpt_n;
@@ -70,7 +70,7 @@ static void message_expire(struct queue *q, uint32_t handle)
     bytes = message_bytes(q, handle, &err);
     names = bytes && envelope_parse(bytes->envelope, &q->envelope, &err);
     id_text(id, text);
-    LOG(WARN, "queue.message.expired", KS("id", text), KMS("delay", queue_now_ms(q) - id_wall_ms(id)));
+    LOG(WARN, "queue.message.expired", KS("id", text), KMS("delay", mailq_now_ms(q) - id_wall_ms(id)));
     for (uint32_t i = 0; i < rcpts && ledger_find(&q->ledger, id) == handle; i++)
         if (rcpt_may_expire(ledger_at(&q->ledger, handle), message_rcpt(ledger_at(&q->ledger, handle), i)))
             expire_rcpt(q, handle, i, names);
@@ -89,23 +89,23 @@ static bool message_has_expiring(struct message *m)
     return false;
 }
 
-static void message_sweep(struct queue *q, uint32_t handle)
+static void message_sweep(struct mailq *q, uint32_t handle)
 {
     struct message *m = ledger_at(&q->ledger, handle);
-    int64_t age = queue_now_ms(q) - id_wall_ms(m->id);
+    int64_t age = mailq_now_ms(q) - id_wall_ms(m->id);
 
     if (!q->ledger.paused && age >= q->conf->expire_after * 1000 && message_has_expiring(m)) {
         message_expire(q, handle);
         return;
     }
-    if (m->retry_notice <= queue_now_s(q) && !(m->flags & MESSAGE_OWED))
+    if (m->retry_notice <= mailq_now_s(q) && !(m->flags & MESSAGE_OWED))
         notice_want(q, handle);
-    if (q->conf->warn_after > 0 && age >= q->conf->warn_after * 1000 && m->retry_notice <= queue_now_s(q) &&
+    if (q->conf->warn_after > 0 && age >= q->conf->warn_after * 1000 && m->retry_notice <= mailq_now_s(q) &&
         !(m->flags & (MESSAGE_WARNED | MESSAGE_WARNING | MESSAGE_NULL | MESSAGE_HELD | MESSAGE_DAMAGED)))
         notice_warn(q, handle);
 }
 
-static void resume(struct queue *q)
+static void resume(struct mailq *q)
 {
     uint32_t cursor = 0, handle;
 
@@ -117,7 +117,7 @@ static void resume(struct queue *q)
 
 static void on_sweep(void *arg)
 {
-    struct queue *q = arg;
+    struct mailq *q = arg;
     uint32_t handle = 1;
 
     loop_timer_set(&q->sweep_timer, SWEEP_MS);
@@ -141,7 +141,7 @@ static void on_sweep(void *arg)
     dispatch_soon(q);
 }
 
-void sweep_start(struct queue *q)
+void sweep_start(struct mailq *q)
 {
     loop_timer_init(&q->sweep_timer, q->loop, on_sweep, q);
     loop_timer_set(&q->sweep_timer, SWEEP_MS);

@@ -1,4 +1,4 @@
-/* queue.h - the object of the daemon: what its files share */
+/* mailq.h - the object of the daemon: what its files share */
 #pragma once
 
 #include "common/ipc/channel.h"
@@ -68,7 +68,7 @@ struct ack {
     uint64_t txn;
 };
 
-struct queue {
+struct mailq {
     struct daemon *daemon;      /* NULL in tests */
     struct loop *loop;
     const struct conf_queue *conf;      /* borrowed, constant */
@@ -115,48 +115,48 @@ struct queue {
 };
 
 /* The whole start of the daemon but its process: recovery, timers. The store is open and has its threads. */
-bool queue_start(struct queue *q, struct err *err) __attribute__((warn_unused_result));
-void queue_init(struct queue *q, struct loop *loop, const struct conf_queue *conf);
-void queue_clear(struct queue *q);
-int64_t queue_now_ms(const struct queue *q);            /* wall, without jumps */
-uint32_t queue_now_s(const struct queue *q);
-void queue_drain(struct queue *q);                      /* nothing new is dispatched */
-bool queue_is_idle(const struct queue *q);              /* no job runs, no commit is under way */
+bool mailq_start(struct mailq *q, struct err *err) __attribute__((warn_unused_result));
+void mailq_init(struct mailq *q, struct loop *loop, const struct conf_queue *conf);
+void mailq_clear(struct mailq *q);
+int64_t mailq_now_ms(const struct mailq *q);            /* wall, without jumps */
+uint32_t mailq_now_s(const struct mailq *q);
+void mailq_drain(struct mailq *q);                      /* nothing new is dispatched */
+bool mailq_is_idle(const struct mailq *q);              /* no job runs, no commit is under way */
 
 /* submit.c */
-void submit_edge(struct queue *q, int fd);
-void submit_committed(struct queue *q, struct commit *c);
-void submit_clear(struct queue *q);
+void submit_edge(struct mailq *q, int fd);
+void submit_committed(struct mailq *q, struct commit *c);
+void submit_clear(struct mailq *q);
 
 /* dispatch.c */
-void dispatch_soon(struct queue *q);
+void dispatch_soon(struct mailq *q);
 /* Brings a part to where its recipients' states want it: ready, waiting, idle. */
-void part_settle(struct queue *q, uint32_t part);
-void message_settle(struct queue *q, uint32_t message); /* all of its parts */
-void message_fresh(struct queue *q, uint32_t message, struct bytes *bytes);     /* keeps a reference for the dispatch */
+void part_settle(struct mailq *q, uint32_t part);
+void message_settle(struct mailq *q, uint32_t message); /* all of its parts */
+void message_fresh(struct mailq *q, uint32_t message, struct bytes *bytes);     /* keeps a reference for the dispatch */
 /* The record, from memory or disk; a reference. NULL: err; a damaged message is held and logged here. */
-struct bytes *message_bytes(struct queue *q, uint32_t message, struct err *err);
-void dispatch_clear(struct queue *q);
+struct bytes *message_bytes(struct mailq *q, uint32_t message, struct err *err);
+void dispatch_clear(struct mailq *q);
 
 /* job.c */
-struct job *job_new(struct queue *q, unsigned deliverd, uint32_t message, uint32_t part, size_t rcpts);
+struct job *job_new(struct mailq *q, unsigned deliverd, uint32_t message, uint32_t part, size_t rcpts);
 /* The job has no more recipients to wait for: its part and destination are free of it. */
-void job_settle(struct queue *q, struct job *job);
-void job_free(struct queue *q, struct job *job);        /* settled */
-void job_stream(struct queue *q, struct job *job);      /* as far as credit reaches */
+void job_settle(struct mailq *q, struct job *job);
+void job_free(struct mailq *q, struct job *job);        /* settled */
+void job_stream(struct mailq *q, struct job *job);      /* as far as credit reaches */
 /* The job was lost with its process or was never heard of there: its recipients are tried again. */
-void job_return(struct queue *q, struct job *job);
-struct job *job_find(struct queue *q, unsigned deliverd, uint64_t txn, uint64_t id, uint32_t rcpt);
-void jobs_forget_message(struct queue *q, const struct message *m);
+void job_return(struct mailq *q, struct job *job);
+struct job *job_find(struct mailq *q, unsigned deliverd, uint64_t txn, uint64_t id, uint32_t rcpt);
+void jobs_forget_message(struct mailq *q, const struct message *m);
 
 /* inventory.c */
-void deliverd_edge(struct queue *q, unsigned index, int fd, bool lived);
-void deliverd_gone(struct queue *q, unsigned index);
-bool deliverd_all_known(const struct queue *q);         /* dispatch is allowed */
+void deliverd_edge(struct mailq *q, unsigned index, int fd, bool lived);
+void deliverd_gone(struct mailq *q, unsigned index);
+bool deliverd_all_known(const struct mailq *q);         /* dispatch is allowed */
 
 /* results.c */
 void results_on_frame(void *arg, struct channel *ch, struct ipc_in *in);
-void results_noted(struct queue *q);
+void results_noted(struct mailq *q);
 /* What the results of one recipient mean; shared with sweep and suspension. */
 struct verdict {
     enum ipc_outcome outcome;
@@ -166,25 +166,25 @@ struct verdict {
     unsigned attempts;
 };
 /* Notes it for the recipients of the list. */
-void verdict_note(struct queue *q, uint64_t id, struct strv list, const struct verdict *v, bool notice);
+void verdict_note(struct mailq *q, uint64_t id, struct strv list, const struct verdict *v, bool notice);
 /* True when a failure of this recipient is told to the sender. */
 bool rcpt_wants(const struct message *m, const struct rcpt *r, unsigned notify_bit);
 /* All waiting parts of the destination of `like` that were never tried: deferred with these words. */
-void suspend_dest(struct queue *q, uint32_t like);
-void suspend_part(struct queue *q, uint32_t part);
+void suspend_dest(struct mailq *q, uint32_t like);
+void suspend_part(struct mailq *q, uint32_t part);
 
 /* notice.c */
-void notice_want(struct queue *q, uint32_t message);
-void notice_pump(struct queue *q);
+void notice_want(struct mailq *q, uint32_t message);
+void notice_pump(struct mailq *q);
 void notice_on_failed(void *arg, struct channel *ch, struct ipc_in *in);
-void notice_lost(struct queue *q);                      /* the channel to cleanup is gone */
+void notice_lost(struct mailq *q);                      /* the channel to cleanup is gone */
 /* A notice with this origin was committed as message id (ok) or not. */
-void notice_committed(struct queue *q, struct strv origin, uint64_t id, bool ok);
+void notice_committed(struct mailq *q, struct strv origin, uint64_t id, bool ok);
 /* True when nothing is owed any more for which this origin would be right: a second copy. */
-bool notice_is_over(struct queue *q, struct strv origin);
-bool notice_warn(struct queue *q, uint32_t message);    /* composes the delay notice; false: nobody to tell */
-void notice_sweep(struct queue *q);
-void notice_clear(struct queue *q);
+bool notice_is_over(struct mailq *q, struct strv origin);
+bool notice_warn(struct mailq *q, uint32_t message);    /* composes the delay notice; false: nobody to tell */
+void notice_sweep(struct mailq *q);
+void notice_clear(struct mailq *q);
 
 /* sweep.c */
-void sweep_start(struct queue *q);
+void sweep_start(struct mailq *q);

@@ -1,5 +1,5 @@
-/* queue.c - the queue as a whole: start, time, end */
-#include "queued/queue.h"
+/* mailq.c - the queue as a whole: start, time, end */
+#include "queued/mailq.h"
 
 #include "common/base/clock.h"
 #include "common/base/dict.h"
@@ -11,17 +11,17 @@
 #define DENIED_MAX 65536u
 #define RECENT_MS  (15 * 60 * 1000)
 
-int64_t queue_now_ms(const struct queue *q)
+int64_t mailq_now_ms(const struct mailq *q)
 {
     return q->wall0 + loop_now(q->loop) - q->mono0;
 }
 
-uint32_t queue_now_s(const struct queue *q)
+uint32_t mailq_now_s(const struct mailq *q)
 {
-    return (uint32_t)(queue_now_ms(q) / 1000);
+    return (uint32_t)(mailq_now_ms(q) / 1000);
 }
 
-void queue_init(struct queue *q, struct loop *loop, const struct conf_queue *conf)
+void mailq_init(struct mailq *q, struct loop *loop, const struct conf_queue *conf)
 {
     const struct sched_conf sched = { .retry = conf->retry.v, .retry_n = conf->retry.n, .below = rand_below };
 
@@ -62,7 +62,7 @@ static void on_due(void *arg)
 
 static void on_gone(void *arg, const struct message *m)
 {
-    struct queue *q = arg;
+    struct mailq *q = arg;
     struct bytes *b = dict_count(q->fresh) ? dict_pop_u64(q->fresh, m->id) : NULL;
     char id[ID_TEXT_SIZE];
 
@@ -73,7 +73,7 @@ static void on_gone(void *arg, const struct message *m)
     }
     ids_push(&q->recent, m->id);
     id_text(m->id, id);
-    LOG(INFO, "queue.message.finished", KS("id", id), KMS("delay", queue_now_ms(q) - id_wall_ms(m->id)));
+    LOG(INFO, "queue.message.finished", KS("id", id), KMS("delay", mailq_now_ms(q) - id_wall_ms(m->id)));
 }
 
 static const struct store_ops ops = { .committed = on_committed, .noted = on_noted, .gone = on_gone };
@@ -81,13 +81,13 @@ static const struct store_ops ops = { .committed = on_committed, .noted = on_not
 /* Clients may still ask about these: cleanup does not know that they were stored. */
 static void on_over(void *arg, uint64_t id)
 {
-    struct queue *q = arg;
+    struct mailq *q = arg;
 
     if (id_wall_ms(id) > q->wall0 - RECENT_MS)
         ids_push(&q->recent, id);
 }
 
-static void recovery_log(const struct queue *q, const struct recovery *r, int64_t ms)
+static void recovery_log(const struct mailq *q, const struct recovery *r, int64_t ms)
 {
     LOG(INFO, "queue.recovery.done", KI("messages", ledger_count(&q->ledger)), KI("segments", r->segments),
         KI("from_index", r->from_index), KI("records", r->records), KI("bytes", r->bytes), KI("damaged", r->damages),
@@ -96,7 +96,7 @@ static void recovery_log(const struct queue *q, const struct recovery *r, int64_
         KI("journal_torn", r->report.torn), KMS("time", ms));
 }
 
-bool queue_start(struct queue *q, struct err *err)
+bool mailq_start(struct mailq *q, struct err *err)
 {
     struct recovery r = { .over = on_over, .arg = q };
     int64_t began = clock_mono_ms();
@@ -121,17 +121,17 @@ bool queue_start(struct queue *q, struct err *err)
     return true;
 }
 
-void queue_drain(struct queue *q)
+void mailq_drain(struct mailq *q)
 {
     q->draining = true;
 }
 
-bool queue_is_idle(const struct queue *q)
+bool mailq_is_idle(const struct mailq *q)
 {
     return q->job_n == 0 && store_pending(q->store) == 0 && store_noted(q->store);
 }
 
-void queue_clear(struct queue *q)
+void mailq_clear(struct mailq *q)
 {
     if (q->started) {
         loop_timer_stop(&q->due_timer);
