@@ -122,10 +122,11 @@ enum engine_step engine_input(struct engine *e, struct strv in, size_t *used);
 void engine_name(struct engine *e, struct strv name); /* empty: no confirmed name */
 void engine_rcpt_answer(struct engine *e, const struct tx_answer *a);
 void engine_done(struct engine *e, const struct tx_answer *a);
-/* Cleanup went away: the transaction is over, unless its commit is on the way; then the driver finds out from the
-   next cleanup what became of it, and says so with engine_done. */
+/* Cleanup went away: the transaction is over, unless its commit is on the way; then the driver finds out from
+   the next cleanup what became of it, and says so with engine_done. */
 void engine_tx_lost(struct engine *e);
-/* Nobody can tell what became of the commit: the session ends without a reply, because each could be wrong. */
+/* Nobody can tell what became of the commit: the session ends without a reply, because each could be wrong.
+ */
 enum engine_step engine_unsettled(struct engine *e);
 
 /* From now on commands outside a transaction are answered 421. */

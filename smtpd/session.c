@@ -11,7 +11,8 @@
    is a disk that may be busy, and RFC 5321 4.5.3.2.6 gives us ten minutes before the client leaves. */
 #define RCPT_WAIT_MS (60 * 1000)
 #define DONE_WAIT_MS (5 * 60 * 1000)
-/* How long a new cleanup may take to start before a client whose message is in doubt is let go without an answer. */
+/* How long a new cleanup may take to start before a client whose message is in doubt is let go without an
+ * answer. */
 #define DOUBT_WAIT_MS (60 * 1000)
 /* The name look-up begins at connect; at MAIL it gets a moment more, then the message goes without a name. */
 #define NAME_WAIT_MS (2 * 1000)

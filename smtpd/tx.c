@@ -14,7 +14,7 @@ struct tx_link {
     const struct tx_events *events; /* borrowed */
     struct channel *channel;        /* owned; NULL while cleanup is away */
     struct txn_table open;
-    struct tx *doubts;              /* list; without a channel to ask over */
+    struct tx *doubts; /* list; without a channel to ask over */
     struct ipc_out out;
 };
 

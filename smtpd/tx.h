@@ -27,8 +27,8 @@ struct tx_events {
     void (*room)(void *arg);                            /* data may go on */
     void (*lost)(void *arg); /* cleanup is gone; the transaction is closed already. Must not open another one
                                 before it returned */
-    void (*doubt)(void *arg, bool asked); /* cleanup is gone behind TX_END. done will come when the new one was
-                                             asked; asked: that was done now */
+    void (*doubt)(void *arg, bool asked); /* cleanup is gone behind TX_END. done will come when the new one
+                                             was asked; asked: that was done now */
 };
 
 /* One per process; starts without a channel. */

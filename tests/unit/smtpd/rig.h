@@ -23,7 +23,7 @@ struct rig {
     /* how it behaves */
     bool mute_rcpt, mute_done, hold_credit;
     enum ipc_verdict stored; /* what it answers to TX_QUERY */
-    char name[256]; /* what dnsd answers; "" = nothing comes */
+    char name[256];          /* what dnsd answers; "" = nothing comes */
 };
 
 /* more: text in place of the limits of section listen. */
