@@ -1,0 +1,41 @@
+/* agents.h - mansio-agent processes, one per mailbox section and user, and the deposits they work on */
+#pragma once
+
+#include "common/base/strv.h"
+#include "common/ipc/frame.h"
+
+struct agent;
+struct agents;
+struct body;
+struct deliverd;
+
+#define AGENTS_INFLIGHT_MAX 32u  /* deposits of one agent on their way: it never waits for us */
+#define AGENTS_IDLE_MS      5000 /* an agent without work is sent home; before its own patience ends */
+
+/* One message into one mailbox. Embedded by whoever asks, zeroed; must live until done ran or deposit_cancel.
+   Views and body are borrowed for as long. */
+struct deposit {
+    uint64_t id; /* of the message */
+    struct strv path, rcpt, sender;
+    const struct body *body;
+    uint64_t quota;
+    /* maybe: the agent was lost with the deposit in its hands. Never before deposit_start returned. */
+    void (*done)(void *arg, enum ipc_outcome outcome, struct strv enhanced, struct strv text, bool maybe);
+    void *arg;
+
+    struct agent *agent; /* from here: of agents.c */
+    struct deposit *next, *prev;
+    uint64_t txn;  /* 0: not sent */
+    uint64_t sent; /* bytes of the memory part */
+    bool ended;    /* A_END is out, or was not needed */
+};
+
+struct agents *agents_new(struct deliverd *d);
+void agents_free(struct agents **as); /* deposits are forgotten without an answer */
+
+/* mailbox: label of the section; user: whose agent, empty for the section's owner. */
+void deposit_start(struct agents *as, struct strv mailbox, struct strv user, struct deposit *dep);
+void deposit_cancel(struct deposit *dep);
+
+/* mtad's answer to AGENT. */
+void agents_reply(struct agents *as, struct ipc_in *in);

@@ -1,0 +1,530 @@
+/* attempt.c - from a job to results: a connection of the pool or a new one, hosts in turn, transactions
+ *
+ *   start -> (idle connection) ------------------------------> transaction -> finish
+ *         -> (slot) -> resolve -> dial -> greeting, EHLO -----> transaction
+ *   A refused host, and what it makes of recipients (CLIENT_OTHER_HOST), leads back to dial; a pooled
+ * connection that died while it was idle leads to resolve, as if it had not been there.
+ */
+#include "deliverd/attempt.h"
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "conf/conf.h"
+#include "conf/route.h"
+#include "conf/top.h"
+#include "deliverd/deliverd.h"
+#include "deliverd/dial.h"
+#include "deliverd/job.h"
+#include "deliverd/pool.h"
+#include "deliverd/route.h"
+#include "deliverd/trouble.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DNS_DEADLINE_MS  60000
+#define ATTEMPT_MS       300000 /* no further host is tried after that; what waits behind us should go on */
+#define TRANSACTIONS_MAX 20u    /* of one attempt, whatever servers say */
+
+enum todo {
+    TODO_NOW,        /* in the next transaction */
+    TODO_OTHER_HOST, /* this host had trouble with it */
+    TODO_NOTHING,
+};
+
+struct attempt {
+    struct job *job;
+    struct deliverd *d;
+    struct route route;
+    struct pool_wait wait;
+    bool slot; /* ours at wait.dest */
+    struct dns_ask ask;
+    struct targets targets;
+    bool resolved;
+    struct netaddr avoid; /* had trouble with us already; AF_UNSPEC: none */
+    struct dial dial;
+    struct connection *c; /* ours; NULL between */
+    bool reused;          /* c comes from the pool */
+    bool stale;           /* and was dead already */
+    unsigned transactions;
+
+    uint8_t *todo;          /* owned: per recipient of the job */
+    size_t *map;            /* owned: recipient of the transaction -> of the job */
+    struct strv *addresses; /* owned */
+    struct client_message m;
+    uint64_t body_at;
+
+    struct { /* what hosts said or did instead of taking mail */
+        struct buf text;
+        char relay[340];
+        struct status status;
+        const char *step; /* NULL: nothing yet */
+        bool remote;
+    } failure;
+};
+
+/* ---- the end ---- */
+
+static void attempt_destroy(void *obj)
+{
+    struct attempt *a = obj;
+
+    targets_clear(&a->targets);
+    buf_clear(&a->failure.text);
+    free(a->todo);
+    free(a->map);
+    free(a->addresses);
+    free(a);
+}
+
+/* Gives everything back; the memory waits for the callbacks we may stand in. keep: the connection may be used
+ * on. */
+static void attempt_end(struct attempt *a, bool keep)
+{
+    struct connection *c = a->c;
+    struct deliverd *d = a->d;
+
+    a->job->attempt = NULL;
+    dns_ask_cancel(&a->ask);
+    dial_clear(&a->dial);
+    pool_leave(d->pool, &a->wait);
+    a->c = NULL;
+    if (!keep || !c || !connection_is_fresh(c))
+        connection_close(&c, "done");
+    loop_reap(d->loop, attempt_destroy, a);
+    if (a->slot)
+        pool_put(d->pool, a->wait.dest, c, a->route.conf->idle * 1000);
+}
+
+static void finish(struct attempt *a, bool keep)
+{
+    struct job *j = a->job;
+
+    attempt_end(a, keep);
+    job_over(j);
+}
+
+void attempt_free(struct attempt **a)
+{
+    if (*a)
+        attempt_end(*a, false);
+    *a = NULL;
+}
+
+/* The same end for every recipient that has no better one. */
+static void finish_with(struct attempt *a, enum ipc_outcome outcome, struct status status, const char *step,
+                        const char *text)
+{
+    struct job_outcome o = { .outcome = outcome, .status = status, .step = step, .text = SV(text) };
+
+    for (size_t i = 0; i < a->job->rcpt_n; i++)
+        if (!a->job->rcpts[i].step)
+            job_note(a->job, i, &o);
+    finish(a, false);
+}
+
+static void finish_with_failures(struct attempt *a)
+{
+    struct job_outcome o = {
+        .outcome = OUTCOME_DEFERRED,
+        .status = a->failure.status,
+        .step = a->failure.step,
+        .text = buf_view(&a->failure.text),
+        .relay = SV(a->failure.relay),
+        .remote = a->failure.remote,
+    };
+
+    if (!o.step) {
+        finish_with(a, OUTCOME_DEFERRED, STATUS(4, 4, 0), "connect", "no host could be tried");
+        return;
+    }
+    for (size_t i = 0; i < a->job->rcpt_n; i++)
+        if (!a->job->rcpts[i].step)
+            job_note(a->job, i, &o);
+    finish(a, false);
+}
+
+/* ---- hosts ---- */
+
+/* A server's words say more than our own troubles with others; ours are listed one behind the other. */
+static void failure_add(struct attempt *a, const char *relay, const struct client_result *r)
+{
+    char status[STATUS_TEXT];
+
+    status_text(r->status, status);
+    LOG(INFO, "relay.host.failed", KS("id", a->job->id_text), KV("dest", a->job->dest), KS("relay", relay),
+        KS("step", r->step), KS("dsn", status), KV("error", r->text));
+    if (a->failure.remote && !r->remote)
+        return;
+    if (r->remote)
+        buf_reset(&a->failure.text);
+    else if (a->failure.text.len)
+        buf_adds(&a->failure.text, "; ");
+    buf_addv(&a->failure.text, r->text);
+    a->failure.remote = r->remote;
+    a->failure.status = r->status;
+    a->failure.step = r->step;
+    snprintf(a->failure.relay, sizeof a->failure.relay, "%s", relay);
+}
+
+static bool time_is_left(const struct attempt *a)
+{
+    return loop_now(a->d->loop) - a->job->started < ATTEMPT_MS && a->transactions < TRANSACTIONS_MAX;
+}
+
+static void next_host(struct attempt *a)
+{
+    if (time_is_left(a))
+        dial_next(&a->dial);
+    else
+        finish_with_failures(a);
+}
+
+static const struct connection_ops connection_ops;
+
+static void on_dial_up(void *arg, struct connection *c)
+{
+    struct attempt *a = arg;
+
+    a->c = c;
+    a->reused = false;
+    connection_use(c, &connection_ops, a);
+}
+
+static void on_dial_failed(void *arg, const char *relay, const struct client_result *failure)
+{
+    struct attempt *a = arg;
+
+    failure_add(a, relay, failure);
+    if (!time_is_left(a))
+        finish_with_failures(a);
+}
+
+static void on_dial_exhausted(void *arg)
+{
+    finish_with_failures(arg);
+}
+
+static const struct dial_ops dial_ops = {
+    .up = on_dial_up,
+    .failed = on_dial_failed,
+    .exhausted = on_dial_exhausted,
+};
+
+static bool is_bad(void *arg, const struct netaddr *addr)
+{
+    struct attempt *a = arg;
+
+    return trouble_has_address(a->d->trouble, addr, loop_now(a->d->loop));
+}
+
+static void dial_targets(struct attempt *a)
+{
+    a->resolved = true;
+    for (size_t i = 0; a->avoid.family != AF_UNSPEC && i < a->targets.n; i++)
+        if (netaddr_eq_ip(&a->targets.v[i].addr, &a->avoid))
+            a->targets.v[i].state = TARGET_TRIED;
+    targets_sort(&a->targets, is_bad, a, trouble_has_v6(a->d->trouble, loop_now(a->d->loop)));
+    dial_init(&a->dial, a->d, a->route.conf, &a->targets, &dial_ops, a);
+    dial_next(&a->dial);
+}
+
+/* ---- where to ---- */
+
+/* A domain of the world is as it is: permanent. A smart host was written by the operator, who can mend it. */
+static void no_target(struct attempt *a, struct status status, const char *before, const char *behind,
+                      const char *host_text)
+{
+    char text[900];
+    bool host = a->route.kind != ROUTE_MX;
+    struct strv name = strv_sub(a->route.host, 0, 255);
+
+    if (host)
+        snprintf(text, sizeof text, "smart host %.*s of route %s %s", (int)name.n, name.p,
+                 a->route.conf->head.name, host_text);
+    else
+        snprintf(text, sizeof text, "%s %.*s %s", before, (int)name.n, name.p, behind);
+    if (host)
+        status.cls = 4;
+    finish_with(a, host ? OUTCOME_DEFERRED : OUTCOME_FAILED, status, "dns", text);
+}
+
+static void no_target_now(struct attempt *a, struct status status, const char *what, struct strv why)
+{
+    char text[900];
+    struct strv name = strv_sub(a->route.host, 0, 255);
+
+    why = strv_sub(why, 0, 300);
+    snprintf(text, sizeof text, "%s of %.*s: %.*s", what, (int)name.n, name.p, (int)why.n, why.p);
+    finish_with(a, OUTCOME_DEFERRED, status, "dns", text);
+}
+
+static void use_hosts(struct attempt *a, const struct dns_hosts *hosts)
+{
+    struct strv hostname = SV(a->d->conf->top->hostname);
+
+    switch (targets_make(hosts, &a->route, hostname, &a->d->own, &a->targets)) {
+    case TARGETS_OK: dial_targets(a); return;
+    case TARGETS_LOOP:
+        no_target(a, STATUS(5, 4, 6), "mail for", "loops back to this host", "is this host itself");
+        return;
+    case TARGETS_NONE:
+        no_target(a, STATUS(5, 4, 4), "no mail server of", "has an address", "has no address");
+        return;
+    case TARGETS_NONE_TEMP:
+        no_target_now(a, STATUS(4, 4, 3), "look-up of the mail servers' addresses", SV("failed for now"));
+        return;
+    case TARGETS_NONE_FAMILY:
+        no_target_now(a, STATUS(4, 4, 4), "no mail server",
+                      SV(a->route.family == FAMILY_IPV4 ? "has an IPv4 address, which the route asks for"
+                                                        : "has an IPv6 address, which the route asks for"));
+        return;
+    }
+}
+
+static void on_hosts(void *arg, const struct dns_hosts *hosts)
+{
+    struct attempt *a = arg;
+
+    switch (hosts->answer) {
+    case DNS_OK: use_hosts(a, hosts); return;
+    case DNS_NXDOMAIN: no_target(a, STATUS(5, 1, 2), "domain", "does not exist", "does not exist"); return;
+    case DNS_NODATA:
+        no_target(a, STATUS(5, 1, 2), "domain", "has neither MX nor address records", "has no address");
+        return;
+    case DNS_NULLMX:
+        no_target(a, STATUS(5, 1, 10), "domain", "takes no mail (null MX)", "takes no mail");
+        return;
+    case DNS_TEMPFAIL:
+        no_target_now(a, STATUS(4, 4, 3), "look-up", hosts->text.n ? hosts->text : SV("failed"));
+        return;
+    }
+}
+
+static void use_address(struct attempt *a)
+{
+    if (own_addresses_have(&a->d->own, &a->route.addr)) {
+        bool literal = a->job->dest.n && a->job->dest.p[0] == '[';
+
+        finish_with(a, literal ? OUTCOME_FAILED : OUTCOME_DEFERRED, STATUS(literal ? 5 : 4, 4, 6), "route",
+                    "this address is the host's own: mail would loop");
+        return;
+    }
+    targets_make_address(&a->route, &a->targets);
+    dial_targets(a);
+}
+
+static void resolve(struct attempt *a)
+{
+    switch (a->route.kind) {
+    case ROUTE_ADDRESS: use_address(a); return;
+    case ROUTE_HOST:
+        dns_host(&a->ask, a->d->dns, a->route.host, a->route.family, DNS_DEADLINE_MS, on_hosts, a);
+        return;
+    case ROUTE_MX:
+        dns_mx(&a->ask, a->d->dns, a->route.host, a->route.family, DNS_DEADLINE_MS, on_hosts, a);
+        return;
+    }
+}
+
+/* ---- transactions ---- */
+
+static size_t count_todo(const struct attempt *a, enum todo what)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < a->job->rcpt_n; i++)
+        n += a->todo[i] == what;
+    return n;
+}
+
+static void retodo(struct attempt *a, enum todo from, enum todo to)
+{
+    for (size_t i = 0; i < a->job->rcpt_n; i++)
+        if (a->todo[i] == from)
+            a->todo[i] = (uint8_t)to;
+}
+
+static void transaction(struct attempt *a)
+{
+    struct job *j = a->job;
+    size_t n = 0;
+
+    for (size_t i = 0; i < j->rcpt_n; i++)
+        if (a->todo[i] == TODO_NOW) {
+            a->map[n] = i;
+            a->addresses[n++] = j->rcpts[i].rcpt;
+        }
+    if (!j->connected)
+        j->connected = loop_now(a->d->loop);
+    a->transactions++;
+    a->stale = false;
+    a->body_at = 0;
+    a->m = (struct client_message){
+        .sender = j->sender,
+        .rcpts = a->addresses,
+        .rcpt_n = n,
+        .size = j->body.size,
+        .eight_bit = j->eight_bit,
+    };
+    connection_begin(a->c, &a->m);
+}
+
+static void on_result(void *arg, size_t rcpt, const struct client_result *r)
+{
+    struct attempt *a = arg;
+    size_t i = a->map[rcpt];
+    struct job_outcome o = {
+        .outcome = r->outcome,
+        .status = r->status,
+        .text = r->text,
+        .relay = SV(a->c->relay),
+        .step = r->step,
+        .remote = r->remote,
+        .maybe = r->maybe,
+    };
+
+    /* A pooled connection that the server had given up before it saw our MAIL (perhaps with a 421): as if it
+       had not been there. */
+    if (a->reused && a->c->client.replies <= 1 && r->retry == CLIENT_OTHER_HOST) {
+        a->stale = true;
+        return;
+    }
+    job_note(a->job, i, &o);
+    switch (r->retry) {
+    case CLIENT_FINAL:
+        job_commit(a->job, i);
+        a->todo[i] = TODO_NOTHING;
+        return;
+    case CLIENT_OTHER_HOST: a->todo[i] = TODO_OTHER_HOST; return;
+    case CLIENT_SAME_HOST: return;
+    }
+}
+
+static enum client_body on_body(void *arg, size_t max, struct strv *piece)
+{
+    struct attempt *a = arg;
+
+    return body_read(&a->job->body, &a->body_at, max, piece);
+}
+
+/* What this connection could not do is tried elsewhere. A stale one says nothing about its host. */
+static void go_elsewhere(struct attempt *a, bool alive)
+{
+    struct connection *c = a->c;
+
+    a->c = NULL;
+    if (!a->stale)
+        a->avoid = c->addr;
+    if (alive)
+        connection_close(&c, "trouble");
+    retodo(a, TODO_OTHER_HOST, TODO_NOW);
+    if (a->resolved || !time_is_left(a))
+        next_host(a);
+    else
+        resolve(a);
+}
+
+static void on_finished(void *arg, struct connection *c, bool alive)
+{
+    struct attempt *a = arg;
+
+    (void)c;
+    if (!a->stale && alive && count_todo(a, TODO_NOW) && time_is_left(a)) {
+        transaction(a); /* too many recipients for one: the rest */
+        return;
+    }
+    if (count_todo(a, TODO_NOW) || count_todo(a, TODO_OTHER_HOST)) {
+        go_elsewhere(a, alive);
+        return;
+    }
+    if (!alive)
+        a->c = NULL;
+    finish(a, alive);
+}
+
+static void on_ready(void *arg, struct connection *c)
+{
+    (void)c;
+    transaction(arg);
+}
+
+static void on_down(void *arg, struct connection *c, const struct client_result *failure)
+{
+    struct attempt *a = arg;
+
+    a->c = NULL;
+    failure_add(a, c->relay, failure);
+    next_host(a);
+}
+
+static const struct connection_ops connection_ops = {
+    .ready = on_ready,
+    .down = on_down,
+    .result = on_result,
+    .body = on_body,
+    .finished = on_finished,
+};
+
+/* ---- begin ---- */
+
+static void use_pooled(struct attempt *a, struct connection *c)
+{
+    a->c = c;
+    a->reused = true;
+    connection_use(c, &connection_ops, a);
+    transaction(a);
+}
+
+static void on_granted(void *arg, struct connection *c)
+{
+    struct attempt *a = arg;
+
+    a->slot = true;
+    if (c)
+        use_pooled(a, c);
+    else
+        resolve(a);
+}
+
+static struct attempt *attempt_new(struct job *j)
+{
+    struct attempt *a = mem_new(sizeof *a);
+
+    a->job = j;
+    a->d = j->d;
+    a->todo = mem_new(j->rcpt_n);
+    a->map = mem_array(j->rcpt_n, sizeof *a->map);
+    a->addresses = mem_array(j->rcpt_n, sizeof *a->addresses);
+    a->wait.granted = on_granted;
+    a->wait.arg = a;
+    buf_init(&a->failure.text, 4000);
+    j->attempt = a;
+    return a;
+}
+
+void attempt_start(struct job *j)
+{
+    struct attempt *a = attempt_new(j);
+    struct connection *c;
+    struct err err = { 0 };
+
+    if (!route_find(j->d->conf, j->dest, &a->route, &err)) {
+        bool permanent = err.cls == ERR_PERM;
+
+        finish_with(a, permanent ? OUTCOME_FAILED : OUTCOME_DEFERRED,
+                    STATUS(permanent ? 5 : 4, permanent ? 1 : 4, permanent ? 2 : 4), "route", err.text);
+        return;
+    }
+    switch (pool_get(j->d->pool, SV(a->route.key), (unsigned)a->route.conf->max_connections, &a->wait, &c)) {
+    case POOL_CONNECTION:
+        a->slot = true;
+        use_pooled(a, c);
+        return;
+    case POOL_OPEN:
+        a->slot = true;
+        resolve(a);
+        return;
+    case POOL_WAIT: return;
+    }
+}

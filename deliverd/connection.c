@@ -1,0 +1,301 @@
+/* connection.c - driver between the client engine and a stream */
+#include "deliverd/connection.h"
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/net/stream.h"
+#include "conf/route.h"
+#include "deliverd/deliverd.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CLOSE_MS 5000 /* for QUIT to leave and the peer to close */
+
+static void settle(struct connection *c);
+
+/* ---- the end ---- */
+
+static void log_end(struct connection *c, const char *how)
+{
+    if (c->phase == CONNECTION_CONNECTING)
+        return;
+    LOG(INFO, "relay.session.ended", KS("relay", c->relay), KS("how", how),
+        KI("messages", c->client.messages), KI("in", stream_bytes_in(c->stream)),
+        KI("out", stream_bytes_out(c->stream)), KMS("lasted", loop_now(c->d->loop) - c->started));
+}
+
+static void connection_free(void *obj)
+{
+    struct connection *c = obj;
+
+    client_clear(&c->client);
+    free(c);
+}
+
+/* Everything but the memory, which waits for the callbacks that we may stand in. */
+static void shut(struct connection *c)
+{
+    if (c->phase == CONNECTION_CLOSED)
+        return;
+    c->phase = CONNECTION_CLOSED;
+    stream_free(&c->stream);
+    loop_later_cancel(c->d->loop, &c->task);
+    loop_timer_stop(&c->idle);
+    loop_reap(c->d->loop, connection_free, c);
+}
+
+void connection_close(struct connection **cp, const char *why)
+{
+    struct connection *c = *cp;
+
+    *cp = NULL;
+    if (!c || c->phase == CONNECTION_CLOSED)
+        return;
+    log_end(c, why);
+    if (c->phase == CONNECTION_READY && client_step(&c->client) == CLIENT_READY) {
+        client_quit(&c->client);
+        stream_flush(c->stream);
+        stream_close_after_output(&c->stream, CLOSE_MS);
+    }
+    shut(c);
+}
+
+/* ---- deadlines ---- */
+
+static int64_t step_ms(const struct connection *c, enum client_step step)
+{
+    int64_t ms = client_timeout_ms(step), limit = c->route->timeout * 1000;
+
+    /* The reply to the end of the message gets twice the time: giving up there makes duplicates. */
+    if (step == CLIENT_END)
+        return limit * 2;
+    return ms < limit ? ms : limit;
+}
+
+static void deadline(struct connection *c, bool progress)
+{
+    enum client_step step = client_step(&c->client);
+
+    if (step == CLIENT_READY || step == CLIENT_OVER) {
+        if (c->deadline_set)
+            stream_deadline(c->stream, 0);
+        c->deadline_set = false;
+    } else if (!c->deadline_set || step != c->deadline_step || progress) {
+        stream_deadline(c->stream, step_ms(c, step));
+        c->deadline_set = true;
+        c->deadline_step = step;
+    }
+}
+
+/* ---- what the engine came to ---- */
+
+static void tell_down(struct connection *c, const struct client_result *failure)
+{
+    c->ops->down(c->arg, c, failure);
+    shut(c);
+}
+
+static void tell_dead(struct connection *c)
+{
+    switch (c->phase) {
+    case CONNECTION_OPENING: tell_down(c, &c->client.failure); return;
+    case CONNECTION_MESSAGE:
+        c->ops->finished(c->arg, c, false);
+        shut(c);
+        return;
+    case CONNECTION_READY:
+        c->ops->gone(c->arg, c);
+        shut(c);
+        return;
+    case CONNECTION_CONNECTING:
+    case CONNECTION_CLOSED: return;
+    }
+}
+
+/* After anything happened: sends what the engine wrote, watches the time, tells the user. */
+static void settle(struct connection *c)
+{
+    enum client_step step = client_step(&c->client);
+
+    if (step == CLIENT_OVER) {
+        if (c->phase != CONNECTION_CLOSED)
+            log_end(c, "lost or ended by the server");
+        tell_dead(c);
+        return;
+    }
+    if (stream_unsent(c->stream))
+        stream_flush(c->stream);
+    deadline(c, true);
+    if (step != CLIENT_READY)
+        return;
+    if (c->phase == CONNECTION_OPENING) {
+        c->phase = CONNECTION_READY;
+        c->ops->ready(c->arg, c);
+    } else if (c->phase == CONNECTION_MESSAGE) {
+        c->phase = CONNECTION_READY;
+        c->ops->finished(c->arg, c, true);
+    }
+}
+
+static void on_task(void *arg)
+{
+    settle(arg);
+}
+
+/* ---- the engine's questions ---- */
+
+static void on_result(void *arg, size_t rcpt, const struct client_result *r)
+{
+    struct connection *c = arg;
+
+    c->ops->result(c->arg, rcpt, r);
+}
+
+static enum client_body on_body(void *arg, size_t max, struct strv *piece)
+{
+    struct connection *c = arg;
+
+    return c->ops->body(c->arg, max, piece);
+}
+
+static const struct client_ops client_ops = { .result = on_result, .body = on_body };
+
+/* ---- the stream ---- */
+
+static void on_connected(void *arg, struct stream *s)
+{
+    struct connection *c = arg;
+
+    c->phase = CONNECTION_OPENING;
+    c->started = loop_now(c->d->loop);
+    client_init(&c->client, &client_ops, c, stream_out(s), SV(c->route->helo), false);
+    deadline(c, true);
+    c->ops->up(c->arg, c);
+}
+
+static void on_input(void *arg, struct stream *s)
+{
+    struct connection *c = arg;
+
+    stream_consume(s, client_input(&c->client, stream_input(s)));
+    settle(c);
+}
+
+static void on_drained(void *arg, struct stream *s)
+{
+    struct connection *c = arg;
+
+    (void)s;
+    if (client_step(&c->client) != CLIENT_BODY)
+        return;
+    client_more_body(&c->client);
+    settle(c);
+}
+
+static void connect_failed(struct connection *c, enum stream_end how, int sys)
+{
+    char text[480];
+    struct client_result r = {
+        .outcome = OUTCOME_DEFERRED,
+        .retry = CLIENT_OTHER_HOST,
+        .status = STATUS(4, 4, 1),
+        .step = "connect",
+    };
+
+    snprintf(text, sizeof text, "connect to %s: %s", c->relay,
+             how == STREAM_TIMEOUT ? "timed out" : strerror(sys ? sys : ECONNREFUSED));
+    r.text = SV(text);
+    tell_down(c, &r);
+}
+
+static void on_ended(void *arg, struct stream *s, enum stream_end how, int sys)
+{
+    struct connection *c = arg;
+    char text[160];
+
+    (void)s;
+    if (c->phase == CONNECTION_CONNECTING) {
+        connect_failed(c, how, sys);
+        return;
+    }
+    switch (how) {
+    case STREAM_TIMEOUT: client_lost(&c->client, "timed out"); break;
+    case STREAM_EOF: client_lost(&c->client, "connection lost"); break;
+    case STREAM_ERROR:
+    case STREAM_OVERFLOW:
+        snprintf(text, sizeof text, "connection lost (%s)", strerror(sys ? sys : EPIPE));
+        client_lost(&c->client, text);
+        break;
+    }
+    settle(c);
+}
+
+static const struct stream_ops stream_ops = {
+    .input = on_input,
+    .drained = on_drained,
+    .connected = on_connected,
+    .ended = on_ended,
+};
+
+/* ---- for users ---- */
+
+static void on_idle(void *arg)
+{
+    struct connection *c = arg;
+
+    c->ops->gone(c->arg, c);
+}
+
+struct connection *connection_new(struct deliverd *d, const struct conf_route *route, const struct target *t,
+                                  const struct connection_ops *ops, void *arg, int *sys)
+{
+    struct connection *c = mem_new(sizeof *c);
+    struct buf text;
+
+    buf_init(&text, sizeof c->relay - 1);
+    target_text(t, &text);
+    snprintf(c->relay, sizeof c->relay, "%s", buf_cstr(&text));
+    buf_clear(&text);
+    c->d = d;
+    c->route = route;
+    c->ops = ops;
+    c->arg = arg;
+    c->addr = t->addr;
+    c->started = loop_now(d->loop);
+    c->task = (struct loop_task){ .fn = on_task, .arg = c };
+    loop_timer_init(&c->idle, d->loop, on_idle, c);
+    c->stream = stream_connect(d->loop, &t->addr, NULL, route->connect_timeout * 1000, &stream_ops, c);
+    if (!c->stream) {
+        *sys = errno;
+        connection_free(c);
+        return NULL;
+    }
+    return c;
+}
+
+void connection_use(struct connection *c, const struct connection_ops *ops, void *arg)
+{
+    c->ops = ops;
+    c->arg = arg;
+    loop_timer_stop(&c->idle);
+}
+
+void connection_begin(struct connection *c, const struct client_message *m)
+{
+    c->phase = CONNECTION_MESSAGE;
+    client_begin(&c->client, m);
+    loop_later(c->d->loop, &c->task);
+}
+
+bool connection_is_fresh(const struct connection *c)
+{
+    return c->phase == CONNECTION_READY && c->client.messages < CONNECTION_MESSAGES_MAX &&
+           loop_now(c->d->loop) - c->started < CONNECTION_AGE_MS;
+}
+
+void connection_idle(struct connection *c, int64_t ms)
+{
+    loop_timer_set(&c->idle, ms);
+}

@@ -1,0 +1,30 @@
+/* deliverd.h - what the parts of a deliverd process share */
+#pragma once
+
+#include "common/ipc/frame.h"
+#include "deliverd/route.h"
+
+struct agents;
+struct conf;
+struct daemon;
+struct dns_client;
+struct jobs;
+struct loop;
+struct maps_client;
+struct pool;
+struct trouble;
+
+struct deliverd {
+    struct daemon *daemon; /* NULL in tests */
+    struct loop *loop;
+    const struct conf *conf;
+    struct dns_client *dns; /* all owned from here */
+    struct maps_client *maps;
+    struct jobs *jobs;
+    struct pool *pool;
+    struct agents *agents;
+    struct trouble *trouble;
+    struct own_addresses own;
+    struct ipc_out out; /* scratch */
+    bool draining;
+};

@@ -1,0 +1,86 @@
+/* job.h - jobs of queued: from J_START to the acknowledgement of the last result; they outlive the channel */
+#pragma once
+
+#include "common/base/id.h"
+#include "common/ipc/frame.h"
+#include "common/net/loop.h"
+#include "deliverd/body.h"
+#include "deliverd/client_engine.h"
+
+struct attempt;
+struct deliverd;
+struct job;
+struct jobs;
+struct local;
+
+enum job_rcpt_state {
+    JOB_RCPT_OPEN,   /* no result yet; a provisional one may be kept */
+    JOB_RCPT_RESULT, /* to be told */
+    JOB_RCPT_TOLD,   /* told, not acknowledged */
+    JOB_RCPT_KNOWN,  /* acknowledged: nothing is kept */
+};
+
+struct job_rcpt {
+    uint64_t index;             /* of queued's record */
+    struct strv rcpt, original; /* borrowed from the job's frame */
+    enum job_rcpt_state state;
+    enum ipc_outcome outcome;
+    char enhanced[STATUS_TEXT];
+    char *text, *relay; /* owned; may be NULL */
+    const char *step;   /* static */
+    bool remote, maybe;
+};
+
+/* A result, or the best knowledge so far. text and relay are copied. */
+struct job_outcome {
+    enum ipc_outcome outcome;
+    struct status status;
+    struct strv text, relay;
+    const char *step;
+    bool remote, maybe;
+};
+
+struct job {
+    struct deliverd *d;
+    struct job *next, *prev;
+    uint64_t txn; /* queued's number for it, or ours after the channel was replaced */
+    uint64_t id;
+    char id_text[ID_TEXT_SIZE];
+    struct ipc_in in;         /* the J_START frame; its fields are our copy */
+    char *frame;              /* owned: that copy */
+    struct strv dest, sender; /* borrowed from it */
+    bool local, eight_bit;
+    struct job_rcpt *rcpts; /* owned */
+    size_t rcpt_n, open;
+    struct body body;
+    bool begun; /* something was tried: J_CANCEL comes too late */
+    bool last_told;
+    unsigned unacked; /* J_RESULT frames on their way */
+    struct loop_task flush;
+    bool flush_queued;
+    int64_t started, connected; /* loop ms; connected 0: not yet */
+    struct attempt *attempt;    /* owned while it runs */
+    struct local *delivery;     /* the same for mailboxes */
+};
+
+struct jobs *jobs_new(struct deliverd *d);
+void jobs_free(struct jobs **js);
+size_t jobs_running(const struct jobs *js); /* with open recipients */
+size_t jobs_count(const struct jobs *js);   /* also those that wait for an acknowledgement */
+/* Called once when jobs_count falls to 0 while draining. */
+void jobs_on_empty(struct jobs *js, void (*fn)(void *arg), void *arg);
+
+/* queued's channel is there or was replaced. Takes fd. Presents what runs and what was not acknowledged. */
+void jobs_edge(struct jobs *js, int fd);
+
+/* Keeps what is known about an open recipient, in case nothing better comes. */
+void job_note(struct job *j, size_t rcpt, const struct job_outcome *o);
+/* The note becomes the result. */
+void job_commit(struct job *j, size_t rcpt);
+/* job_note and job_commit. */
+void job_result(struct job *j, size_t rcpt, const struct job_outcome *o);
+/* The same for every recipient still open. */
+void job_result_all(struct job *j, const struct job_outcome *o);
+/* The attempt or local delivery calls this when it is through; each open recipient without a result is a bug
+ * of its. */
+void job_over(struct job *j);

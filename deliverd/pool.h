@@ -1,0 +1,44 @@
+/* pool.h - destinations: how many connections each may have, which of them are idle, who waits for one */
+#pragma once
+
+#include "common/base/strv.h"
+
+#include <stdint.h>
+
+struct connection;
+struct deliverd;
+struct dest;
+struct pool;
+
+#define POOL_IDLE_MAX 512 /* idle connections of the process; more are closed instead of kept */
+
+/* A place in the line; embedded by whoever waits, zeroed. */
+struct pool_wait {
+    struct dest *dest;
+    struct pool_wait *next, *prev;
+    /* A connection to use, or NULL: the right to open one. Never before pool_get returned. */
+    void (*granted)(void *arg, struct connection *c);
+    void *arg;
+    bool waiting;
+};
+
+struct pool *pool_new(struct deliverd *d);
+/* Closes what is idle. */
+void pool_free(struct pool **p);
+
+enum pool_answer {
+    POOL_CONNECTION, /* *out is idle and yours, with its slot */
+    POOL_OPEN,       /* a slot is yours: open a connection */
+    POOL_WAIT,       /* granted will be called */
+};
+
+/* A slot at the destination `key`, of which there are max. w->dest is set in any case. */
+enum pool_answer pool_get(struct pool *p, struct strv key, unsigned max, struct pool_wait *w,
+                          struct connection **out);
+/* Gives the slot back, with a connection that may be used again (kept idle_ms) or NULL. It goes to whoever
+ * waits. */
+void pool_put(struct pool *p, struct dest *dest, struct connection *c, int64_t idle_ms);
+/* Leaves the line. */
+void pool_leave(struct pool *p, struct pool_wait *w);
+/* Draining: idle connections are closed, nothing is kept any more. */
+void pool_close_idle(struct pool *p);
