@@ -22,7 +22,9 @@ static const struct conf_choice listen_tls_choices[] = {
 #define GIB (1LL << 30)
 
 static const struct conf_field fields[] = {
-    FIELD(conf_listen, address, CT_ENDPOINTS, .required = true, SMTPD,
+    /* deliverd must know where mail would come back to us. */
+    FIELD(conf_listen, address, CT_ENDPOINTS, .required = true,
+          .roles = ROLE_BIT(ROLE_SMTPD) | ROLE_BIT(ROLE_DELIVERD),
           .doc = "Addresses with ports to listen on. `\"0.0.0.0:25\"` is every IPv4 address, `\"[::]:25\"` "
                  "every IPv6 one."),
     FIELD(conf_listen, tls, CT_ENUM, "none", .choices = listen_tls_choices, SMTPD,
