@@ -1,8 +1,9 @@
 /* agent.c - processes that act as a recipient: who may be whom, how many, started and reaped
  *
- * deliverd names a mailbox section and, for system users, a user. It is not believed: the section must exist, the
- * user's ids come from mapd (or from the start, for the owner of virtual mailboxes) and must pass uid_min. A deliverd
- * that was taken over can therefore write into mailboxes, which is its job, and become nobody else.
+ * deliverd names a mailbox section and, for system users, a user. It is not believed: the section must exist,
+ * the user's ids come from mapd (or from the start, for the owner of virtual mailboxes) and must pass
+ * uid_min. A deliverd that was taken over can therefore write into mailboxes, which is its job, and become
+ * nobody else.
  */
 #include "mtad/agent.h"
 
@@ -44,7 +45,7 @@ struct who {
     char user[65];
     uid_t uid;
     gid_t gid;
-    int dirfd;                  /* owned: the directory it works in */
+    int dirfd; /* owned: the directory it works in */
     char path[PATH_MAX];
     bool peer_mtad;
 };
@@ -52,7 +53,7 @@ struct who {
 /* A request that waits for mapd. */
 struct request {
     struct child *child;
-    pid_t pid;                  /* of that child: another one may have its slot when the answer comes */
+    pid_t pid; /* of that child: another one may have its slot when the answer comes */
     uint64_t txn;
     const struct mailbox_root *root;
     char user[65];
@@ -75,7 +76,8 @@ static void reply(struct child *c, uint64_t txn, enum ipc_verdict verdict, const
     ipc_out_clear(&o);
 }
 
-static void refuse(struct child *c, uint64_t txn, const struct err *err, const char *mailbox, const char *user)
+static void refuse(struct child *c, uint64_t txn, const struct err *err, const char *mailbox,
+                   const char *user)
 {
     LOG(WARN, "mtad.agent.refused", KS("mailbox", mailbox), KS("user", user[0] ? user : NULL),
         KS("error", err->text));
@@ -91,16 +93,23 @@ static bool room_check(const struct host *h, uid_t uid, struct err *err)
     if (h->agent_n >= (uint64_t)h->conf->processes->agents)
         return err_set(err, ERR_LIMIT, "%u agents run (processes.agents)", h->agent_n);
     if (of_user >= (uint64_t)h->conf->processes->agents_per_user)
-        return err_set(err, ERR_LIMIT, "%u agents of uid %u run (processes.agents_per_user)", of_user, (unsigned)uid);
+        return err_set(err, ERR_LIMIT, "%u agents of uid %u run (processes.agents_per_user)", of_user,
+                       (unsigned)uid);
     return true;
 }
 
 /* What the agent finds on its channel before deliverd can write to it. */
 static bool frames_queue(struct host *h, const struct who *w, int fd, struct err *err)
 {
-    struct setup_frame s = { .role = ROLE_AGENT, .user = w->user, .uid = w->uid, .gid = w->gid,
-                             .group = w->root->group == w->gid ? 0 : w->root->group, .conf = -1, .jail = -1,
-                             .peer_mtad = w->peer_mtad, .faults = true };
+    struct setup_frame s = { .role = ROLE_AGENT,
+                             .user = w->user,
+                             .uid = w->uid,
+                             .gid = w->gid,
+                             .group = w->root->group == w->gid ? 0 : w->root->group,
+                             .conf = -1,
+                             .jail = -1,
+                             .peer_mtad = w->peer_mtad,
+                             .faults = true };
     struct ipc_out o;
     bool ok;
 
@@ -134,7 +143,9 @@ static void agent_remember(struct host *h, const struct who *w, pid_t pid)
 /* deliverd's end of the channel to a new agent, or -1 with err. Closes w->dirfd. */
 static int agent_start_as(struct host *h, struct who *w, struct err *err)
 {
-    struct spawn s = { .binary = h->binaries[ROLE_AGENT], .devnull = h->devnull, .name = "mansio-agent",
+    struct spawn s = { .binary = h->binaries[ROLE_AGENT],
+                       .devnull = h->devnull,
+                       .name = "mansio-agent",
                        .detail = w->user[0] ? w->user : NULL };
     int ends[2] = { -1, -1 };
     pid_t pid = -1;
@@ -188,14 +199,14 @@ static bool home_open(struct strv home, struct who *w, struct err *err)
     if (home.n == 0 || home.p[0] != '/' || !strv_cstr(home, w->path, sizeof w->path))
         return err_set(err, ERR_TEMP, "user %s has no usable home directory", w->user);
     w->dirfd = open(w->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (w->dirfd < 0)       /* a network home that even root may not read: the agent can, as its user */
+    if (w->dirfd < 0) /* a network home that even root may not read: the agent can, as its user */
         w->dirfd = open(w->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (w->dirfd < 0 || fstat(w->dirfd, &st) < 0)
         return err_sys(err, "home directory %s of %s", w->path, w->user);
     if (st.st_uid != w->uid || (st.st_mode & S_IWOTH)) {
         fd_close(&w->dirfd);
-        return err_set(err, ERR_TEMP, "home directory %s does not belong to %s, or everybody may write it", w->path,
-                       w->user);
+        return err_set(err, ERR_TEMP, "home directory %s does not belong to %s, or everybody may write it",
+                       w->path, w->user);
     }
     return true;
 }
@@ -324,7 +335,10 @@ void agent_ended(struct host *h, pid_t pid, int status)
 int agent_for_attempt(struct host *h, struct err *err)
 {
     for (size_t i = 0; i < h->conf->mailbox_n; i++) {
-        struct who w = { .root = &h->mailboxes[i], .dirfd = -1, .peer_mtad = true, .uid = h->mailboxes[i].uid,
+        struct who w = { .root = &h->mailboxes[i],
+                         .dirfd = -1,
+                         .peer_mtad = true,
+                         .uid = h->mailboxes[i].uid,
                          .gid = h->mailboxes[i].gid };
 
         if (w.root->fd < 0)

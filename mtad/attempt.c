@@ -27,13 +27,13 @@
 #define ANSWER_MS 5000
 
 struct attempt {
-    size_t target;              /* index of children; child_n: the agent */
+    size_t target; /* index of children; child_n: the agent */
     unsigned thread, thread_n;
     size_t act;
     unsigned tried, holes;
-    struct channel *agent;      /* owned */
-    int listener;               /* abstract socket that nobody may reach */
-    char name[64];              /* its name */
+    struct channel *agent; /* owned */
+    int listener;          /* abstract socket that nobody may reach */
+    char name[64];         /* its name */
     struct loop_timer timer;
 };
 
@@ -114,7 +114,8 @@ static void path_of_act(const struct host *h, char *dst, size_t size)
     else if (target_role(h) == ROLE_QUEUED)
         snprintf(dst, size, "%s/mapd/forbidden", h->conf->processes->state);
     else
-        snprintf(dst, size, "%s/%s", h->conf->queue->directory, strcmp(act, "spool-unlink") == 0 ? "lock" : "forbidden");
+        snprintf(dst, size, "%s/%s", h->conf->queue->directory,
+                 strcmp(act, "spool-unlink") == 0 ? "lock" : "forbidden");
 }
 
 static void act_send(struct host *h)
@@ -199,8 +200,9 @@ static int abstract_listen(const char *name)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     memcpy(sun.sun_path + 1, name, n);
-    if (fd >= 0 && (bind(fd, (struct sockaddr *)&sun, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n)) < 0 ||
-                    listen(fd, 128) < 0))
+    if (fd >= 0 &&
+        (bind(fd, (struct sockaddr *)&sun, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n)) < 0 ||
+         listen(fd, 128) < 0))
         fd_close(&fd);
     return fd;
 }

@@ -1,4 +1,5 @@
-/* attempt.h - check build, --try-forbidden: every child and thread tries every forbidden act, mtad prints how it went */
+/* attempt.h - check build, --try-forbidden: every child and thread tries every forbidden act, mtad prints how
+ * it went */
 #pragma once
 
 #include "common/ipc/channel.h"

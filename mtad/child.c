@@ -114,8 +114,15 @@ static void setup_send(struct child *c)
     struct host *h = c->host;
     const struct identity *id = &h->ids[c->role];
     struct setup_frame s = {
-        .role = c->role, .index = c->index, .process = c->process, .user = id->user, .uid = id->uid,
-        .gid = id->gid, .conf = h->confs[c->role], .jail = jail_of(c), .faults = !c->was_restarted,
+        .role = c->role,
+        .index = c->index,
+        .process = c->process,
+        .user = id->user,
+        .uid = id->uid,
+        .gid = id->gid,
+        .conf = h->confs[c->role],
+        .jail = jail_of(c),
+        .faults = !c->was_restarted,
     };
     struct ipc_out o;
 
@@ -195,8 +202,9 @@ bool child_start(struct child *c, struct err *err)
 {
     struct host *h = c->host;
     char detail[32];
-    struct spawn s = { .binary = h->binaries[c->role], .devnull = h->devnull, .name = role_name(c->role),
-                       .detail = detail };
+    struct spawn s = {
+        .binary = h->binaries[c->role], .devnull = h->devnull, .name = role_name(c->role), .detail = detail
+    };
     int ends[2];
 
     snprintf(detail, sizeof detail, "%u", c->index);

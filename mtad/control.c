@@ -55,9 +55,13 @@ static void on_tried(void *arg, struct channel *ch, struct ipc_in *in)
 }
 
 static const struct channel_route routes[] = {
-    { IPC_READY, on_ready },   { IPC_LOG_LOST, on_log_lost }, { IPC_AGENT, on_agent },
-    { IPC_HELPER, on_helper }, { IPC_TRIED, on_tried },       { IPC_EDGE_LOST, on_edge_lost },
-    { .type = IPC_NONE },
+    {IPC_READY,    on_ready },
+    { IPC_LOG_LOST,           on_log_lost },
+    { IPC_AGENT,on_agent },
+    { IPC_HELPER,   on_helper },
+    { IPC_TRIED,           on_tried },
+    { IPC_EDGE_LOST, on_edge_lost },
+    { .type = IPC_NONE  },
 };
 
 /* The schema says who may send what; a type without a row is a bug of ours, and the child's end. */

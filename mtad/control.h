@@ -3,4 +3,4 @@
 
 #include "common/ipc/channel.h"
 
-extern const struct channel_ops control_ops;    /* arg: struct child */
+extern const struct channel_ops control_ops; /* arg: struct child */

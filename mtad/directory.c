@@ -1,4 +1,5 @@
-/* directory.c - the directories that daemons live in: made when missing, never believed when they look wrong */
+/* directory.c - the directories that daemons live in: made when missing, never believed when they look wrong
+ */
 #include "mtad/directory.h"
 
 #include <dirent.h>
@@ -45,8 +46,8 @@ static int dir_open(const char *path, mode_t mode, struct err *err)
     return fd;
 }
 
-/* Makes a directory of one daemon's own. Only an empty one of root's, as we just made it or a package did, is given
-   away: anything else in there could be somebody's. */
+/* Makes a directory of one daemon's own. Only an empty one of root's, as we just made it or a package did, is
+   given away: anything else in there could be somebody's. */
 static bool dir_own(int fd, const char *path, const struct identity *id, struct err *err)
 {
     struct stat st;
@@ -58,11 +59,13 @@ static bool dir_own(int fd, const char *path, const struct identity *id, struct 
                err_set(err, ERR_CONF, "%s belongs to uid %u; without root it must be our own", path,
                        (unsigned)st.st_uid);
     if (st.st_uid == 0 && (st.st_nlink > 2 || fchown(fd, id->uid, id->gid) < 0))
-        return err_set(err, ERR_CONF, "%s belongs to root and is not empty; if it is the right one: chown -R %s: %s",
-                       path, id->user, path);
+        return err_set(err, ERR_CONF,
+                       "%s belongs to root and is not empty; if it is the right one: chown -R %s: %s", path,
+                       id->user, path);
     if (st.st_uid != 0 && st.st_uid != id->uid)
-        return err_set(err, ERR_CONF, "%s belongs to uid %u instead of %s; if it is the right one: chown -R %s: %s",
-                       path, (unsigned)st.st_uid, id->user, id->user, path);
+        return err_set(err, ERR_CONF,
+                       "%s belongs to uid %u instead of %s; if it is the right one: chown -R %s: %s", path,
+                       (unsigned)st.st_uid, id->user, id->user, path);
     if ((st.st_mode & 07777) != 0700 && fchmod(fd, 0700) < 0)
         return err_sys(err, "chmod %s", path);
     return true;

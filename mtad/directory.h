@@ -1,4 +1,5 @@
-/* directory.h - the directories that daemons live in: made when missing, never believed when they look wrong */
+/* directory.h - the directories that daemons live in: made when missing, never believed when they look wrong
+ */
 #pragma once
 
 #include "mtad/host.h"

@@ -9,8 +9,8 @@
 #include "mtad/child.h"
 #include "mtad/notify.h"
 
-#define STAGE_MIN_MS 5000       /* also the last stages get time to put things away */
-#define GRACE_MS     2000       /* between a child's own deadline and SIGKILL */
+#define STAGE_MIN_MS 5000 /* also the last stages get time to put things away */
+#define GRACE_MS     2000 /* between a child's own deadline and SIGKILL */
 
 static bool stage_is_empty(const struct host *h)
 {

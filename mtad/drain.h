@@ -3,6 +3,6 @@
 
 #include "mtad/host.h"
 
-void drain_begin(struct host *h);               /* SIGTERM, SIGINT; a second one ends at once */
-void drain_now(struct host *h);                 /* everything is killed; host_run returns h->status */
-void drain_child_ended(struct host *h);         /* during the stop */
+void drain_begin(struct host *h);       /* SIGTERM, SIGINT; a second one ends at once */
+void drain_now(struct host *h);         /* everything is killed; host_run returns h->status */
+void drain_child_ended(struct host *h); /* during the stop */

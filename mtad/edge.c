@@ -9,8 +9,8 @@
 #include "maps/client.h"
 #include "mtad/child.h"
 
-#define REMAKES_MAX   5
-#define REMAKES_MS    60000
+#define REMAKES_MAX 5
+#define REMAKES_MS  60000
 
 /* Takes fd. */
 static void edge_send(struct child *to, enum role peer, unsigned index, bool lived, int fd)
@@ -87,9 +87,10 @@ void edge_remake(struct child *c, enum role role, unsigned index)
         ok = edge_make_own(c, &err);
     } else {
         if (!peer || !peer->control)
-            return;     /* its end was seen already; its successor gets channels anyway */
+            return; /* its end was seen already; its successor gets channels anyway */
         if (is_habit(peer)) {
-            LOG(ERROR, "mtad.edge.abused", KS("child", child_label(peer, to)), KS("peer", child_label(c, from)));
+            LOG(ERROR, "mtad.edge.abused", KS("child", child_label(peer, to)),
+                KS("peer", child_label(c, from)));
             kill(peer->pid, SIGKILL);
             return;
         }

@@ -5,8 +5,8 @@
 
 /* A new child: one pair with each running peer. */
 bool edge_make_all(struct child *c, struct err *err) __attribute__((warn_unused_result));
-/* c closed its channel to a living peer because of what that one sent: both get new ends. A peer that does so again
-   and again is ended; its successor may know better. */
+/* c closed its channel to a living peer because of what that one sent: both get new ends. A peer that does so
+   again and again is ended; its successor may know better. */
 void edge_remake(struct child *c, enum role peer, unsigned index);
 /* mtad's own channel to mapd. */
 void edge_watch_own(struct host *h);

@@ -25,27 +25,33 @@ static size_t workers(const struct conf *conf)
     return (size_t)conf->processes->mapd_workers;
 }
 
-/* Start: who is asked before who asks. Stop: no new mail, then what is in cleanup, then the queue together with its
-   deliveries (queued stops dispatching and waits for results, deliverd finishes and hands them over), then those who
-   only answer. queued reads its whole spool before it is ready. */
+/* Start: who is asked before who asks. Stop: no new mail, then what is in cleanup, then the queue together
+   with its deliveries (queued stops dispatching and waits for results, deliverd finishes and hands them
+   over), then those who only answer. queued reads its whole spool before it is ready. */
 const struct graph_role graph_roles[] = {
-    { ROLE_DNSD, "dnsd", 30, 3, one },
-    { ROLE_MAPD, "mapd", 120, 3, one },
-    { ROLE_MAPD_WORKER, "mapd-worker", 120, 3, workers },
-    { ROLE_QUEUED, "queued", 900, 2, one },
-    { ROLE_CLEANUP, "cleanup", 30, 1, one },
-    { ROLE_DELIVERD, "deliverd", 30, 2, deliverds },
+    {ROLE_DNSD,         "dnsd", 30, 3, one },
+    { ROLE_MAPD,               "mapd", 120, 3, one },
+    { ROLE_MAPD_WORKER,              "mapd-worker", 120, 3, workers },
+    { ROLE_QUEUED,        "queued", 900, 2, one },
+    { ROLE_CLEANUP,              "cleanup", 30, 1, one },
+    { ROLE_DELIVERD,              "deliverd", 30, 2, deliverds },
     { ROLE_SMTPD, "smtpd", 30, 0, smtpds },
-    { .role = ROLE_COUNT },
+    { .role = ROLE_COUNT             },
 };
 
 static const struct {
     enum role a, b;
 } edges[] = {
-    { ROLE_SMTPD, ROLE_CLEANUP },    { ROLE_SMTPD, ROLE_MAPD },     { ROLE_SMTPD, ROLE_DNSD },
-    { ROLE_CLEANUP, ROLE_QUEUED },   { ROLE_CLEANUP, ROLE_MAPD },   { ROLE_QUEUED, ROLE_DELIVERD },
-    { ROLE_DELIVERD, ROLE_MAPD },    { ROLE_DELIVERD, ROLE_DNSD },  { ROLE_MAPD, ROLE_MAPD_WORKER },
-    { ROLE_MTAD, ROLE_MAPD },
+    {ROLE_SMTPD,     ROLE_CLEANUP    },
+    { ROLE_SMTPD,    ROLE_MAPD       },
+    { ROLE_SMTPD,    ROLE_DNSD       },
+    { ROLE_CLEANUP,  ROLE_QUEUED     },
+    { ROLE_CLEANUP,  ROLE_MAPD       },
+    { ROLE_QUEUED,   ROLE_DELIVERD   },
+    { ROLE_DELIVERD, ROLE_MAPD       },
+    { ROLE_DELIVERD, ROLE_DNSD       },
+    { ROLE_MAPD,     ROLE_MAPD_WORKER},
+    { ROLE_MTAD,     ROLE_MAPD       },
 };
 
 const struct graph_role *graph_role_find(enum role role)

@@ -10,9 +10,9 @@ struct conf;
 
 struct graph_role {
     enum role role;
-    const char *program;                /* beside mtad's own */
-    unsigned ready_s;                   /* deadline of READY */
-    unsigned stop_stage;                /* drained together; lower first */
+    const char *program; /* beside mtad's own */
+    unsigned ready_s;    /* deadline of READY */
+    unsigned stop_stage; /* drained together; lower first */
     size_t (*count)(const struct conf *conf);
 };
 

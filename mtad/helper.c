@@ -1,10 +1,10 @@
 /* helper.c - descriptors that a child may ask for while it works
  *
  * `source:NAME` is the source of a configured table again, after it was replaced.
- * `:include:/path` in an alias table names a file that only root may be able to open. mtad opens what an administrator
- * could have meant and nothing else, for a mapd that was taken over must not read /etc/shadow through us: a regular
- * file, world-readable or owned by who owns an alias table, in no writable-by-others state (the rule that sendmail
- * has), and only while an alias table exists at all.
+ * `:include:/path` in an alias table names a file that only root may be able to open. mtad opens what an
+ * administrator could have meant and nothing else, for a mapd that was taken over must not read /etc/shadow
+ * through us: a regular file, world-readable or owned by who owns an alias table, in no writable-by-others
+ * state (the rule that sendmail has), and only while an alias table exists at all.
  */
 #include "mtad/helper.h"
 
@@ -31,8 +31,8 @@ static bool owns_aliases(const struct host *h, uid_t uid)
 {
     for (size_t i = 0; i < h->conf->map_n; i++) {
         const struct conf_map *m = h->conf->maps[i];
-        bool aliases = m->type == CONF_MAP_ALIASES ||
-                       (m->type == CONF_MAP_LMDB && m->syntax == CONF_SYNTAX_ALIASES);
+        bool aliases =
+            m->type == CONF_MAP_ALIASES || (m->type == CONF_MAP_LMDB && m->syntax == CONF_SYNTAX_ALIASES);
         struct stat st;
 
         for (size_t k = 0; aliases && k < h->source_n; k++) {
@@ -112,7 +112,8 @@ static void refusal_log(struct child *c, struct strv name, const struct err *err
         return;
     said[slot].hash = hash;
     said[slot].until = now + REFUSAL_QUIET_MS;
-    LOG(WARN, "mtad.helper.refused", KS("child", role_name(c->role)), KV("name", name), KS("error", err->text));
+    LOG(WARN, "mtad.helper.refused", KS("child", role_name(c->role)), KV("name", name),
+        KS("error", err->text));
 }
 
 void helper_answer(struct child *c, struct ipc_in *in)
@@ -132,7 +133,10 @@ void helper_answer(struct child *c, struct ipc_in *in)
         refusal_log(c, name, &err);
     ipc_out_init(&o);
     ipc_begin(&o, IPC_HELPER_REPLY, in->txn);
-    ipc_put_u64(&o, TAG_VERDICT, fd >= 0 ? VERDICT_ACCEPT : err.cls == ERR_TEMP ? VERDICT_TEMPFAIL : VERDICT_REFUSE);
+    ipc_put_u64(&o, TAG_VERDICT,
+                fd >= 0               ? VERDICT_ACCEPT
+                : err.cls == ERR_TEMP ? VERDICT_TEMPFAIL
+                                      : VERDICT_REFUSE);
     if (fd >= 0)
         ipc_put_fd(&o, fd);
     else

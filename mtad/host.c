@@ -84,8 +84,11 @@ static void children_make(struct host *h)
         for (unsigned i = 0; i < r->count(h->conf); i++) {
             struct child *c = &h->children[h->child_n];
 
-            /* Process numbers make ids unique: mtad is 0, a slot keeps its number (a restart is later in time). */
-            *c = (struct child){ .host = h, .role = r->role, .index = i, .process = (unsigned)++h->child_n & 255 };
+            /* Process numbers make ids unique: mtad is 0, a slot keeps its number (a restart is later in
+             * time). */
+            *c = (struct child){
+                .host = h, .role = r->role, .index = i, .process = (unsigned)++h->child_n & 255
+            };
         }
     }
 }
@@ -160,11 +163,13 @@ static void walls_tell(const struct host *h)
         abi = h->options.landlock;
     if (!h->privileged)
         LOG(WARN, "mtad.unprivileged",
-            KS("warning", "NOT STARTED BY ROOT: all daemons run as the caller, without uids and jails of their own"),
+            KS("warning",
+               "NOT STARTED BY ROOT: all daemons run as the caller, without uids and jails of their own"),
             KI("uid", geteuid()));
     if (abi == 0)
         LOG(WARN, "mtad.landlock.off", KI("kernel", sandbox_landlock_abi()));
-    LOG(INFO, "mtad.start", KS("version", MANSIO_VERSION), KS("conf", h->options.conf_path), KI("landlock", abi));
+    LOG(INFO, "mtad.start", KS("version", MANSIO_VERSION), KS("conf", h->options.conf_path),
+        KI("landlock", abi));
 }
 
 int host_run(struct host *h)

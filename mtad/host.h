@@ -18,21 +18,21 @@ struct host;
 struct maps_client;
 
 struct identity {
-    const char *user;                   /* borrowed from the configuration; NULL without root */
+    const char *user; /* borrowed from the configuration; NULL without root */
     uid_t uid;
     gid_t gid;
 };
 
 struct listener_fd {
-    const struct conf_listen *section;  /* borrowed from the configuration */
+    const struct conf_listen *section; /* borrowed from the configuration */
     struct netaddr address;
     int fd;
 };
 
 struct source_fd {
-    enum role role;                     /* who gets it */
-    unsigned kind;                      /* enum ipc_source */
-    char *name, *path;                  /* owned */
+    enum role role;    /* who gets it */
+    unsigned kind;     /* enum ipc_source */
+    char *name, *path; /* owned */
     int fd;
 };
 
@@ -42,7 +42,7 @@ struct mailbox_root {
     int fd;                             /* -1: mailboxes lie in the users' homes */
     uid_t uid;                          /* of the owner of virtual mailboxes */
     gid_t gid;
-    gid_t group;                        /* the agents' one further group, 0: none */
+    gid_t group; /* the agents' one further group, 0: none */
 };
 
 enum child_state { CHILD_DOWN, CHILD_STARTING, CHILD_READY };
@@ -52,46 +52,46 @@ struct child {
     enum role role;
     unsigned index, process;
     enum child_state state;
-    pid_t pid;                          /* 0 when down */
-    struct channel *control;            /* owned; NULL when down or lost */
+    pid_t pid;               /* 0 when down */
+    struct channel *control; /* owned; NULL when down or lost */
     int64_t started_ms;
     long backoff_ms;
     unsigned runs;
-    unsigned nonsense;                  /* channels that peers closed on it since nonsense_since_ms */
+    unsigned nonsense; /* channels that peers closed on it since nonsense_since_ms */
     int64_t nonsense_since_ms;
-    bool was_restarted;                 /* this run is not the first */
-    bool wants_log;                     /* its syslog descriptor died */
-    struct loop_timer timer;            /* READY deadline, restart, kill after drain */
+    bool was_restarted;      /* this run is not the first */
+    bool wants_log;          /* its syslog descriptor died */
+    struct loop_timer timer; /* READY deadline, restart, kill after drain */
 };
 
 enum host_phase { HOST_STARTING, HOST_RUNNING, HOST_STOPPING };
 
 struct host {
     struct options options;
-    struct conf *conf;                  /* owned */
-    struct loop *loop;                  /* owned */
+    struct conf *conf; /* owned */
+    struct loop *loop; /* owned */
     bool privileged;
     enum host_phase phase;
-    int status;                         /* of the exit */
+    int status; /* of the exit */
     int binaries[ROLE_COUNT];
-    int confs[ROLE_COUNT];              /* sealed memfds */
+    int confs[ROLE_COUNT]; /* sealed memfds */
     struct identity ids[ROLE_COUNT];
     int devnull, jail_fd, spool_fd, state_fd, lock_fd;
-    struct listener_fd *listeners;      /* owned */
+    struct listener_fd *listeners; /* owned */
     size_t listener_n;
-    struct source_fd *sources;          /* owned */
+    struct source_fd *sources; /* owned */
     size_t source_n;
-    struct mailbox_root *mailboxes;     /* owned; as conf->mailboxes */
-    struct child *children;             /* owned; a slot for each process of the graph */
+    struct mailbox_root *mailboxes; /* owned; as conf->mailboxes */
+    struct child *children;         /* owned; a slot for each process of the graph */
     size_t child_n;
-    unsigned start_row;                 /* of graph_roles: who starts now */
+    unsigned start_row; /* of graph_roles: who starts now */
     unsigned stop_stage;
     int64_t stop_by_ms;
     struct loop_timer stop_timer, log_timer;
-    struct maps_client *maps;           /* owned: questions about users */
-    struct agent *agents;               /* owned list */
+    struct maps_client *maps; /* owned: questions about users */
+    struct agent *agents;     /* owned list */
     unsigned agent_n;
-    struct attempt *attempt;            /* owned: --try-forbidden */
+    struct attempt *attempt; /* owned: --try-forbidden */
 };
 
 /* Loads and checks the configuration; what is wrong goes to stderr. */

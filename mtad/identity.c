@@ -46,8 +46,9 @@ static bool group_find(const struct conf_mailbox *m, gid_t *out, struct err *err
         return true;
     }
     conf_where_text(conf_where(&m->head, "mailbox", "group"), where, sizeof where);
-    return err_set(err, ERR_CONF, "%s: there is no group %s (make it with: groupadd --system %s), or it is root's",
-                   where, m->group, m->group);
+    return err_set(err, ERR_CONF,
+                   "%s: there is no group %s (make it with: groupadd --system %s), or it is root's", where,
+                   m->group, m->group);
 }
 
 static bool daemons_resolve(struct host *h, struct err *err)

@@ -54,8 +54,8 @@ static bool section_open(struct host *h, const struct conf_listen *section, stru
         sys = errno;
         conf_where_text(conf_where(&section->head, "listen", "address"), where, sizeof where);
         netaddr_text(&l->address, address, sizeof address);
-        return err_set(err, ERR_CONF, "%s: listen %s: cannot listen on %s: %s%s", where, section->head.name, address,
-                       strerror(sys), hint_for(sys));
+        return err_set(err, ERR_CONF, "%s: listen %s: cannot listen on %s: %s%s", where, section->head.name,
+                       address, strerror(sys), hint_for(sys));
     }
     return true;
 }

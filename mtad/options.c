@@ -31,17 +31,17 @@ static const char usage[] =
     ;
 
 static const struct option names[] = {
-    { "landlock", required_argument, NULL, OPT_LANDLOCK },
-    { "ready-fd", required_argument, NULL, OPT_READY_FD },
-    { "help", no_argument, NULL, OPT_HELP },
-    { "version", no_argument, NULL, 'V' },
+    {"landlock",       required_argument, NULL, OPT_LANDLOCK  },
+    { "ready-fd",      required_argument, NULL, OPT_READY_FD  },
+    { "help",          no_argument,       NULL, OPT_HELP      },
+    { "version",       no_argument,       NULL, 'V'           },
 #ifdef MANSIO_CHECK
-    { "fault", required_argument, NULL, OPT_FAULT },
-    { "sync-delay", required_argument, NULL, OPT_SYNC_DELAY },
-    { "try-forbidden", no_argument, NULL, OPT_TRY },
-    { "programs", required_argument, NULL, OPT_PROGRAMS },
+    { "fault",         required_argument, NULL, OPT_FAULT     },
+    { "sync-delay",    required_argument, NULL, OPT_SYNC_DELAY},
+    { "try-forbidden", no_argument,       NULL, OPT_TRY       },
+    { "programs",      required_argument, NULL, OPT_PROGRAMS  },
 #endif
-    { NULL, 0, NULL, 0 },
+    { NULL,            0,                 NULL, 0             },
 };
 
 static bool wrong(const char *what, const char *value)

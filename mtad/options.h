@@ -8,16 +8,16 @@
 
 struct options {
     const char *conf_path;
-    bool check_only;                            /* -n */
-    bool try_forbidden;                         /* check build */
-    const char *overrides[OPTIONS_LIST_MAX];    /* -o; borrowed from argv */
+    bool check_only;                         /* -n */
+    bool try_forbidden;                      /* check build */
+    const char *overrides[OPTIONS_LIST_MAX]; /* -o; borrowed from argv */
     size_t override_n;
-    const char *faults[OPTIONS_LIST_MAX];       /* check build */
+    const char *faults[OPTIONS_LIST_MAX]; /* check build */
     size_t fault_n;
-    unsigned sync_delay_ms;                     /* check build */
-    unsigned landlock;                          /* highest ABI to use; 0: off */
-    int ready_fd;                               /* -1: none */
-    const char *programs;                       /* check build: directory of the daemons; NULL: mtad's own */
+    unsigned sync_delay_ms; /* check build */
+    unsigned landlock;      /* highest ABI to use; 0: off */
+    int ready_fd;           /* -1: none */
+    const char *programs;   /* check build: directory of the daemons; NULL: mtad's own */
 };
 
 enum options_result { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_WRONG };

@@ -26,8 +26,8 @@ bool pidfile_take(struct host *h, struct err *err)
         ssize_t got = errno == EWOULDBLOCK ? fd_pread_full(h->lock_fd, text, sizeof text - 1, 0) : 0;
 
         text[got > 0 ? got : 0] = '\0';
-        return err_set(err, ERR_TEMP, "another mtad runs here (pid %.*s holds %s)", (int)strcspn(text, "\n"), text,
-                       path);
+        return err_set(err, ERR_TEMP, "another mtad runs here (pid %.*s holds %s)", (int)strcspn(text, "\n"),
+                       text, path);
     }
     n = snprintf(text, sizeof text, "%d\n", (int)getpid());
     if (ftruncate(h->lock_fd, 0) < 0 || !fd_pwrite_full(h->lock_fd, text, (size_t)n, 0))

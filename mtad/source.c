@@ -16,8 +16,8 @@
 #define PEM_MAX (1024u * 1024u)
 
 /* Takes fd. */
-static void source_add(struct host *h, enum role role, enum ipc_source kind, const char *name, const char *path,
-                       int fd)
+static void source_add(struct host *h, enum role role, enum ipc_source kind, const char *name,
+                       const char *path, int fd)
 {
     h->sources = mem_resize(h->sources, h->source_n + 1, sizeof *h->sources);
     h->sources[h->source_n++] = (struct source_fd){ role, kind, mem_str(name), mem_str(path), fd };
@@ -62,7 +62,8 @@ static bool maps_open(struct host *h, struct err *err)
 }
 
 /* As a sealed copy, so that the daemon does not hold the file itself. */
-static bool pem_open(struct host *h, enum ipc_source kind, const char *field, const char *path, struct err *err)
+static bool pem_open(struct host *h, enum ipc_source kind, const char *field, const char *path,
+                     struct err *err)
 {
     const struct conf_tls_section *tls = h->conf->tls;
     struct buf text;

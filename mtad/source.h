@@ -5,5 +5,6 @@
 
 /* Opens them all; what cannot be opened is named with the line of the configuration. */
 bool source_open_all(struct host *h, struct err *err) __attribute__((warn_unused_result));
-/* The file that has the table's name now (editors replace files). Keeps the old one when it cannot be opened. */
+/* The file that has the table's name now (editors replace files). Keeps the old one when it cannot be opened.
+ */
 bool source_refresh(struct source_fd *s, struct err *err) __attribute__((warn_unused_result));

@@ -12,8 +12,8 @@
 
 #include "common/proc/setup.h"
 
-#define ABOVE    16             /* room below for the child's own numbers */
-#define ENV_MAX  16
+#define ABOVE   16 /* room below for the child's own numbers */
+#define ENV_MAX 16
 
 /* What a child may know of mtad's environment. Test builds need their tools' settings. */
 static const char *const env_names[] = {

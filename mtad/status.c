@@ -14,27 +14,28 @@ static const struct {
     int signo;
     const char *meaning;
 } signals[] = {
-    { SIGSEGV, "it crashed (a fault in Mansio: please report)" },
-    { SIGBUS, "it crashed (a fault in Mansio, or a file became shorter under it)" },
-    { SIGFPE, "it crashed (a fault in Mansio: please report)" },
-    { SIGILL, "it crashed (a fault in Mansio, or a processor that lacks an instruction)" },
-    { SIGABRT, "it stopped itself (a broken invariant: please report)" },
-    { SIGSYS, "it asked the kernel for something its sandbox forbids (a fault in Mansio, or a library that is new here)" },
-    { SIGKILL, "it was killed from outside (an operator, or the kernel for lack of memory: see dmesg)" },
-    { SIGTERM, "it was ended from outside before it was ready" },
-    { SIGXFSZ, "it wrote to a file and may not" },
-    { SIGXCPU, "it used up its processor time" },
+    {SIGSEGV,  "it crashed (a fault in Mansio: please report)"                             },
+    { SIGBUS,  "it crashed (a fault in Mansio, or a file became shorter under it)"         },
+    { SIGFPE,  "it crashed (a fault in Mansio: please report)"                             },
+    { SIGILL,  "it crashed (a fault in Mansio, or a processor that lacks an instruction)"  },
+    { SIGABRT, "it stopped itself (a broken invariant: please report)"                     },
+    { SIGSYS,  "it asked the kernel for something its sandbox forbids (a fault in Mansio, or a library that "
+              "is new here)"                                                  },
+    { SIGKILL, "it was killed from outside (an operator, or for lack of memory: see dmesg)"},
+    { SIGTERM, "it was ended from outside before it was ready"                             },
+    { SIGXFSZ, "it wrote to a file and may not"                                            },
+    { SIGXCPU, "it used up its processor time"                                             },
 };
 
 static const struct {
     int code;
     const char *meaning;
 } codes[] = {
-    { 0, "it ended by itself (somebody sent SIGTERM to it alone)" },
-    { 64, "it was started wrongly: programs of different versions?" },
-    { 70, "out of memory, a broken invariant or a failed start: its own last line says which" },
-    { 78, "it cannot work with this configuration: its own last line says why" },
-    { 127, "the program could not be started" },
+    {0,    "it ended by itself (somebody sent SIGTERM to it alone)"                           },
+    { 64,  "it was started wrongly: programs of different versions?"                          },
+    { 70,  "out of memory, a broken invariant or a failed start: its own last line says which"},
+    { 78,  "it cannot work with this configuration: its own last line says why"               },
+    { 127, "the program could not be started"                                                 },
 };
 
 static const char *signal_meaning(int signo)

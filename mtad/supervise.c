@@ -1,7 +1,7 @@
 /* supervise.c - starting in order, restarting what ends, and knowing why
  *
- * At the start of the suite one role after the other becomes READY; what fails then ends the suite, so that nothing
- * starts half. Later each child is restarted alone, with back-off.
+ * At the start of the suite one role after the other becomes READY; what fails then ends the suite, so that
+ * nothing starts half. Later each child is restarted alone, with back-off.
  */
 #include "mtad/supervise.h"
 
@@ -34,7 +34,7 @@ static void on_timer(void *arg)
         return;
     if (!child_start(c, &err)) {
         if (c->pid > 0)
-            kill(c->pid, SIGKILL);      /* what follows is its end */
+            kill(c->pid, SIGKILL); /* what follows is its end */
         else
             child_failed(c, err.text);
         return;

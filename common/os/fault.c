@@ -53,7 +53,7 @@ enum action { ACT_CRASH, ACT_ERRNO, ACT_DELAY };
 struct point {
     char name[NAME_SIZE];
     enum action action;
-    unsigned value;             /* errno, or milliseconds */
+    unsigned value; /* errno, or milliseconds */
     unsigned count;
     bool for_ever;
 };
@@ -62,14 +62,25 @@ static const struct {
     const char *name;
     int value;
 } errnos[] = {
-    { "ENOSPC", ENOSPC }, { "EIO", EIO }, { "EDQUOT", EDQUOT }, { "EMFILE", EMFILE }, { "ENFILE", ENFILE },
-    { "ENOMEM", ENOMEM }, { "EACCES", EACCES }, { "EPERM", EPERM }, { "EAGAIN", EAGAIN }, { "EROFS", EROFS },
-    { "ENOENT", ENOENT }, { "EEXIST", EEXIST }, { "EFBIG", EFBIG }, { "EINVAL", EINVAL },
+    {"ENOSPC",  ENOSPC},
+    { "EIO",    EIO   },
+    { "EDQUOT", EDQUOT},
+    { "EMFILE", EMFILE},
+    { "ENFILE", ENFILE},
+    { "ENOMEM", ENOMEM},
+    { "EACCES", EACCES},
+    { "EPERM",  EPERM },
+    { "EAGAIN", EAGAIN},
+    { "EROFS",  EROFS },
+    { "ENOENT", ENOENT},
+    { "EEXIST", EEXIST},
+    { "EFBIG",  EFBIG },
+    { "EINVAL", EINVAL},
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct point points[POINTS_MAX];
-static atomic_uint armed;       /* points in use: none armed costs one load */
+static atomic_uint armed; /* points in use: none armed costs one load */
 
 static bool action_parse(struct strv text, struct point *p)
 {

@@ -1,8 +1,9 @@
 /* fault.h - fault points and the sync delay of check builds; the only callers of fsync and fdatasync
  *
- * A point is named "daemon.part.step". Armed with "point:action[:count]": action is crash (SIGKILL to ourselves),
- * an errno name (ENOSPC, EIO, ...: FAULT_POINT returns it) or delay=MS; count is how many passes are spared first
- * (crash, delay) or struck (errno; default 1, 0 for ever). In other builds a point costs nothing and arming fails.
+ * A point is named "daemon.part.step". Armed with "point:action[:count]": action is crash (SIGKILL to
+ * ourselves), an errno name (ENOSPC, EIO, ...: FAULT_POINT returns it) or delay=MS; count is how many passes
+ * are spared first (crash, delay) or struck (errno; default 1, 0 for ever). In other builds a point costs
+ * nothing and arming fails.
  */
 #pragma once
 

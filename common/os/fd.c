@@ -13,7 +13,7 @@ void fd_close(int *fd)
     int saved = errno;
 
     if (*fd >= 0)
-        close(*fd);     /* Linux frees the number also on EINTR: closing again could hit another file */
+        close(*fd); /* Linux frees the number also on EINTR: closing again could hit another file */
     *fd = -1;
     errno = saved;
 }

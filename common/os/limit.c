@@ -6,20 +6,21 @@
 
 #define GIB (1024ull * 1024 * 1024)
 
-/* Address space is the net under a leak or a length bug, far above what a role needs: queued's index and mapd's
-   LMDB maps are the big ones. Files: clients of smtpd and deliverd; the others hold channels and their own files. */
+/* Address space is the net under a leak or a length bug, far above what a role needs: queued's index and
+   mapd's LMDB maps are the big ones. Files: clients of smtpd and deliverd; the others hold channels and their
+   own files. */
 static const struct {
     rlim_t space;
-    rlim_t files;       /* 0: as many as mtad could get */
+    rlim_t files; /* 0: as many as mtad could get */
 } limits[ROLE_COUNT] = {
-    [ROLE_SMTPD] = { 8 * GIB, 0 },
-    [ROLE_CLEANUP] = { 8 * GIB, 1024 },
-    [ROLE_QUEUED] = { 32 * GIB, 4096 },
-    [ROLE_DELIVERD] = { 8 * GIB, 0 },
-    [ROLE_MAPD] = { 64 * GIB, 1024 },
-    [ROLE_MAPD_WORKER] = { 8 * GIB, 256 },
-    [ROLE_DNSD] = { 4 * GIB, 1024 },
-    [ROLE_AGENT] = { 1 * GIB, 64 },
+    [ROLE_SMTPD] = {8 * GIB,   0   },
+      [ROLE_CLEANUP] = { 8 * GIB,  1024},
+    [ROLE_QUEUED] = { 32 * GIB, 4096},
+      [ROLE_DELIVERD] = { 8 * GIB,  0   },
+    [ROLE_MAPD] = { 64 * GIB, 1024},
+      [ROLE_MAPD_WORKER] = { 8 * GIB,  256 },
+    [ROLE_DNSD] = { 4 * GIB,  1024},
+      [ROLE_AGENT] = { 1 * GIB,  64  },
 };
 
 static bool limit_lower(int which, rlim_t to, struct err *err)
@@ -46,7 +47,7 @@ bool limit_apply(enum role role, bool writes_files, struct err *err)
         return false;
     if (!stores && !writes_files && !limit_lower(RLIMIT_FSIZE, 0, err))
         return false;
-#ifndef MANSIO_SANITIZE         /* its shadow memory is terabytes of address space */
+#ifndef MANSIO_SANITIZE /* its shadow memory is terabytes of address space */
     if (!limit_lower(RLIMIT_AS, limits[role].space, err))
         return false;
 #endif

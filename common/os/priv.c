@@ -24,8 +24,8 @@ static bool caps_set(uint64_t mask, struct err *err)
 {
     struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3, .pid = 0 };
     struct __user_cap_data_struct data[2] = {
-        { .effective = (uint32_t)mask, .permitted = (uint32_t)mask },
-        { .effective = (uint32_t)(mask >> 32), .permitted = (uint32_t)(mask >> 32) },
+        {.effective = (uint32_t)mask,          .permitted = (uint32_t)mask        },
+        { .effective = (uint32_t)(mask >> 32), .permitted = (uint32_t)(mask >> 32)},
     };
 
     if (syscall(SYS_capset, &head, data) < 0)
@@ -51,7 +51,7 @@ static bool bounding_drop(uint64_t keep, struct err *err)
         int has = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
 
         if (has < 0)
-            break;      /* past the last one that this kernel knows */
+            break; /* past the last one that this kernel knows */
         if (has > 0 && !(keep & 1ull << cap) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
             return err_sys(err, "drop capability %d from the bounding set", cap);
     }

@@ -1,7 +1,7 @@
 /* sandbox.h - what a role may still ask of the kernel: Landlock and the system call filter
  *
- * The tables are in sandbox_table.c; reasons stand beside each row. Order: priv_drop, priv_lock, sandbox_landlock,
- * threads, sandbox_seccomp (which covers all threads), sandbox_prove.
+ * The tables are in sandbox_table.c; reasons stand beside each row. Order: priv_drop, priv_lock,
+ * sandbox_landlock, threads, sandbox_seccomp (which covers all threads), sandbox_prove.
  */
 #pragma once
 
@@ -14,15 +14,16 @@
 
 /* The newest Landlock ABI of this kernel, 0 when it has none. */
 unsigned sandbox_landlock_abi(void);
-/* Uses at most ABI `abi` (0: nothing is done) of what the kernel has. Nothing in the file system but the tree below
-   dirfd (-1: nothing at all) can be opened from here on; no TCP bind, no TCP connect unless the role relays; no
-   abstract sockets and no signals outside. */
+/* Uses at most ABI `abi` (0: nothing is done) of what the kernel has. Nothing in the file system but the tree
+   below dirfd (-1: nothing at all) can be opened from here on; no TCP bind, no TCP connect unless the role
+   relays; no abstract sockets and no signals outside. */
 bool sandbox_landlock(enum role role, unsigned abi, int dirfd, struct err *err)
     __attribute__((warn_unused_result));
 
 /* Filter of the role on every thread. */
 bool sandbox_seccomp(enum role role, struct err *err) __attribute__((warn_unused_result));
-/* mtad's: it forks and stays root, so nothing is killed; what it never needs is refused, for its children too. */
+/* mtad's: it forks and stays root, so nothing is killed; what it never needs is refused, for its children
+ * too. */
 bool sandbox_seccomp_master(bool privileged, struct err *err) __attribute__((warn_unused_result));
 
 /* Tries the ways back; ERR_BUG names the one that worked. */

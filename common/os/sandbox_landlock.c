@@ -1,7 +1,8 @@
 /* sandbox_landlock.c - the file system, TCP and scopes as Landlock sees them
  *
- * Debian 12's headers know ABI 2 only, so the newer bits are defined here, in the order in which they came. A kernel
- * refuses a rule set with bits that it does not know; those are masked by its ABI (or the lower one asked for).
+ * Debian 12's headers know ABI 2 only, so the newer bits are defined here, in the order in which they came. A
+ * kernel refuses a rule set with bits that it does not know; those are masked by its ABI (or the lower one
+ * asked for).
  */
 #include "common/os/sandbox.h"
 
@@ -20,27 +21,27 @@
 #define SYS_landlock_restrict_self  446
 #endif
 
-#define CREATE_VERSION   (1u << 0)
-#define RULE_PATH        1
+#define CREATE_VERSION (1u << 0)
+#define RULE_PATH      1
 
-#define FS_EXECUTE       (1ull << 0)
-#define FS_WRITE_FILE    (1ull << 1)
-#define FS_READ_FILE     (1ull << 2)
-#define FS_READ_DIR      (1ull << 3)
-#define FS_REMOVE_DIR    (1ull << 4)
-#define FS_REMOVE_FILE   (1ull << 5)
-#define FS_MAKE_CHAR     (1ull << 6)
-#define FS_MAKE_DIR      (1ull << 7)
-#define FS_MAKE_REG      (1ull << 8)
-#define FS_MAKE_SYM      (1ull << 12)
-#define FS_ABI_1         ((1ull << 13) - 1)
-#define FS_REFER         (1ull << 13)   /* ABI 2 */
-#define FS_TRUNCATE      (1ull << 14)   /* ABI 3 */
-#define NET_BIND_TCP     (1ull << 0)    /* ABI 4 */
-#define NET_CONNECT_TCP  (1ull << 1)
-#define FS_IOCTL_DEV     (1ull << 15)   /* ABI 5 */
-#define SCOPE_ABSTRACT   (1ull << 0)    /* ABI 6 */
-#define SCOPE_SIGNAL     (1ull << 1)
+#define FS_EXECUTE      (1ull << 0)
+#define FS_WRITE_FILE   (1ull << 1)
+#define FS_READ_FILE    (1ull << 2)
+#define FS_READ_DIR     (1ull << 3)
+#define FS_REMOVE_DIR   (1ull << 4)
+#define FS_REMOVE_FILE  (1ull << 5)
+#define FS_MAKE_CHAR    (1ull << 6)
+#define FS_MAKE_DIR     (1ull << 7)
+#define FS_MAKE_REG     (1ull << 8)
+#define FS_MAKE_SYM     (1ull << 12)
+#define FS_ABI_1        ((1ull << 13) - 1)
+#define FS_REFER        (1ull << 13) /* ABI 2 */
+#define FS_TRUNCATE     (1ull << 14) /* ABI 3 */
+#define NET_BIND_TCP    (1ull << 0)  /* ABI 4 */
+#define NET_CONNECT_TCP (1ull << 1)
+#define FS_IOCTL_DEV    (1ull << 15) /* ABI 5 */
+#define SCOPE_ABSTRACT  (1ull << 0)  /* ABI 6 */
+#define SCOPE_SIGNAL    (1ull << 1)
 
 struct ruleset_attr {
     uint64_t fs;
@@ -59,7 +60,8 @@ struct path_attr {
 #define READ_RIGHTS (FS_READ_FILE | FS_READ_DIR)
 
 /* Where name services look; those that a host does not have are skipped. */
-static const char *const nss_paths[] = { "/etc", "/run", "/usr", "/lib", "/lib64", "/var/lib/sss",
+static const char *const nss_paths[] = { "/etc",     "/run",         "/usr",
+                                         "/lib",     "/lib64",       "/var/lib/sss",
                                          "/var/run", "/dev/urandom", "/proc/sys/kernel" };
 
 unsigned sandbox_landlock_abi(void)

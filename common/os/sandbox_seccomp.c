@@ -13,14 +13,14 @@
 
 #include "common/os/sandbox_table.h"
 
-#define REFUSE        SCMP_ACT_ERRNO(EPERM)
-#define WRITING       ((unsigned)(O_ACCMODE | O_CREAT | O_TRUNC))      /* O_TMPFILE needs a writing mode */
-#define FAMILIES      46        /* AF_MAX of current kernels */
-#define TYPE_MASK     0xfu      /* the type without SOCK_NONBLOCK, SOCK_CLOEXEC */
+#define REFUSE    SCMP_ACT_ERRNO(EPERM)
+#define WRITING   ((unsigned)(O_ACCMODE | O_CREAT | O_TRUNC)) /* O_TMPFILE needs a writing mode */
+#define FAMILIES  46                                          /* AF_MAX of current kernels */
+#define TYPE_MASK 0xfu /* the type without SOCK_NONBLOCK, SOCK_CLOEXEC */
 
 struct filter {
     scmp_filter_ctx ctx;
-    int rc;                     /* first failure, negative errno */
+    int rc; /* first failure, negative errno */
 };
 
 static void rule(struct filter *f, uint32_t action, int call, unsigned n, const struct scmp_arg_cmp *args)
@@ -140,8 +140,8 @@ static bool role_is_allowed(enum role role, int call)
     return false;
 }
 
-/* What no rule names. Name services load foreign code into mapd-worker: a call that we did not foresee must be an
-   answer "could not tell", not a dead worker. The sanitizers' runtime is as unforeseeable. */
+/* What no rule names. Name services load foreign code into mapd-worker: a call that we did not foresee must
+   be an answer "could not tell", not a dead worker. The sanitizers' runtime is as unforeseeable. */
 static uint32_t default_action(enum role role)
 {
 #ifdef MANSIO_SANITIZE
@@ -154,7 +154,8 @@ static uint32_t default_action(enum role role)
 
 static bool filter_load(struct filter *f, struct err *err)
 {
-    /* A binary tree over the call numbers: the hot calls cost the same as the others, about ten comparisons. */
+    /* A binary tree over the call numbers: the hot calls cost the same as the others, about ten comparisons.
+     */
     if (f->rc == 0)
         f->rc = seccomp_attr_set(f->ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     if (f->rc == 0)
@@ -182,7 +183,8 @@ bool sandbox_seccomp(enum role role, struct err *err)
         if (!role_is_allowed(role, *call))
             rule(&f, REFUSE, *call, 0, NULL);
     }
-    /* ENOSYS makes libc fall back to clone, which is refused: without it a thread start looks like a broken kernel. */
+    /* ENOSYS makes libc fall back to clone, which is refused: without it a thread start looks like a broken
+     * kernel. */
     rule(&f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0, NULL);
     return filter_load(&f, err);
 }

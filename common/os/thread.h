@@ -5,6 +5,7 @@
 
 #include "common/base/err.h"
 
-/* All signals are blocked in the new thread, so that handlers run on the main thread only. name: <= 15 bytes. */
+/* All signals are blocked in the new thread, so that handlers run on the main thread only. name: <= 15 bytes.
+ */
 bool thread_start(pthread_t *out, const char *name, void *(*fn)(void *arg), void *arg, struct err *err)
     __attribute__((warn_unused_result));

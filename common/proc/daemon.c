@@ -25,20 +25,20 @@
 #include "common/proc/startup.h"
 #include "conf/conf.h"
 
-#define CONF_MAX      (16u * 1024 * 1024)
-#define LOG_RETRY_MS  200
-#define SIGTERM_MS    30000     /* a daemon that an operator ends by hand, past mtad */
+#define CONF_MAX     (16u * 1024 * 1024)
+#define LOG_RETRY_MS 200
+#define SIGTERM_MS   30000 /* a daemon that an operator ends by hand, past mtad */
 
 struct daemon {
     const struct daemon_spec *spec;
     struct startup start;
-    struct conf *conf;                  /* owned */
-    struct loop *loop;                  /* owned */
-    struct channel *control;            /* owned */
+    struct conf *conf;       /* owned */
+    struct loop *loop;       /* owned */
+    struct channel *control; /* owned */
     struct loop_timer log_retry, drain_limit;
-    void *state;                        /* the daemon's */
+    void *state; /* the daemon's */
     bool draining;
-    bool running;                       /* start() was called */
+    bool running; /* start() was called */
     int status;
 };
 
@@ -185,7 +185,7 @@ static void on_broken(void *arg, struct channel *ch)
     struct ipc_out o;
 
     if (ch == d->control || peer == ROLE_AGENT)
-        return;         /* the end of us, or of that agent */
+        return; /* the end of us, or of that agent */
     ipc_out_init(&o);
     ipc_begin(&o, IPC_EDGE_LOST, 0);
     ipc_put_u64(&o, TAG_ROLE, peer);
@@ -308,18 +308,18 @@ static void on_agent_reply(void *arg, struct channel *ch, struct ipc_in *in)
 }
 
 static const struct channel_route routes[] = {
-    { IPC_EDGE, on_edge },
-    { IPC_PEER_GONE, on_peer_gone },
-    { IPC_SOURCE, on_source },
-    { IPC_DRAIN, on_drain },
-    { IPC_LOG_LEVEL, on_log_level },
-    { IPC_LOG_FD, on_log_fd },
-    { IPC_AGENT_REPLY, on_agent_reply },
+    {IPC_EDGE,         on_edge },
+    { IPC_PEER_GONE,               on_peer_gone },
+    { IPC_SOURCE,on_source },
+    { IPC_DRAIN,      on_drain },
+    { IPC_LOG_LEVEL,               on_log_level },
+    { IPC_LOG_FD,   on_log_fd },
+    { IPC_AGENT_REPLY,   on_agent_reply },
 #ifdef MANSIO_CHECK
-    { IPC_TRY, on_try },
-    { IPC_FAULT, on_fault },
+    { IPC_TRY,               on_try },
+    { IPC_FAULT,     on_fault },
 #endif
-    { .type = IPC_NONE },
+    { .type = IPC_NONE},
 };
 
 static void on_control_frame(void *arg, struct channel *ch, struct ipc_in *in)
@@ -336,8 +336,8 @@ static void on_control_frame(void *arg, struct channel *ch, struct ipc_in *in)
         d->spec->control(d, in);
 }
 
-/* Without mtad there is nobody to restart us or our peers: the suite ends as one. Nothing is tidied up: an orderly
-   exit would look like a drain, and the queue survives this by construction. */
+/* Without mtad there is nobody to restart us or our peers: the suite ends as one. Nothing is tidied up: an
+   orderly exit would look like a drain, and the queue survives this by construction. */
 static void on_control_lost(void *arg, struct channel *ch, const char *why)
 {
     (void)arg;

@@ -216,8 +216,8 @@ static socklen_t abstract_address(struct sockaddr_un *sun, const char *name)
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n);
 }
 
-/* With every descriptor that the process holds: a socket that mtad gave must not become one to somebody else. The
-   path is the name of an abstract socket that listens. */
+/* With every descriptor that the process holds: a socket that mtad gave must not become one to somebody else.
+   The path is the name of an abstract socket that listens. */
 static int act_connect_abstract(const char *path)
 {
     struct sockaddr_un sun;
@@ -428,58 +428,69 @@ static int act_exec_memory(const char *path)
 
 #define RELAYS B(DELIVERD) | B(DNSD) | B(MAPD_WORKER)
 
+#define ACT(name, run)                                                                                       \
+    {                                                                                                        \
+        (name), (run), 0, NULL                                                                               \
+    }
+/* With the roles that may, and why. */
+#define MAY(name, run, roles, why)                                                                           \
+    {                                                                                                        \
+        (name), (run), (roles), (why)                                                                        \
+    }
+#define NSS_MAY "name services: files, nscd, sssd, directories"
+
 const struct forbidden_act forbidden_acts[] = {
-    { "open-passwd", act_open_passwd, B(MAPD_WORKER), "name services read the user database" },
-    { "open-shadow", act_open_shadow, 0, NULL },
-    { "open-above", act_open_above, B(MAPD_WORKER), "name services read the user database" },
-    { "open-proc-mem", act_open_proc, 0, NULL },
-    { "spool-write", act_spool_write, 0, NULL },
-    { "spool-unlink", act_spool_unlink, 0, NULL },
-    { "tmp-write", act_tmp_write, 0, NULL },
-    { "execve", act_execve, 0, NULL },
-    { "execveat", act_execveat, 0, NULL },
-    { "fork", act_fork, 0, NULL },
-    { "clone", act_clone, 0, NULL },
-    { "clone3", act_clone3, 0, NULL },
-    { "socket-unix", act_socket_unix, B(MAPD_WORKER), "name services ask nscd or sssd" },
-    { "socket-unix-dgram", act_socket_unix_dgram, B(MAPD_WORKER), "name services ask nscd or sssd" },
-    { "socketpair", act_socketpair, B(MAPD_WORKER), "name services" },
-    { "socket-tcp", act_socket_tcp, RELAYS, "relaying; long DNS answers; directory services" },
-    { "socket-tcp6", act_socket_tcp6, RELAYS, "relaying; long DNS answers; directory services" },
-    { "socket-udp", act_socket_udp, B(DNSD) | B(MAPD_WORKER), "DNS questions; directory services" },
-    { "socket-raw", act_socket_raw, 0, NULL },
-    { "socket-ping", act_socket_ping, 0, NULL },
-    { "socket-packet", act_socket_packet, 0, NULL },
-    { "socket-netlink", act_socket_netlink, B(MAPD_WORKER), "libc asks netlink for the host's addresses" },
-    { "connect-abstract", act_connect_abstract, 0, NULL },
-    { "listen", act_bind, 0, NULL },
-    { "kill-parent", act_kill_parent, 0, NULL },
-    { "kill-init", act_kill_init, 0, NULL },
-    { "kill-all", act_kill_all, 0, NULL },
-    { "tgkill-parent", act_tgkill_parent, 0, NULL },
-    { "pidfd-parent", act_pidfd_parent, 0, NULL },
-    { "ptrace-parent", act_ptrace_parent, 0, NULL },
-    { "process-vm-read", act_process_vm, 0, NULL },
-    { "setuid", act_setuid, 0, NULL },
-    { "setresuid", act_setresuid, 0, NULL },
-    { "setresgid", act_setresgid, 0, NULL },
-    { "setgroups", act_setgroups, 0, NULL },
-    { "capset", act_capset, 0, NULL },
-    { "chroot", act_chroot, 0, NULL },
-    { "chdir-above", act_chdir, 0, NULL },
-    { "mount", act_mount, 0, NULL },
-    { "unshare", act_unshare, 0, NULL },
-    { "mknod", act_mknod, 0, NULL },
-    { "chmod", act_chmod, 0, NULL },
-    { "symlink", act_symlink, 0, NULL },
-    { "bpf", act_bpf, 0, NULL },
-    { "io-uring", act_io_uring, 0, NULL },
-    { "keyctl", act_keyctl, 0, NULL },
-    { "perf-event", act_perf, 0, NULL },
-    { "userfaultfd", act_userfaultfd, 0, NULL },
-    { "personality", act_personality, 0, NULL },
-    { "dumpable", act_dumpable, 0, NULL },
-    { "exec-memory", act_exec_memory, 0, NULL },
+    MAY("open-passwd", act_open_passwd, B(MAPD_WORKER), NSS_MAY),
+    ACT("open-shadow", act_open_shadow),
+    MAY("open-above", act_open_above, B(MAPD_WORKER), NSS_MAY),
+    ACT("open-proc-mem", act_open_proc),
+    ACT("spool-write", act_spool_write),
+    ACT("spool-unlink", act_spool_unlink),
+    ACT("tmp-write", act_tmp_write),
+    ACT("execve", act_execve),
+    ACT("execveat", act_execveat),
+    ACT("fork", act_fork),
+    ACT("clone", act_clone),
+    ACT("clone3", act_clone3),
+    MAY("socket-unix", act_socket_unix, B(MAPD_WORKER), NSS_MAY),
+    MAY("socket-unix-dgram", act_socket_unix_dgram, B(MAPD_WORKER), NSS_MAY),
+    MAY("socketpair", act_socketpair, B(MAPD_WORKER), NSS_MAY),
+    MAY("socket-tcp", act_socket_tcp, RELAYS, "relaying, long DNS answers, directories"),
+    MAY("socket-tcp6", act_socket_tcp6, RELAYS, "relaying, long DNS answers, directories"),
+    MAY("socket-udp", act_socket_udp, B(DNSD) | B(MAPD_WORKER), "DNS questions, directories"),
+    ACT("socket-raw", act_socket_raw),
+    ACT("socket-ping", act_socket_ping),
+    ACT("socket-packet", act_socket_packet),
+    MAY("socket-netlink", act_socket_netlink, B(MAPD_WORKER), NSS_MAY),
+    ACT("connect-abstract", act_connect_abstract),
+    ACT("listen", act_bind),
+    ACT("kill-parent", act_kill_parent),
+    ACT("kill-init", act_kill_init),
+    ACT("kill-all", act_kill_all),
+    ACT("tgkill-parent", act_tgkill_parent),
+    ACT("pidfd-parent", act_pidfd_parent),
+    ACT("ptrace-parent", act_ptrace_parent),
+    ACT("process-vm-read", act_process_vm),
+    ACT("setuid", act_setuid),
+    ACT("setresuid", act_setresuid),
+    ACT("setresgid", act_setresgid),
+    ACT("setgroups", act_setgroups),
+    ACT("capset", act_capset),
+    ACT("chroot", act_chroot),
+    ACT("chdir-above", act_chdir),
+    ACT("mount", act_mount),
+    ACT("unshare", act_unshare),
+    ACT("mknod", act_mknod),
+    ACT("chmod", act_chmod),
+    ACT("symlink", act_symlink),
+    ACT("bpf", act_bpf),
+    ACT("io-uring", act_io_uring),
+    ACT("keyctl", act_keyctl),
+    ACT("perf-event", act_perf),
+    ACT("userfaultfd", act_userfaultfd),
+    ACT("personality", act_personality),
+    ACT("dumpable", act_dumpable),
+    ACT("exec-memory", act_exec_memory),
     { .name = NULL },
 };
 

@@ -49,8 +49,9 @@ int frame_io_recv(int fd, char *buf, enum role self, enum role peer, struct ipc_
 {
     union control control;
     struct iovec iov = { .iov_base = buf, .iov_len = IPC_FRAME_MAX };
-    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-                          .msg_controllen = sizeof control };
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
+    };
     int fds[IPC_FDS_MAX];
     unsigned fd_count;
     ssize_t n;

@@ -16,18 +16,18 @@
 #define LINE_SIZE (4096 + 512)
 
 static struct {
-    pthread_mutex_t lock;               /* threads may log; nobody waits long */
-    pthread_t owner;                    /* who may be told */
+    pthread_mutex_t lock; /* threads may log; nobody waits long */
+    pthread_t owner;      /* who may be told */
     enum logsink_kind kind;
     int fd;
     int facility;
     char host[256];
-    int64_t second;                     /* of stamp */
+    int64_t second; /* of stamp */
     char stamp[64], zone[32];
     bool dead;
     void (*on_wait)(void *arg, bool dead);
     void *arg;
-    char *ring;                         /* owned; lines as u16 length + bytes, oldest at 0 */
+    char *ring; /* owned; lines as u16 length + bytes, oldest at 0 */
     size_t used;
     unsigned lost;
 } sink = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1 };
@@ -61,8 +61,10 @@ static void stamp_update(int64_t wall_ms)
 static int priority_of(enum log_level level)
 {
     static const int severities[] = {
-        [LOG_LV_ERROR] = LOG_ERR, [LOG_LV_WARN] = LOG_WARNING,
-        [LOG_LV_INFO] = LOG_INFO, [LOG_LV_DEBUG] = LOG_DEBUG,
+        [LOG_LV_ERROR] = LOG_ERR,
+        [LOG_LV_WARN] = LOG_WARNING,
+        [LOG_LV_INFO] = LOG_INFO,
+        [LOG_LV_DEBUG] = LOG_DEBUG,
     };
 
     return sink.facility | severities[level];
@@ -75,15 +77,16 @@ static size_t line_make(char *dst, enum log_level level, const char *line, size_
 
     stamp_update(now);
     if (sink.kind == LOGSINK_SYSLOG)
-        n = snprintf(dst, LINE_SIZE, "<%d>%s mansio/%.32s[%d]: %.*s", priority_of(level), sink.stamp, log_name(),
-                     (int)getpid(), (int)len, line);
+        n = snprintf(dst, LINE_SIZE, "<%d>%s mansio/%.32s[%d]: %.*s", priority_of(level), sink.stamp,
+                     log_name(), (int)getpid(), (int)len, line);
     else
-        n = snprintf(dst, LINE_SIZE, "%s.%03d%s %s mansio/%.32s[%d]: %s %.*s\n", sink.stamp, (int)(now % 1000),
-                     sink.zone, sink.host, log_name(), (int)getpid(), log_level_name(level), (int)len, line);
+        n = snprintf(dst, LINE_SIZE, "%s.%03d%s %s mansio/%.32s[%d]: %s %.*s\n", sink.stamp,
+                     (int)(now % 1000), sink.zone, sink.host, log_name(), (int)getpid(),
+                     log_level_name(level), (int)len, line);
     if (n < 0)
         return 0;
     if ((size_t)n >= LINE_SIZE) {
-        dst[LINE_SIZE - 2] = '\n';      /* not reached by log_emit's lines; a cut line still ends */
+        dst[LINE_SIZE - 2] = '\n'; /* not reached by log_emit's lines; a cut line still ends */
         return LINE_SIZE - 1;
     }
     return (size_t)n;

@@ -10,4 +10,4 @@ enum {
     SETUP_PEER_MTAD = 16,
 };
 
-#define CONTROL_FD 3            /* of every child */
+#define CONTROL_FD 3 /* of every child */

@@ -74,7 +74,8 @@ static bool setup_take(struct startup *s, enum role role, struct ipc_in *in, str
     int log_fd;
 
     if (s->role != ROLE_COUNT || ipc_get_u64(in, TAG_ROLE) != (uint64_t)role)
-        return err_set(err, ERR_PROTO, "this program is %s and was set up as something else", role_name(role));
+        return err_set(err, ERR_PROTO, "this program is %s and was set up as something else",
+                       role_name(role));
     s->role = role;
     s->index = (unsigned)ipc_get_u64(in, TAG_INDEX);
     s->generation = (unsigned)ipc_get_u64(in, TAG_GENERATION);
@@ -165,7 +166,7 @@ bool startup_frame(struct startup *s, enum role role, struct ipc_in *in, enum st
     case IPC_LISTENER: return listener_take(s, in, err);
     case IPC_SOURCE: return source_take(s, in);
     case IPC_START: *step = STARTUP_COMPLETE; return true;
-    default: return true;       /* a level or a fault that crossed the start has nothing to act on */
+    default: return true; /* a level or a fault that crossed the start has nothing to act on */
     }
 }
 

@@ -23,19 +23,19 @@ static const struct {
     const char *argv[8];
     enum options_result result;
 } command_lines[] = {
-    { "nothing", { "mtad" }, OPTIONS_RUN },
-    { "check", { "mtad", "-n", "-c", "/x" }, OPTIONS_RUN },
-    { "scripts' -F", { "mtad", "-F" }, OPTIONS_RUN },
-    { "landlock", { "mtad", "--landlock", "2" }, OPTIONS_RUN },
-    { "landlock word", { "mtad", "--landlock", "all" }, OPTIONS_WRONG },
-    { "landlock too new", { "mtad", "--landlock", "65" }, OPTIONS_WRONG },
-    { "ready", { "mtad", "--ready-fd", "5" }, OPTIONS_RUN },
-    { "ready negative", { "mtad", "--ready-fd", "-1" }, OPTIONS_WRONG },
-    { "unknown", { "mtad", "--daemonize" }, OPTIONS_WRONG },
-    { "argument", { "mtad", "start" }, OPTIONS_WRONG },
-    { "missing value", { "mtad", "-c" }, OPTIONS_WRONG },
-    { "version", { "mtad", "-V" }, OPTIONS_DONE },
-    { "help", { "mtad", "--help" }, OPTIONS_DONE },
+    {"nothing",           { "mtad" },                      OPTIONS_RUN  },
+    { "check",            { "mtad", "-n", "-c", "/x" },    OPTIONS_RUN  },
+    { "scripts' -F",      { "mtad", "-F" },                OPTIONS_RUN  },
+    { "landlock",         { "mtad", "--landlock", "2" },   OPTIONS_RUN  },
+    { "landlock word",    { "mtad", "--landlock", "all" }, OPTIONS_WRONG},
+    { "landlock too new", { "mtad", "--landlock", "65" },  OPTIONS_WRONG},
+    { "ready",            { "mtad", "--ready-fd", "5" },   OPTIONS_RUN  },
+    { "ready negative",   { "mtad", "--ready-fd", "-1" },  OPTIONS_WRONG},
+    { "unknown",          { "mtad", "--daemonize" },       OPTIONS_WRONG},
+    { "argument",         { "mtad", "start" },             OPTIONS_WRONG},
+    { "missing value",    { "mtad", "-c" },                OPTIONS_WRONG},
+    { "version",          { "mtad", "-V" },                OPTIONS_DONE },
+    { "help",             { "mtad", "--help" },            OPTIONS_DONE },
 };
 
 static void options_are_parsed(void **state)
@@ -71,8 +71,9 @@ static void options_are_parsed(void **state)
 
 static void options_are_kept(void **state)
 {
-    char *argv[] = { (char[]){ "mtad" }, (char[]){ "-o" }, (char[]){ "a = b" },    (char[]){ "-o" },
-                     (char[]){ "c = d" }, (char[]){ "-n" }, (char[]){ "--landlock" }, (char[]){ "0" }, NULL };
+    char *argv[] = { (char[]){ "mtad" },       (char[]){ "-o" },    (char[]){ "a = b" },
+                     (char[]){ "-o" },         (char[]){ "c = d" }, (char[]){ "-n" },
+                     (char[]){ "--landlock" }, (char[]){ "0" },     NULL };
     struct options o;
 
     (void)state;
@@ -93,15 +94,24 @@ static void the_graph_is_the_architecture(void **state)
         enum role a, b;
         bool edge;
     } pairs[] = {
-        { ROLE_SMTPD, ROLE_CLEANUP, true },   { ROLE_SMTPD, ROLE_MAPD, true },
-        { ROLE_SMTPD, ROLE_DNSD, true },      { ROLE_SMTPD, ROLE_QUEUED, false },
-        { ROLE_SMTPD, ROLE_DELIVERD, false }, { ROLE_CLEANUP, ROLE_QUEUED, true },
-        { ROLE_CLEANUP, ROLE_MAPD, true },    { ROLE_CLEANUP, ROLE_DELIVERD, false },
-        { ROLE_QUEUED, ROLE_DELIVERD, true }, { ROLE_QUEUED, ROLE_MAPD, false },
-        { ROLE_QUEUED, ROLE_DNSD, false },    { ROLE_DELIVERD, ROLE_MAPD, true },
-        { ROLE_DELIVERD, ROLE_DNSD, true },   { ROLE_MAPD, ROLE_MAPD_WORKER, true },
-        { ROLE_SMTPD, ROLE_MAPD_WORKER, false }, { ROLE_MTAD, ROLE_MAPD, true },
-        { ROLE_MTAD, ROLE_SMTPD, false },     { ROLE_SMTPD, ROLE_SMTPD, false },
+        {ROLE_SMTPD,     ROLE_CLEANUP,     true },
+        { ROLE_SMTPD,    ROLE_MAPD,        true },
+        { ROLE_SMTPD,    ROLE_DNSD,        true },
+        { ROLE_SMTPD,    ROLE_QUEUED,      false},
+        { ROLE_SMTPD,    ROLE_DELIVERD,    false},
+        { ROLE_CLEANUP,  ROLE_QUEUED,      true },
+        { ROLE_CLEANUP,  ROLE_MAPD,        true },
+        { ROLE_CLEANUP,  ROLE_DELIVERD,    false},
+        { ROLE_QUEUED,   ROLE_DELIVERD,    true },
+        { ROLE_QUEUED,   ROLE_MAPD,        false},
+        { ROLE_QUEUED,   ROLE_DNSD,        false},
+        { ROLE_DELIVERD, ROLE_MAPD,        true },
+        { ROLE_DELIVERD, ROLE_DNSD,        true },
+        { ROLE_MAPD,     ROLE_MAPD_WORKER, true },
+        { ROLE_SMTPD,    ROLE_MAPD_WORKER, false},
+        { ROLE_MTAD,     ROLE_MAPD,        true },
+        { ROLE_MTAD,     ROLE_SMTPD,       false},
+        { ROLE_SMTPD,    ROLE_SMTPD,       false},
     };
 
     (void)state;
@@ -136,10 +146,14 @@ static void an_end_is_put_into_words(void **state)
         int status;
         const char *start, *has;
     } ends[] = {
-        { 11, "signal 11 (SEGV): ", "crashed" }, { 31, "signal 31 (SYS): ", "sandbox" },
-        { 9, "signal 9 (KILL): ", "memory" },    { 0x4600, "exit 70: ", "memory" },
-        { 0x4e00, "exit 78: ", "configuration" }, { 0, "exit 0: ", "by itself" },
-        { 0x0700, "exit 7: ", "last line" },     { 40, "signal 40 (?): ", "outside" },
+        {11,      "signal 11 (SEGV): ", "crashed"      },
+        { 31,     "signal 31 (SYS): ",  "sandbox"      },
+        { 9,      "signal 9 (KILL): ",  "memory"       },
+        { 0x4600, "exit 70: ",          "memory"       },
+        { 0x4e00, "exit 78: ",          "configuration"},
+        { 0,      "exit 0: ",           "by itself"    },
+        { 0x0700, "exit 7: ",           "last line"    },
+        { 40,     "signal 40 (?): ",    "outside"      },
     };
     char text[256];
 
@@ -169,24 +183,26 @@ static const struct {
     uint64_t uid, gid;
     bool ok;
 } users[] = {
-    { "plain", "joe", 1000, 1000, true },
-    { "below", "daemon", 999, 999, false },
-    { "exception", "www", 33, 33, true },
-    { "exception in another case", "WWW", 33, 33, false },
-    { "root", "root", 0, 0, false },
-    { "root by another name", "toor", 0, 1000, false },
-    { "root although an exception", "www", 0, 33, false },
-    { "root's group", "joe", 1000, 0, false },
-    { "minus one", "joe", UINT32_MAX, 1000, false },
-    { "group minus one", "joe", 1000, UINT32_MAX, false },
-    { "wraps to root", "joe", 1ull << 32, 1000, false },
-    { "at the limit", "joe", UINT32_MAX - 1, 1, true },
+    {"plain",                       "joe",    1000,           1000,       true },
+    { "below",                      "daemon", 999,            999,        false},
+    { "exception",                  "www",    33,             33,         true },
+    { "exception in another case",  "WWW",    33,             33,         false},
+    { "root",                       "root",   0,              0,          false},
+    { "root by another name",       "toor",   0,              1000,       false},
+    { "root although an exception", "www",    0,              33,         false},
+    { "root's group",               "joe",    1000,           0,          false},
+    { "minus one",                  "joe",    UINT32_MAX,     1000,       false},
+    { "group minus one",            "joe",    1000,           UINT32_MAX, false},
+    { "wraps to root",              "joe",    1ull << 32,     1000,       false},
+    { "at the limit",               "joe",    UINT32_MAX - 1, 1,          true },
 };
 
 static void agents_are_nobody_they_must_not_be(void **state)
 {
     char *exceptions[] = { (char[]){ "www" } };
-    struct conf_mailbox m = { .uid_min = 1000, .uid_exceptions = { exceptions, 1 } };
+    struct conf_mailbox m = {
+        .uid_min = 1000, .uid_exceptions = {exceptions, 1}
+    };
 
     (void)state;
     for (size_t i = 0; i < sizeof users / sizeof *users; i++) {

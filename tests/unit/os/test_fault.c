@@ -29,8 +29,10 @@ static void arm(const char *spec)
 
 static void specs_are_checked(void **state)
 {
-    static const char *const bad[] = { "", "x", ":ENOSPC", "x:", "x:EWHAT", "x:crash:", "x:crash:a", "x:crash:1:2",
-                                       "x:delay=", "x:delay=9999999999" };
+    static const char *const bad[] = {
+        "",         "x",         ":ENOSPC",     "x:",       "x:EWHAT",
+        "x:crash:", "x:crash:a", "x:crash:1:2", "x:delay=", "x:delay=9999999999"
+    };
 
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -140,9 +142,9 @@ static void threads_share_the_count(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(specs_are_checked), cmocka_unit_test(errnos_strike_as_often_as_told),
+        cmocka_unit_test(specs_are_checked),        cmocka_unit_test(errnos_strike_as_often_as_told),
         cmocka_unit_test(a_crash_spares_the_first), cmocka_unit_test(delays_delay),
-        cmocka_unit_test(the_table_is_bounded), cmocka_unit_test(threads_share_the_count),
+        cmocka_unit_test(the_table_is_bounded),     cmocka_unit_test(threads_share_the_count),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

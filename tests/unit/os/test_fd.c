@@ -71,7 +71,11 @@ static void vectors_are_whole(void **state)
 {
     int fd = memfd_create("x", MFD_CLOEXEC);
     char a[] = "ab", b[] = "", c[] = "cde", got[16];
-    struct iovec iov[] = { { a, 2 }, { b, 0 }, { c, 3 } };
+    struct iovec iov[] = {
+        {a,  2},
+        { b, 0},
+        { c, 3}
+    };
     size_t done;
 
     (void)state;

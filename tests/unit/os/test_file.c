@@ -120,8 +120,10 @@ static void sealed_means_sealed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(planted_links_and_fifos_do_no_harm), cmocka_unit_test(directories_are_made_once),
-        cmocka_unit_test(files_are_read_whole_or_not_at_all), cmocka_unit_test(sealed_means_sealed),
+        cmocka_unit_test(planted_links_and_fifos_do_no_harm),
+        cmocka_unit_test(directories_are_made_once),
+        cmocka_unit_test(files_are_read_whole_or_not_at_all),
+        cmocka_unit_test(sealed_means_sealed),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -70,7 +70,8 @@ static int drop_to_root(void)
 {
     struct err err = { 0 };
 
-    return priv_drop(0, 4343, 0, &err) || priv_drop(4242, 0, 0, &err) || priv_drop((uid_t)-1, 1, 0, &err) ? 1 : 0;
+    return priv_drop(0, 4343, 0, &err) || priv_drop(4242, 0, 0, &err) || priv_drop((uid_t)-1, 1, 0, &err) ? 1
+                                                                                                          : 0;
 }
 
 static int jail(void)
@@ -113,7 +114,8 @@ static int limits(void)
 
     if (!limit_apply(ROLE_CLEANUP, false, &err) || !limit_no_fork(&err))
         return 1;
-    if (getrlimit(RLIMIT_CORE, &l) < 0 || l.rlim_max != 0 || getrlimit(RLIMIT_NPROC, &l) < 0 || l.rlim_max != 0)
+    if (getrlimit(RLIMIT_CORE, &l) < 0 || l.rlim_max != 0 || getrlimit(RLIMIT_NPROC, &l) < 0 ||
+        l.rlim_max != 0)
         return 2;
     if (getrlimit(RLIMIT_FSIZE, &l) < 0 || l.rlim_max != 0)
         return 3;

@@ -25,8 +25,8 @@
 #include "common/os/sandbox.h"
 #include "common/os/sandbox_table.h"
 
-static const enum role roles[] = { ROLE_SMTPD,       ROLE_CLEANUP, ROLE_QUEUED, ROLE_DELIVERD, ROLE_MAPD,
-                                   ROLE_MAPD_WORKER, ROLE_DNSD,    ROLE_AGENT };
+static const enum role roles[] = { ROLE_SMTPD, ROLE_CLEANUP,     ROLE_QUEUED, ROLE_DELIVERD,
+                                   ROLE_MAPD,  ROLE_MAPD_WORKER, ROLE_DNSD,   ROLE_AGENT };
 #define ROLES (sizeof roles / sizeof *roles)
 
 /* In a child under the role's filter; 0 or the number of what went wrong. */

@@ -1,4 +1,5 @@
-/* part.c - a daemon of no trade: plays any role (by its name) so that mtad and the skeleton can be tested alone */
+/* part.c - a daemon of no trade: plays any role (by its name) so that mtad and the skeleton can be tested
+ * alone */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,11 +18,11 @@
 
 struct part {
     struct daemon *d;
-    struct channel *peers[PEERS_MAX];   /* owned */
+    struct channel *peers[PEERS_MAX]; /* owned */
     unsigned peer_n;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    void (*fn)(void *arg);              /* for the thread; NULL: nothing to do */
+    void (*fn)(void *arg); /* for the thread; NULL: nothing to do */
     void *arg;
 };
 
@@ -160,7 +161,11 @@ static int agent_main(void)
 int main(int argc, char **argv)
 {
     struct daemon_spec spec = {
-        .name = argv[0], .edge = on_edge, .peer_gone = on_gone, .drain = on_drain, .start = on_start,
+        .name = argv[0],
+        .edge = on_edge,
+        .peer_gone = on_gone,
+        .drain = on_drain,
+        .start = on_start,
     };
 
     if (argc < 1)

@@ -96,7 +96,11 @@ static void syslog_gets_rfc_3164(void **state)
     static const struct {
         enum log_level level;
         int pri;
-    } levels[] = { { LOG_LV_ERROR, 19 }, { LOG_LV_WARN, 20 }, { LOG_LV_INFO, 22 } };
+    } levels[] = {
+        {LOG_LV_ERROR, 19},
+        { LOG_LV_WARN, 20},
+        { LOG_LV_INFO, 22}
+    };
     int ends[2];
 
     (void)state;
@@ -111,7 +115,8 @@ static void syslog_gets_rfc_3164(void **state)
         assert_true(n > 0);
         text[n] = '\0';
         snprintf(pattern, sizeof pattern,
-                 "^<%d>[A-Z][a-z]{2} [ 1-3][0-9] [0-9:]{8} mansio/queued\\[[0-9]+\\]: event=a\\.b$", levels[i].pri);
+                 "^<%d>[A-Z][a-z]{2} [ 1-3][0-9] [0-9:]{8} mansio/queued\\[[0-9]+\\]: event=a\\.b$",
+                 levels[i].pri);
         assert_true(matches(pattern, text));
     }
     close(ends[1]);
@@ -139,7 +144,7 @@ static void a_restart_of_syslog_loses_nothing(void **state)
     close(ends[1]);
     for (int i = 0; i < 10; i++)
         LOG(INFO, "a", KI("i", i));
-    assert_int_equal(deaths, 1);        /* told once, not per line */
+    assert_int_equal(deaths, 1); /* told once, not per line */
     assert_true(logsink_waiting() > 0);
     assert_false(logsink_flush());
     dgram_pair(next);
@@ -148,7 +153,7 @@ static void a_restart_of_syslog_loses_nothing(void **state)
     assert_int_equal(count_lines(next[1]), 10);
     close(next[1]);
     LOG0(INFO, "a");
-    assert_int_equal(deaths, 2);        /* the next restart is told again */
+    assert_int_equal(deaths, 2); /* the next restart is told again */
 }
 
 static void a_slow_syslog_is_waited_for_in_memory(void **state)
@@ -181,7 +186,7 @@ static void what_is_lost_is_counted(void **state)
     unsigned got = 0;
 
     (void)state;
-    logsink_open(LOGSINK_SYSLOG, -1, LOG_MAIL, "mx");       /* not there at all */
+    logsink_open(LOGSINK_SYSLOG, -1, LOG_MAIL, "mx"); /* not there at all */
     for (int i = 0; i < 20000; i++)
         LOG(INFO, "a", KI("i", i));
     assert_true(logsink_waiting() <= LOGSINK_RING);
@@ -200,7 +205,7 @@ static void what_is_lost_is_counted(void **state)
     }
     assert_true(got > 1000 && got < 20000);
     assert_true(matches("event=log\\.lines\\.lost lines=[0-9]+$", last));
-    assert_int_equal(got - 1 + (unsigned)atoi(strstr(last, "lines=") + 6), 20000);
+    assert_int_equal(got - 1 + (unsigned)strtoul(strstr(last, "lines=") + 6, NULL, 10), 20000);
     close(next[1]);
 }
 

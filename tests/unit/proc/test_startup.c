@@ -148,7 +148,7 @@ static void the_first_frame_is_setup_for_us(void **state)
     setup_begin(&o, ROLE_SMTPD, SETUP_UNPRIVILEGED);
     send_frame(ends[0], &o);
     assert_true(take(ends[1], &s, &step, &err));
-    setup_begin(&o, ROLE_SMTPD, SETUP_UNPRIVILEGED);        /* twice */
+    setup_begin(&o, ROLE_SMTPD, SETUP_UNPRIVILEGED); /* twice */
     send_frame(ends[0], &o);
     assert_false(take(ends[1], &s, &step, &err));
     startup_clear(&s);
@@ -173,7 +173,7 @@ static void nonsense_is_refused(void **state)
     assert_int_equal(send(ends[0], frame, IPC_FRAME_MAX, 0), IPC_FRAME_MAX);
     assert_int_equal(frame_io_recv(ends[1], frame, ROLE_SMTPD, ROLE_MTAD, &in, &err), -1);
     ipc_out_init(&o);
-    ipc_begin(&o, IPC_READY, 0);                            /* only children say that */
+    ipc_begin(&o, IPC_READY, 0); /* only children say that */
     send_frame(ends[0], &o);
     assert_int_equal(frame_io_recv(ends[1], frame, ROLE_SMTPD, ROLE_MTAD, &in, &err), -1);
     assert_int_equal(err.cls, ERR_PROTO);
@@ -192,7 +192,7 @@ static void a_bad_frame_of_ours_is_not_sent(void **state)
     (void)state;
     assert_true(fd_seqpacket_pair(ends));
     ipc_out_init(&o);
-    ipc_begin(&o, IPC_EDGE, 0);         /* without its fields */
+    ipc_begin(&o, IPC_EDGE, 0); /* without its fields */
     assert_false(frame_io_send(ends[0], &o, &err));
     assert_int_equal(recv(ends[1], frame, 1, MSG_DONTWAIT), -1);
     ipc_out_clear(&o);
