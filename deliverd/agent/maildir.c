@@ -235,9 +235,7 @@ void maildir_discard(struct maildir *m, struct maildir_file *f)
 static bool move_to_new(struct maildir *m, const char *from, const char *to)
 {
     errno = FAULT_POINT("agent.file.rename");
-    if (errno != 0)
-        return false;
-    if (renameat2(m->tmp_fd, from, m->new_fd, to, RENAME_NOREPLACE) == 0)
+    if (errno == 0 && renameat2(m->tmp_fd, from, m->new_fd, to, RENAME_NOREPLACE) == 0)
         return true;
     if (errno != EINVAL && errno != ENOSYS)
         return false;
