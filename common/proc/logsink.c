@@ -211,7 +211,9 @@ void logsink_replace(int fd)
     sink.fd = fd;
     sink.dead = false;
     pthread_mutex_unlock(&sink.lock);
-    logsink_flush();
+    /* All processes write what they kept at once: the reader's queue is short, and the rest waits again. */
+    if (!logsink_flush() && !sink.dead && sink.on_wait)
+        sink.on_wait(sink.arg, false);
 }
 
 enum logsink_kind logsink_kind_now(void)

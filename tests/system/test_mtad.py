@@ -251,7 +251,7 @@ def test_syslog_restart_loses_nothing(tmp_path):
     def read(s, until, got):
         end = time.monotonic() + 30
         while not re.search(until, got[0]):
-            assert time.monotonic() < end, (until, got[0][-3000:])
+            assert time.monotonic() < end, (until, got[0][-30000:])
             try:
                 got[0] += s.recv(8192).decode() + '\n'
             except TimeoutError:

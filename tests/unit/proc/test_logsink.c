@@ -96,11 +96,7 @@ static void syslog_gets_rfc_3164(void **state)
     static const struct {
         enum log_level level;
         int pri;
-    } levels[] = {
-        {LOG_LV_ERROR, 19},
-        { LOG_LV_WARN, 20},
-        { LOG_LV_INFO, 22}
-    };
+    } levels[] = { { LOG_LV_ERROR, 19 }, { LOG_LV_WARN, 20 }, { LOG_LV_INFO, 22 } };
     int ends[2];
 
     (void)state;
@@ -179,6 +175,26 @@ static void a_slow_syslog_is_waited_for_in_memory(void **state)
     close(ends[1]);
 }
 
+/* More waits than the new reader takes at once: somebody must be told to come back. */
+static void the_rest_after_a_restart_is_not_forgotten(void **state)
+{
+    int next[2];
+
+    (void)state;
+    logsink_open(LOGSINK_SYSLOG, -1, LOG_MAIL, "mx");
+    for (int i = 0; i < 1000; i++)
+        LOG(INFO, "a", KI("i", i));
+    waits = deaths = 0;
+    dgram_pair(next);
+    logsink_replace(next[0]);
+    assert_true(logsink_waiting() > 0);
+    assert_int_equal(waits, 1);
+    for (int i = 0; i < 2000 && !logsink_flush(); i++)
+        count_lines(next[1]);
+    assert_int_equal(logsink_waiting(), 0);
+    close(next[1]);
+}
+
 static void what_is_lost_is_counted(void **state)
 {
     char text[8192], last[8192] = "";
@@ -217,6 +233,7 @@ int main(void)
         cmocka_unit_test(syslog_gets_rfc_3164),
         cmocka_unit_test(a_restart_of_syslog_loses_nothing),
         cmocka_unit_test(a_slow_syslog_is_waited_for_in_memory),
+        cmocka_unit_test(the_rest_after_a_restart_is_not_forgotten),
         cmocka_unit_test(what_is_lost_is_counted),
     };
 
