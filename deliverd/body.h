@@ -4,7 +4,7 @@
 #include "common/base/buf.h"
 #include "deliverd/client_engine.h"
 
-#define BODY_RAM_MAX (1024u * 1024u) /* of one message; queued sends larger bodies as descriptors */
+#define BODY_RAM_MAX (1024u * 1024u * 1024u) /* of one message; queued sends large bodies as descriptors */
 
 struct body {
     uint64_t size;     /* all of it */

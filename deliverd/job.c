@@ -19,8 +19,9 @@
 
 #include <stdlib.h>
 
-#define JOBS_MAX   20000u /* queued's window is far below; more is a queued gone wild */
-#define FRAME_SOFT 40000u /* bytes of one result or inventory frame before the next is begun */
+#define JOBS_MAX   20000u                /* queued's window is far below; more is a queued gone wild */
+#define CHUNKS_MAX (64u * 1024u * 1024u) /* memory for messages that come in chunks, all jobs together */
+#define FRAME_SOFT 40000u                /* bytes of one result or inventory frame before the next is begun */
 #define TXN_OURS   (UINT64_C(1) << 63)
 
 struct jobs {
@@ -28,7 +29,7 @@ struct jobs {
     struct channel *ch; /* owned; NULL while queued is away */
     struct dict *by_txn;
     struct job *first;
-    size_t count, running;
+    size_t count, running, reserved;
     uint64_t next_txn;
     void (*on_empty)(void *arg);
     void *on_empty_arg;
@@ -48,6 +49,7 @@ static void job_free(struct job *j)
     dict_pop_u64(js->by_txn, j->txn);
     js->count--;
     js->running -= j->open > 0;
+    js->reserved -= j->reserved;
     loop_later_cancel(j->d->loop, &j->flush);
     attempt_free(&j->attempt);
     local_free(&j->delivery);
@@ -240,18 +242,17 @@ static bool has_news(const struct job *j)
     return j->open == 0 && !j->last_told;
 }
 
+/* One frame at a time: an acknowledgement then means everything that was told. */
 static void job_flush(struct job *j)
 {
     struct jobs *js = j->d->jobs;
     size_t i = 0;
-    bool all = false;
 
-    while (js->ch && !all && has_news(j)) {
-        all = put_results(j, &j->d->out, &i);
-        j->last_told = all && j->open == 0;
-        j->unacked++;
-        channel_send(js->ch, &j->d->out);
-    }
+    if (!js->ch || j->unacked || !has_news(j))
+        return;
+    j->last_told = put_results(j, &j->d->out, &i) && j->open == 0;
+    j->unacked = true;
+    channel_send(js->ch, &j->d->out);
 }
 
 /* ---- frames of queued ---- */
@@ -289,10 +290,18 @@ static void on_j_start(void *arg, struct channel *ch, struct ipc_in *in)
         refuse(j, "sizes of the message contradict each other");
         return;
     }
-    if (body_is_complete(&j->body))
+    if (body_is_complete(&j->body)) {
         job_begin(j);
-    else
-        channel_consumed(ch, j->txn, in->bulk);
+        return;
+    }
+    channel_consumed(ch, j->txn, in->bulk);
+    /* Alone, a message may be larger than the budget: there is no other way for it. */
+    if (js->reserved && js->reserved + body_ram_size(&j->body) > CHUNKS_MAX) {
+        refuse(j, "too many large messages are on their way");
+        return;
+    }
+    j->reserved = body_ram_size(&j->body);
+    js->reserved += j->reserved;
 }
 
 static void on_j_body(void *arg, struct channel *ch, struct ipc_in *in)
@@ -319,10 +328,9 @@ static void on_j_result_ack(void *arg, struct channel *ch, struct ipc_in *in)
     struct jobs *js = arg;
     struct job *j = dict_get_u64(js->by_txn, in->txn);
 
-    if (!j || j->unacked == 0)
+    if (!j || !j->unacked)
         return;
-    if (--j->unacked > 0)
-        return;
+    j->unacked = false;
     for (size_t i = 0; i < j->rcpt_n; i++)
         if (j->rcpts[i].state == JOB_RCPT_TOLD) {
             rcpt_forget(&j->rcpts[i]);
@@ -331,6 +339,8 @@ static void on_j_result_ack(void *arg, struct channel *ch, struct ipc_in *in)
     if (j->last_told) {
         channel_txn_end(ch, j->txn);
         job_free(j);
+    } else {
+        job_flush(j);
     }
 }
 
@@ -376,7 +386,7 @@ static void channel_gone(struct jobs *js)
             job_free(j);
             continue;
         }
-        j->unacked = 0;
+        j->unacked = false;
         j->last_told = false;
         for (size_t i = 0; i < j->rcpt_n; i++)
             if (j->rcpts[i].state == JOB_RCPT_TOLD)
@@ -406,13 +416,14 @@ static void renumber(struct jobs *js)
     }
 }
 
-/* The open recipients of j from *i on, as far as the frame has room. */
+/* Everybody of j whose result queued does not know for certain, from *i on, as far as the frame has room:
+   results that are there follow, but not all of them before J_INVENTORY_END. */
 static void put_running(struct ipc_out *o, const struct job *j, size_t *i)
 {
     ipc_group_begin(o, TAG_RUNNING);
     ipc_put_u64(o, TAG_ID, j->id);
     for (; *i < j->rcpt_n && ipc_out_size(o) < FRAME_SOFT; (*i)++)
-        if (j->rcpts[*i].state == JOB_RCPT_OPEN)
+        if (j->rcpts[*i].state != JOB_RCPT_KNOWN)
             ipc_put_u64(o, TAG_RCPT_INDEX, j->rcpts[*i].index);
     ipc_group_end(o);
 }
@@ -424,7 +435,7 @@ static void send_inventory(struct jobs *js)
 
     ipc_begin(o, IPC_J_INVENTORY, txn);
     for (struct job *j = js->first; j; j = j->next)
-        for (size_t i = 0; j->open && i < j->rcpt_n;) {
+        for (size_t i = 0; i < j->rcpt_n;) {
             put_running(o, j, &i);
             if (ipc_out_size(o) < FRAME_SOFT)
                 continue;

@@ -53,11 +53,11 @@ struct job {
     struct job_rcpt *rcpts; /* owned */
     size_t rcpt_n, open;
     struct body body;
-    bool begun; /* something was tried: J_CANCEL comes too late */
+    size_t reserved; /* memory set aside for chunks */
+    bool begun;      /* something was tried: J_CANCEL comes too late */
     bool last_told;
-    unsigned unacked; /* J_RESULT frames on their way */
+    bool unacked; /* a J_RESULT is on its way: its acknowledgement covers all that was told */
     struct loop_task flush;
-    bool flush_queued;
     int64_t started, connected; /* loop ms; connected 0: not yet */
     struct attempt *attempt;    /* owned while it runs */
     struct local *delivery;     /* the same for mailboxes */
