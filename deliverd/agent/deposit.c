@@ -17,7 +17,8 @@
 
 /* ---- results ---- */
 
-static enum deposit_state done(struct deposit *d, enum ipc_outcome outcome, const char *enhanced, const char *text)
+static enum deposit_state done(struct deposit *d, enum ipc_outcome outcome, const char *enhanced,
+                               const char *text)
 {
     if (outcome != OUTCOME_DELIVERED)
         maildir_discard(&d->box, &d->file);
@@ -148,7 +149,8 @@ static bool quota_check(struct deposit *d, const struct deposit_request *r, stru
     if (r->size <= r->quota && used <= r->quota - r->size)
         return true;
     err_set(err, ERR_TEMP, "mailbox full: %llu of %llu bytes used, %llu more wanted (mailbox %s)",
-            (unsigned long long)used, (unsigned long long)r->quota, (unsigned long long)r->size, d->box.shown);
+            (unsigned long long)used, (unsigned long long)r->quota, (unsigned long long)r->size,
+            d->box.shown);
     err->sys = EDQUOT;
     return false;
 }
@@ -158,7 +160,8 @@ static bool body_check(const struct deposit_request *r, struct err *err)
     struct stat st;
 
     if (r->body_fd < 0)
-        return r->body_size == 0 || err_set(err, ERR_TEMP, "internal error: the body's descriptor is missing");
+        return r->body_size == 0 ||
+               err_set(err, ERR_TEMP, "internal error: the body's descriptor is missing");
     if (fstat(r->body_fd, &st) < 0)
         return err_set(err, ERR_TEMP, "stat the body from the queue: %s", strerror(errno));
     if (!S_ISREG(st.st_mode) || st.st_size < 0 || (uint64_t)st.st_size != r->body_size)
@@ -172,7 +175,8 @@ static bool open_all(struct deposit *d, const struct deposit_request *r, struct 
     if (!strv_cstr(r->rcpt, d->rcpt, sizeof d->rcpt))
         return err_set(err, ERR_CONF, "not an address to deliver to");
     if (r->kind != 0)
-        return err_set(err, ERR_CONF, "mailboxes of kind %llu are not available", (unsigned long long)r->kind);
+        return err_set(err, ERR_CONF, "mailboxes of kind %llu are not available",
+                       (unsigned long long)r->kind);
     return body_check(r, err) && maildir_open(&d->box, &d->place, r->path, err) && quota_check(d, r, err) &&
            maildir_create(&d->box, &d->file, err);
 }

@@ -1,7 +1,8 @@
 /* deposit.h - one message into one mailbox: from its first bytes to "durable", or why not (no IPC here)
  *
- * IDLE -begin-> TAKING -chunk*, end-> DONE; a message that is whole at begin, and every failure, is DONE at once.
- * DONE holds the result; the next begin starts anew. Every way out but a success leaves nothing in the mailbox.
+ * IDLE -begin-> TAKING -chunk*, end-> DONE; a message that is whole at begin, and every failure, is DONE at
+ * once. DONE holds the result; the next begin starts anew. Every way out but a success leaves nothing in the
+ * mailbox.
  */
 #pragma once
 
@@ -43,7 +44,7 @@ struct deposit {
     char rcpt[1025];
     uint64_t size, got, body_size;
     int body_fd;                        /* owned */
-    uint64_t cleaned[DEPOSIT_CLEANED_MAX];      /* which mailboxes' tmp/ was looked through: hashes of paths */
+    uint64_t cleaned[DEPOSIT_CLEANED_MAX]; /* which mailboxes' tmp/ was looked through: hashes of paths */
     unsigned cleaned_n;
     uint64_t path_hash;
 };

@@ -49,12 +49,16 @@ static bool fail_object(const struct maildir *m, const char *name, const char *w
 
 /* ---- directories ---- */
 
-/* fd may be O_PATH, which cannot be synced. */
-static bool dir_sync(const struct maildir *m, int fd, const char *name, struct err *err)
+/* Once something was made in it. fd may be O_PATH, which cannot be synced. */
+static bool dir_sync(struct maildir *m, int fd, const char *name, struct err *err)
 {
-    int again = file_opendirat(fd, ".");
+    int again;
     bool ok;
 
+    if (!m->made)
+        return true;
+    m->made = false;
+    again = file_opendirat(fd, ".");
     if (again < 0)
         return fail_sys(m, "open the directory of", name, err);
     errno = FAULT_POINT("agent.dir.sync");
@@ -81,8 +85,8 @@ static int dir_open_at(int at, const char *name, bool path_only)
     return file_openat(at, name, (path_only ? O_PATH : O_RDONLY) | O_DIRECTORY, 0);
 }
 
-/* One directory below at, made when it is missing (*made). -1 with err. */
-static int dir_enter(const struct maildir *m, int at, const char *name, bool path_only, bool *made, struct err *err)
+/* One directory below at, made when it is missing. -1 with err. */
+static int dir_enter(struct maildir *m, int at, const char *name, bool path_only, struct err *err)
 {
     int fd = dir_open_at(at, name, path_only);
 
@@ -92,7 +96,7 @@ static int dir_enter(const struct maildir *m, int at, const char *name, bool pat
             fail_sys(m, "make directory", name, err);
             return -1;
         }
-        *made = true;
+        m->made = true;
         fd = dir_open_at(at, name, path_only);
     }
     if (fd >= 0)
@@ -117,15 +121,15 @@ static bool walk(struct maildir *m, struct strv path, struct err *err)
 
     while (strv_cut(&rest, '/', &component)) {
         char name[NAME_MAX + 1];
-        bool made = false, ok;
-        int fd;
+        bool ok = false;
+        int fd = -1;
 
         if (!component_ok(component) || !strv_cstr(component, name, sizeof name))
-            ok = err_set(err, ERR_CONF, "not a path below the mailbox root: %.*s", (int)path.n, path.p);
+            err_set(err, ERR_CONF, "not a path below the mailbox root: %.*s", (int)path.n, path.p);
         else
-            ok = true;
-        fd = ok ? dir_enter(m, at, name, true, &made, err) : -1;
-        ok = fd >= 0 && dir_check(m, fd, name, rest.p != NULL, err) && (!made || dir_sync(m, at, name, err));
+            fd = dir_enter(m, at, name, true, err);
+        if (fd >= 0)
+            ok = dir_check(m, fd, name, rest.p != NULL, err) && dir_sync(m, at, name, err);
         if (at != m->place->root_fd)
             fd_close(&at);
         at = fd;
@@ -141,19 +145,17 @@ static bool walk(struct maildir *m, struct strv path, struct err *err)
 /* cur/ is only made, never opened: what lies there is the reader's. */
 static bool open_inside(struct maildir *m, struct err *err)
 {
-    bool made = false;
-
-    m->tmp_fd = dir_enter(m, m->dir_fd, "tmp", true, &made, err);
+    m->tmp_fd = dir_enter(m, m->dir_fd, "tmp", true, err);
     if (m->tmp_fd < 0 || !dir_check(m, m->tmp_fd, "tmp", false, err))
         return false;
-    m->new_fd = dir_enter(m, m->dir_fd, "new", false, &made, err);
+    m->new_fd = dir_enter(m, m->dir_fd, "new", false, err);
     if (m->new_fd < 0 || !dir_check(m, m->new_fd, "new", false, err))
         return false;
     if (mkdirat(m->dir_fd, "cur", 0700) == 0)
-        made = true;
+        m->made = true;
     else if (errno != EEXIST)
         return fail_sys(m, "make directory", "cur", err);
-    return !made || dir_sync(m, m->dir_fd, "tmp, new and cur", err);
+    return dir_sync(m, m->dir_fd, "tmp, new and cur", err);
 }
 
 bool maildir_open(struct maildir *m, const struct maildir_place *place, struct strv path, struct err *err)
@@ -202,8 +204,8 @@ static void name_make(const struct maildir *m, char *dst, size_t size)
 
     clock_gettime(CLOCK_REALTIME, &now);
     host_write(m->place->hostname, host, sizeof host);
-    snprintf(dst, size, "%lld.M%06ldP%dQ%u.%s", (long long)now.tv_sec, now.tv_nsec / 1000, (int)getpid(), ++count,
-             host);
+    snprintf(dst, size, "%lld.M%06ldP%dQ%u.%s", (long long)now.tv_sec, now.tv_nsec / 1000, (int)getpid(),
+             ++count, host);
 }
 
 bool maildir_create(struct maildir *m, struct maildir_file *f, struct err *err)
@@ -228,7 +230,8 @@ void maildir_discard(struct maildir *m, struct maildir_file *f)
         return;
     fd_close(&f->fd);
     if (unlinkat(m->tmp_fd, f->name, 0) < 0 && errno != ENOENT)
-        LOG(WARN, "agent.tmp.left", KS("mailbox", m->shown), KS("file", f->name), KS("error", strerror(errno)));
+        LOG(WARN, "agent.tmp.left", KS("mailbox", m->shown), KS("file", f->name),
+            KS("error", strerror(errno)));
 }
 
 /* Never over something that lies there. Where the file system cannot do that in one step: a second link. */

@@ -1,4 +1,4 @@
-/* maildir_scan.c - reading a Maildir's directories: what is left over in tmp/, how much lies in new/ and cur/ */
+/* maildir_scan.c - reading a Maildir's directories: what is left in tmp/, how much lies in new/ and cur/ */
 #include "deliverd/agent/maildir.h"
 
 #include <dirent.h>

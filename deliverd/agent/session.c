@@ -162,8 +162,8 @@ static void on_lost(void *arg, struct channel *ch, const char *why)
     loop_stop(s->loop);
 }
 
-/* From the shutdown on deliverd's sends fail, so that no frame can lie unread in a channel that goes: what came
-   before is still served, and the end of file behind it ends us. */
+/* From the shutdown on deliverd's sends fail, so that no frame can lie unread in a channel that goes: what
+   came before is still served, and the end of file behind it ends us. */
 static void on_timer(void *arg)
 {
     struct session *s = arg;
@@ -186,7 +186,8 @@ static void on_timer(void *arg)
 
 static const struct channel_ops ops = { on_frame, on_lost, NULL };
 
-void session_start(struct session *s, struct loop *loop, int fd, enum role peer, const struct maildir_place *place)
+void session_start(struct session *s, struct loop *loop, int fd, enum role peer,
+                   const struct maildir_place *place)
 {
     s->loop = loop;
     s->fd = fd;

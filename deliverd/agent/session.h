@@ -1,8 +1,9 @@
 /* session.h - the agent's conversation with deliverd: frames in, deposits, results out, and when to end
  *
- * One deposit at a time: the next A_DEPOSIT is permitted when A_RESULT of the one before was sent, or after its
- * A_ABORT. A message is whole when DATA and the descriptor have SIZE bytes together (an A_END is then not needed and
- * ignored), else with A_END. A result may come before that: what still arrives of its transaction is ignored.
+ * One deposit at a time: the next A_DEPOSIT is permitted when A_RESULT of the one before was sent, or after
+ * its A_ABORT. A message is whole when DATA and the descriptor have SIZE bytes together (an A_END is then not
+ * needed and ignored), else with A_END. A result may come before that: what still arrives of its transaction
+ * is ignored.
  */
 #pragma once
 
@@ -26,6 +27,7 @@ struct session {
 };
 
 /* Takes fd. Runs on the loop until loop_stop, which it calls itself when it is over. */
-void session_start(struct session *s, struct loop *loop, int fd, enum role peer, const struct maildir_place *place);
+void session_start(struct session *s, struct loop *loop, int fd, enum role peer,
+                   const struct maildir_place *place);
 /* Removes what an unfinished deposit left. */
 void session_end(struct session *s);

@@ -41,8 +41,12 @@ static int teardown(void **state)
 
 static struct deposit_request request(struct strv data, uint64_t size)
 {
-    return (struct deposit_request){ .path = SV("user/"), .rcpt = SV("u@b.example"), .sender = SV("s@x.example"),
-                                     .data = data, .size = size, .body_fd = -1 };
+    return (struct deposit_request){ .path = SV("user/"),
+                                     .rcpt = SV("u@b.example"),
+                                     .sender = SV("s@x.example"),
+                                     .data = data,
+                                     .size = size,
+                                     .body_fd = -1 };
 }
 
 static int body_of(const char *text, size_t n)
@@ -331,10 +335,18 @@ static void full_in_the_middle(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(in_one_piece), T(in_pieces), T(large), T(sizes_that_do_not_fit), T(body_shrinks), T(forwarding_loop),
-        T(requests_that_cannot_be), T(quota), T(abort_leaves_nothing),
+        T(in_one_piece),
+        T(in_pieces),
+        T(large),
+        T(sizes_that_do_not_fit),
+        T(body_shrinks),
+        T(forwarding_loop),
+        T(requests_that_cannot_be),
+        T(quota),
+        T(abort_leaves_nothing),
 #ifdef MANSIO_CHECK
-        T(failures), T(full_in_the_middle),
+        T(failures),
+        T(full_in_the_middle),
 #endif
     };
 

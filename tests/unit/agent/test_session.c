@@ -501,7 +501,8 @@ static void program_follows_no_link(void **state)
 }
 
 #ifdef MANSIO_CHECK
-/* Killed between the steps: nothing is in new/ that no result could have been given for, unless it is whole. */
+/* Killed between the steps: nothing is in new/ that no result could have been given for, unless it is whole.
+ */
 static void program_killed(void **state)
 {
     static const struct {
