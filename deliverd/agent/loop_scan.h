@@ -1,4 +1,4 @@
-/* loop_scan.h - was this message delivered to this address before? Finds our Delivered-To in a streamed header */
+/* loop_scan.h - was this message delivered to this address before? Finds our Delivered-To as a header streams */
 #pragma once
 
 #include "common/base/strv.h"
@@ -17,6 +17,6 @@ struct loop_scan {
 };
 
 void loop_scan_init(struct loop_scan *s, struct strv rcpt);
-/* The message from its first byte, in pieces cut anywhere. found is final once over is set, or after the end. */
+/* The message from its first byte, cut anywhere. found is final once over is set, or after the end. */
 void loop_scan_feed(struct loop_scan *s, struct strv bytes);
 void loop_scan_end(struct loop_scan *s);
