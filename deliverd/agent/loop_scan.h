@@ -1,4 +1,4 @@
-/* loop_scan.h - was this message delivered to this address before? Finds our Delivered-To as a header streams */
+/* loop_scan.h - was this message delivered to this address before? Looks for our Delivered-To */
 #pragma once
 
 #include "common/base/strv.h"
