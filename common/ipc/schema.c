@@ -351,7 +351,7 @@ const struct ipc_message ipc_messages[] = {
     MSG(J_INVENTORY_END, REPLY, 0, B(DELIVERD), B(QUEUED), f_none, "inventory and old results are complete"),
     MSG(J_CANCEL, REPLY, 0, B(QUEUED), B(DELIVERD), f_none, "forget the job if it has not begun"),
     MSG(A_DEPOSIT, CHUNK, IPC_FDS_ANY, B(DELIVERD), B(AGENT), f_a_deposit,
-        "store a message; one at a time: the next one after A_RESULT or A_ABORT"),
+        "store a message; never interleaved: the next one follows all frames, A_RESULT or A_ABORT of it"),
     MSG(A_BODY, CHUNK, 0, B(DELIVERD), B(AGENT), f_data, "message bytes"),
     MSG(A_END, CHUNK, 0, B(DELIVERD), B(AGENT), f_none,
         "complete: make it durable; not needed when A_DEPOSIT had all SIZE bytes"),

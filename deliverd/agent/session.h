@@ -1,9 +1,9 @@
 /* session.h - the agent's conversation with deliverd: frames in, deposits, results out, and when to end
  *
- * One deposit at a time: the next A_DEPOSIT is permitted when A_RESULT of the one before was sent, or after
- * its A_ABORT. A message is whole when DATA and the descriptor have SIZE bytes together (an A_END is then not
- * needed and ignored), else with A_END. A result may come before that: what still arrives of its transaction
- * is ignored.
+ * One deposit after the other: the next A_DEPOSIT may follow the last frame of the one before without waiting
+ * for its result; deposits are never interleaved. A message is whole when DATA and the descriptor have SIZE
+ * bytes together (an A_END is then not needed and ignored), else with A_END. A result may come before that:
+ * what still arrives of its transaction is ignored.
  */
 #pragma once
 

@@ -265,6 +265,24 @@ static void aborted(void **state)
     assert_int_equal(peer.lost, 0);
 }
 
+/* Without waiting for results: they come in order, one each. */
+static void pipelined(void **state)
+{
+    (void)state;
+    for (uint64_t i = 0; i < 40; i++) {
+        send_deposit(100 + i, SV("\r\na"), i % 3 ? 3 : 6, -1, 0);
+        if (i % 3 == 0) {
+            send_plain(IPC_A_BODY, 100 + i, SV("b\r\n"));
+            send_plain(IPC_A_END, 100 + i, SV(""));
+        }
+    }
+    peer_wait(40);
+    assert_int_equal(peer.results, 40);
+    assert_int_equal(peer.txn, 139);
+    assert_int_equal(scratch_count(&scratch, "user/new"), 40);
+    assert_int_equal(peer.lost, 0);
+}
+
 static void lost_in_the_middle(void **state)
 {
     (void)state;
@@ -536,10 +554,17 @@ static void program_killed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(all_forms), T(early_result), T(aborted), T(lost_in_the_middle), T(nonsense), T(ends_when_idle),
+        T(all_forms),
+        T(early_result),
+        T(aborted),
+        T(pipelined),
+        T(lost_in_the_middle),
+        T(nonsense),
+        T(ends_when_idle),
         T(ends_when_idle_but_not_yet),
         T(ends_when_nothing_comes),
-        cmocka_unit_test(program_as_caller), cmocka_unit_test(program_as_somebody),
+        cmocka_unit_test(program_as_caller),
+        cmocka_unit_test(program_as_somebody),
         cmocka_unit_test(program_follows_no_link),
 #ifdef MANSIO_CHECK
         cmocka_unit_test(program_killed),
