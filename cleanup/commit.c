@@ -1,7 +1,7 @@
 /* commit.c - messages to queued: one frame for a small one, chunks under credit and a last frame for the rest
  *
- * Nothing is queued's before Q_SUBMIT, and nothing is the client's before Q_SUBMITTED: every other way out of here is
- * an abort or a temporary refusal.
+ * Nothing is queued's before Q_SUBMIT, and nothing is the client's before Q_SUBMITTED: every other way out of
+ * here is an abort or a temporary refusal.
  */
 #include "cleanup/commit.h"
 
@@ -16,14 +16,15 @@
 
 /* What Q_SUBMIT holds besides recipients, words and content: numbers, field heads, the frame's header. */
 #define SUBMIT_FIXED 512u
-#define RCPT_FIXED 64u                  /* heads and numbers of one recipient's group */
-#define SUBMIT_MAX IPC_CHUNK_MAX        /* a last frame larger than this goes in several */
-#define STREAM_FROM (48u * 1024u)       /* body bytes from which one frame will not do */
-#define STREAM_STEP (32u * 1024u)       /* smaller chunks are not worth a frame while more is coming */
+#define RCPT_FIXED   64u           /* heads and numbers of one recipient's group */
+#define SUBMIT_MAX   IPC_CHUNK_MAX /* a last frame larger than this goes in several */
+#define STREAM_FROM  (48u * 1024u) /* body bytes from which one frame will not do */
+#define STREAM_STEP  (32u * 1024u) /* smaller chunks are not worth a frame while more is coming */
 
 static void refuse_no_queue(struct txn *t)
 {
-    txn_refuse(t, VERDICT_TEMPFAIL, 451, "4.3.0", "The queue is not available, please try again later", "queued");
+    txn_refuse(t, VERDICT_TEMPFAIL, 451, "4.3.0", "The queue is not available, please try again later",
+               "queued");
 }
 
 static void queue_txn_open(struct txn *t)
@@ -157,7 +158,8 @@ static void send_submit(struct txn *t)
 static size_t rest_size(const struct txn *t)
 {
     size_t n = SUBMIT_FIXED + t->body.len + (t->new_head.len - t->head_sent) + t->sender.n + t->sid.n +
-               t->client.n + t->client_name.n + t->helo.n + t->protocol.n + t->login.n + t->origin.n + t->envid.n;
+               t->client.n + t->client_name.n + t->helo.n + t->protocol.n + t->login.n + t->origin.n +
+               t->envid.n;
 
     for (size_t i = t->final_sent; i < t->final_n && n <= SUBMIT_MAX; i++)
         n += final_size(&t->finals[i]);
@@ -226,7 +228,8 @@ static void doubt_answered(struct txn *t, enum ipc_verdict verdict)
 {
     LOG(INFO, "cleanup.message.found", KS("id", t->id_text), KI("stored", verdict == VERDICT_ACCEPT));
     if (verdict != VERDICT_ACCEPT)
-        txn_refuse(t, VERDICT_TEMPFAIL, 451, "4.3.0", "The message was not stored, please send it again", "queued");
+        txn_refuse(t, VERDICT_TEMPFAIL, 451, "4.3.0", "The message was not stored, please send it again",
+                   "queued");
     txn_finish(t);
 }
 
@@ -239,7 +242,8 @@ static void copy_reply(struct txn *t, enum ipc_verdict verdict, const struct ipc
         snprintf(words, sizeof words, "Could not store the message, please try again later");
     if (!strv_cstr(ipc_get(in, TAG_ENHANCED), enhanced, sizeof enhanced) || !*enhanced)
         snprintf(enhanced, sizeof enhanced, "4.3.0");
-    txn_refuse(t, verdict, ipc_has(in, TAG_CODE) ? (int)ipc_get_u64(in, TAG_CODE) : 451, enhanced, words, "queued");
+    txn_refuse(t, verdict, ipc_has(in, TAG_CODE) ? (int)ipc_get_u64(in, TAG_CODE) : 451, enhanced, words,
+               "queued");
 }
 
 static void on_submitted(void *arg, struct channel *ch, struct ipc_in *in)
@@ -262,7 +266,7 @@ static void on_submitted(void *arg, struct channel *ch, struct ipc_in *in)
     if (verdict != VERDICT_ACCEPT)
         copy_reply(t, verdict, in);
     if (t->phase == TXN_RECEIVING) {
-        receive_credit(t);      /* refused early: the client hears it when it ends its data */
+        receive_credit(t); /* refused early: the client hears it when it ends its data */
         return;
     }
     if (verdict == VERDICT_ACCEPT)
@@ -293,8 +297,8 @@ static void lose_one(void *arg, struct strv key, void *value)
     (void)key;
     queue_txn_close(t);
     if (t->phase == TXN_SUBMITTED && !t->notice) {
-        /* It may be stored all the same. Nobody waits for it any more when smtpd is gone too: then it will be asked
-           for again, or was stored, or the client sends it again. */
+        /* It may be stored all the same. Nobody waits for it any more when smtpd is gone too: then it will be
+           asked for again, or was stored, or the client sends it again. */
         if (!t->peer) {
             t->phase = TXN_STAGES;
             txn_abort(t);

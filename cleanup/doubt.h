@@ -1,7 +1,8 @@
-/* doubt.h - messages of which nobody here knows whether queued stored them: queued is asked, nothing is guessed
+/* doubt.h - messages of which nobody here knows whether queued stored them: it is asked, nothing is guessed
  *
- * Two ways into doubt: queued was lost between Q_SUBMIT and its answer; or cleanup was, and smtpd asks the new one
- * (TX_QUERY). 451 for a stored message would make a duplicate, 250 for one that was not would lose it.
+ * Two ways into doubt: queued was lost between Q_SUBMIT and its answer; or cleanup was, and smtpd asks the
+ * new one (TX_QUERY). 451 for a stored message would make a duplicate, 250 for one that was not would lose
+ * it.
  */
 #pragma once
 

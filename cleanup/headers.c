@@ -1,10 +1,10 @@
-/* headers.c - the header block as it is stored: hop count, trace field, and for own clients what RFC 5322 asks for
+/* headers.c - the header block as it is stored: hop count, trace field, what RFC 5322 asks of own clients
  *
- * Mail of strangers passes unchanged below the new trace field: a signature may cover any field, and mending a
- * foreign message makes it ours (RFC 6409 8 leaves that to submission). A Return-Path that came along is left too;
- * RFC 5321 4.4 gives it to the final delivery to remove. Own clients hand in their mail here, so here it gets the
- * Date and Message-ID that it must have (RFC 5322 3.6), loses Bcc (3.6.3: the recipients must not see it) and a
- * Return-Path (RFC 5321 4.4: an originating system should not send one).
+ * Mail of strangers passes unchanged below the new trace field: a signature may cover any field, and mending
+ * a foreign message makes it ours (RFC 6409 8 leaves that to submission). A Return-Path that came along is
+ * left too; RFC 5321 4.4 gives it to the final delivery to remove. Own clients hand in their mail here, so
+ * here it gets the Date and Message-ID that it must have (RFC 5322 3.6), loses Bcc (3.6.3: the recipients
+ * must not see it) and a Return-Path (RFC 5321 4.4: an originating system should not send one).
  */
 #include "cleanup/headers.h"
 
@@ -36,15 +36,9 @@ static void survey_field(struct survey *s, struct strv name)
 {
     /* By first letter: most fields of a message are none of these. */
     switch (byte_lower(name.p[0])) {
-    case 'b':
-        s->drop |= is_dropped(name);
-        return;
-    case 'd':
-        s->date |= strv_iis(name, "Date");
-        return;
-    case 'm':
-        s->message_id |= strv_iis(name, "Message-ID");
-        return;
+    case 'b': s->drop |= is_dropped(name); return;
+    case 'd': s->date |= strv_iis(name, "Date"); return;
+    case 'm': s->message_id |= strv_iis(name, "Message-ID"); return;
     case 'r':
         s->hops += strv_iis(name, "Received");
         s->drop |= is_dropped(name);
@@ -54,8 +48,7 @@ static void survey_field(struct survey *s, struct strv name)
         s->resent_id |= strv_iis(name, "Resent-Message-ID");
         s->resent |= strv_iis(name, "Resent-From") || strv_iis(name, "Resent-Sender");
         return;
-    default:
-        return;
+    default: return;
     }
 }
 
@@ -128,7 +121,9 @@ static unsigned protocol_flags(struct strv word)
         const char *word;
         unsigned flags;
     } words[] = {
-        { "SMTP", 0 }, { "ESMTP", RECEIVED_ESMTP }, { "ESMTPS", RECEIVED_ESMTP | RECEIVED_TLS },
+        { "SMTP", 0 },
+        { "ESMTP", RECEIVED_ESMTP },
+        { "ESMTPS", RECEIVED_ESMTP | RECEIVED_TLS },
         { "ESMTPA", RECEIVED_ESMTP | RECEIVED_AUTH },
         { "ESMTPSA", RECEIVED_ESMTP | RECEIVED_TLS | RECEIVED_AUTH },
     };
@@ -156,13 +151,22 @@ void headers_run(struct txn *t)
     const struct conf *conf = t->cl->conf;
     struct address rcpt = { 0 };
     struct received trace = {
-        .helo = txn_view(t, t->helo), .client_name = txn_view(t, t->client_name), .by = SV(conf->top->hostname),
-        .protocol = protocol_flags(txn_view(t, t->protocol)), .tls = txn_view(t, t->tls), .uid = -1,
-        .id = SV(t->id_text), .wall_ms = clock_wall_ms(),
+        .helo = txn_view(t, t->helo),
+        .client_name = txn_view(t, t->client_name),
+        .by = SV(conf->top->hostname),
+        .protocol = protocol_flags(txn_view(t, t->protocol)),
+        .tls = txn_view(t, t->tls),
+        .uid = -1,
+        .id = SV(t->id_text),
+        .wall_ms = clock_wall_ms(),
     };
     struct headers_in in = {
-        .block = buf_view(&t->head), .received = &trace, .own = t->own, .id = SV(t->id_text),
-        .hostname = SV(conf->top->hostname), .wall_ms = t->arrival_ms,
+        .block = buf_view(&t->head),
+        .received = &trace,
+        .own = t->own,
+        .id = SV(t->id_text),
+        .hostname = SV(conf->top->hostname),
+        .wall_ms = t->arrival_ms,
         .max_hops = (size_t)conf->address->max_hops,
     };
     enum headers_verdict verdict;
@@ -173,9 +177,7 @@ void headers_run(struct txn *t)
     verdict = headers_build(&in, &t->new_head);
     address_clear(&rcpt);
     switch (verdict) {
-    case HEADERS_OK:
-        txn_next(t);
-        return;
+    case HEADERS_OK: txn_next(t); return;
     case HEADERS_LOOP:
         txn_refuse(t, VERDICT_REFUSE, 554, "5.4.6", "Too many hops: this message goes round in a circle",
                    "address.max_hops");

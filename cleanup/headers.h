@@ -8,11 +8,11 @@ struct received;
 enum headers_verdict { HEADERS_OK, HEADERS_LOOP, HEADERS_TOO_BIG };
 
 struct headers_in {
-    struct strv block;                  /* each line with its CRLF; may be empty */
-    const struct received *received;    /* the trace field of this hop */
-    bool own;                           /* of an own client: missing fields are added, private ones removed */
-    struct strv id, hostname;           /* of a Message-ID that is missing */
-    int64_t wall_ms;                    /* of a Date that is missing */
+    struct strv block;               /* each line with its CRLF; may be empty */
+    const struct received *received; /* the trace field of this hop */
+    bool own;                        /* of an own client: missing fields are added, private ones removed */
+    struct strv id, hostname;        /* of a Message-ID that is missing */
+    int64_t wall_ms;                 /* of a Date that is missing */
     size_t max_hops;
 };
 

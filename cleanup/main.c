@@ -37,21 +37,15 @@ static void on_edge(struct daemon *d, enum role peer, unsigned index, int fd, bo
 
     (void)lived;
     switch (peer) {
-    case ROLE_SMTPD:
-        cleanup_edge_smtpd(cl, index, fd);
-        return;
-    case ROLE_QUEUED:
-        cleanup_edge_queued(cl, fd);
-        return;
-    case ROLE_MAPD:
-        cleanup_edge_mapd(cl, fd);
-        return;
-    default:
-        die("an edge to %s", role_name(peer));
+    case ROLE_SMTPD: cleanup_edge_smtpd(cl, index, fd); return;
+    case ROLE_QUEUED: cleanup_edge_queued(cl, fd); return;
+    case ROLE_MAPD: cleanup_edge_mapd(cl, fd); return;
+    default: die("an edge to %s", role_name(peer));
     }
 }
 
-/* smtpd drains first and leaves when its transactions are over; what is left here ends by the loss of its channel. */
+/* smtpd drains first and leaves when its transactions are over; what is left here ends by the loss of its
+ * channel. */
 static void on_drain(struct daemon *d, int64_t deadline_ms)
 {
     (void)deadline_ms;
@@ -62,7 +56,11 @@ static void on_drain(struct daemon *d, int64_t deadline_ms)
 int main(int argc, char **argv)
 {
     static const struct daemon_spec spec = {
-        .name = "cleanup", .role = ROLE_CLEANUP, .start = on_start, .edge = on_edge, .drain = on_drain,
+        .name = "cleanup",
+        .role = ROLE_CLEANUP,
+        .start = on_start,
+        .edge = on_edge,
+        .drain = on_drain,
     };
 
     return daemon_main(&spec, argc, argv);

@@ -20,8 +20,8 @@
 
 struct notice {
     struct txn *txn;
-    uint64_t request;           /* queued's number */
-    struct notice *next, **at;  /* in cleanup.notices */
+    uint64_t request;          /* queued's number */
+    struct notice *next, **at; /* in cleanup.notices */
 };
 
 static const struct {
@@ -61,9 +61,9 @@ static struct span add_words(struct buf *words, struct strv s)
 
 struct facts {
     struct dsn dsn;
-    struct dsn_rcpt *rcpts;     /* owned */
-    struct span *diagnostics;   /* owned: of each, in words */
-    struct buf words;           /* owned */
+    struct dsn_rcpt *rcpts;   /* owned */
+    struct span *diagnostics; /* owned: of each, in words */
+    struct buf words;         /* owned */
 };
 
 static void facts_clear(struct facts *f)
@@ -102,7 +102,9 @@ static void read_rcpt(struct facts *f, const struct ipc_in *group, enum dsn_acti
     r->rcpt = ipc_get(group, TAG_RCPT);
     r->action = action;
     if (!status_parse(ipc_get(group, TAG_ENHANCED), &r->status))
-        r->status = action == DSN_FAILED ? STATUS(5, 0, 0) : action == DSN_DELAYED ? STATUS(4, 0, 0) : STATUS(2, 0, 0);
+        r->status = action == DSN_FAILED    ? STATUS(5, 0, 0)
+                    : action == DSN_DELAYED ? STATUS(4, 0, 0)
+                                            : STATUS(2, 0, 0);
     if (remote)
         r->remote_mta = relay_host(ipc_get(group, TAG_RELAY));
     f->diagnostics[r - f->rcpts] = add_words(&f->words, ipc_get(group, TAG_REPLY));
@@ -251,15 +253,16 @@ void notice_resolved(struct txn_rcpt *r, const struct resolve_result *result)
     struct txn *t = r->txn;
 
     if (result->verdict == VERDICT_TEMPFAIL) {
-        txn_refuse(t, VERDICT_TEMPFAIL, 451, "4.3.0", "The recipient of the notice cannot be resolved now", "");
+        txn_refuse(t, VERDICT_TEMPFAIL, 451, "4.3.0", "The recipient of the notice cannot be resolved now",
+                   "");
         return;
     }
     r->state = RCPT_ACCEPTED;
     t->accepted++;
     for (size_t i = 0; i < result->leaf_n; i++)
         txn_final_add(t, r, result->leaves[i].address, result->leaves[i].local);
-    /* Nobody of that name here, or /dev/null: delivery says so in the log, and a failed notice makes no further one.
-       Refusing would make queued ask for ever. */
+    /* Nobody of that name here, or /dev/null: delivery says so in the log, and a failed notice makes no
+       further one. Refusing would make queued ask for ever. */
     if (!t->final_n)
         txn_final_add(t, r, txn_view(t, r->rcpt), true);
 }
@@ -283,7 +286,7 @@ void notices_abort(struct cleanup *cl)
     while (cl->notices) {
         struct txn *t = cl->notices->txn;
 
-        t->phase = TXN_STAGES;      /* what it submitted is lost: nothing will end it but this */
+        t->phase = TXN_STAGES; /* what it submitted is lost: nothing will end it but this */
         txn_abort(t);
     }
 }

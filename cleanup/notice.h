@@ -1,4 +1,4 @@
-/* notice.h - delivery status notices: composed from queued's facts, sent through the pipeline like other mail */
+/* notice.h - delivery status notices: composed from queued's facts, sent through the pipeline */
 #pragma once
 
 struct channel;
@@ -13,7 +13,8 @@ struct txn_rcpt;
 void notice_on_compose(void *arg, struct channel *ch, struct ipc_in *in);
 /* The address that the notice goes to was looked up. */
 void notice_resolved(struct txn_rcpt *r, const struct resolve_result *result);
-/* The notice's transaction is over: queued learns of a failure; a success it knows by the origin it committed. */
+/* The notice's transaction is over: queued learns of a failure; a success it knows by the origin it
+ * committed. */
 void notice_finished(struct txn *t);
 void notice_free(struct notice **n);
 /* queued is gone: it will ask again, so none of the old requests may be answered to the next one. */

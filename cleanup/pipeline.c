@@ -1,8 +1,8 @@
 /* pipeline.c - the table of stages and the walk through it
  *
- * The place of a stage is part of its meaning: what changes a message of own clients stands before what signs it, and
- * nothing stands behind commit. Checks of the sender (SPF, DKIM, DMARC), rewriting and signing have their places
- * between these rows.
+ * The place of a stage is part of its meaning: what changes a message of own clients stands before what signs
+ * it, and nothing stands behind commit. Checks of the sender (SPF, DKIM, DMARC), rewriting and signing have
+ * their places between these rows.
  */
 #include "cleanup/pipeline.h"
 
@@ -10,9 +10,9 @@
 #include "common/base/log.h"
 
 const struct stage pipeline[] = {
-    { "headers", headers_run },     /* hop count, trace field, what own clients left out or must not send */
-    { "resolve", resolve_run },     /* waits for recipients still being resolved; their addresses, each once */
-    { "commit", commit_run },       /* the only way to a positive reply */
+    { "headers", headers_run }, /* hop count, trace field, what own clients left out or must not send */
+    { "resolve", resolve_run }, /* waits for recipients still being resolved; their addresses, each once */
+    { "commit", commit_run },   /* the only way to a positive reply */
     { NULL, NULL },
 };
 

@@ -5,7 +5,7 @@ struct txn;
 
 /* A stage gets the complete message and ends with txn_next, now or later, or with txn_stop. */
 struct stage {
-    const char *name;           /* in log lines */
+    const char *name; /* in log lines */
     void (*run)(struct txn *t);
 };
 
@@ -18,6 +18,6 @@ void txn_next(struct txn *t);
 /* txn_refuse was called: the client hears it. Last use. */
 void txn_stop(struct txn *t);
 
-void headers_run(struct txn *t);        /* headers.c */
-void resolve_run(struct txn *t);        /* recipients.c */
-void commit_run(struct txn *t);         /* commit.c */
+void headers_run(struct txn *t); /* headers.c */
+void resolve_run(struct txn *t); /* recipients.c */
+void commit_run(struct txn *t);  /* commit.c */

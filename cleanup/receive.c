@@ -1,7 +1,8 @@
 /* receive.c - transactions as smtpd hands them over: envelope, recipients, data, end, abort
  *
- * Back-pressure: smtpd may send ahead what credit allows; credit for body bytes is given back only when these went on
- * to queued, so one slow disk stops one client and no memory fills. Header bytes are bounded by themselves.
+ * Back-pressure: smtpd may send ahead what credit allows; credit for body bytes is given back only when these
+ * went on to queued, so one slow disk stops one client and no memory fills. Header bytes are bounded by
+ * themselves.
  */
 #include "cleanup/commit.h"
 #include "cleanup/doubt.h"
@@ -121,8 +122,8 @@ static void on_end(void *arg, struct channel *ch, struct ipc_in *in)
         LOG(ERROR, "cleanup.transaction.mismatch", KS("id", t->id_text), KI("bytes", t->received),
             KI("announced", ipc_get_u64(in, TAG_SIZE)), KI("rcpts", t->accepted),
             KI("smtpd_rcpts", ipc_get_u64(in, TAG_COUNT)));
-        txn_refuse(t, VERDICT_TEMPFAIL, 451, "4.3.0", "The message was damaged inside this host, please try again",
-                   "size check");
+        txn_refuse(t, VERDICT_TEMPFAIL, 451, "4.3.0",
+                   "The message was damaged inside this host, please try again", "size check");
     }
     if (txn_is_refused(t)) {
         txn_finish(t);
@@ -142,11 +143,7 @@ static void on_abort(void *arg, struct channel *ch, struct ipc_in *in)
 }
 
 const struct channel_route receive_routes[] = {
-    { IPC_TX_OPEN, on_open },
-    { IPC_TX_RCPT, on_rcpt },
-    { IPC_TX_BODY, on_body },
-    { IPC_TX_END, on_end },
-    { IPC_TX_ABORT, on_abort },
-    { IPC_TX_QUERY, doubt_on_query },
+    { IPC_TX_OPEN, on_open }, { IPC_TX_RCPT, on_rcpt },   { IPC_TX_BODY, on_body },
+    { IPC_TX_END, on_end },   { IPC_TX_ABORT, on_abort }, { IPC_TX_QUERY, doubt_on_query },
     { .type = IPC_NONE },
 };

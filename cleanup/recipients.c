@@ -27,8 +27,8 @@ static void cancel_mapd(void *ctx, uint64_t handle)
     maps_cancel(cl->maps, handle);
 }
 
-static void rcpt_answer(struct txn_rcpt *r, enum ipc_verdict verdict, int code, const char *enhanced, struct strv text,
-                   struct strv rule)
+static void rcpt_answer(struct txn_rcpt *r, enum ipc_verdict verdict, int code, const char *enhanced,
+                        struct strv text, struct strv rule)
 {
     struct txn *t = r->txn;
     struct ipc_out *out = &t->cl->out;
@@ -48,7 +48,8 @@ static void rcpt_answer(struct txn_rcpt *r, enum ipc_verdict verdict, int code, 
     channel_send(t->peer->ch, out);
 }
 
-static void rcpt_refuse(struct txn_rcpt *r, int code, const char *enhanced, struct strv text, struct strv rule)
+static void rcpt_refuse(struct txn_rcpt *r, int code, const char *enhanced, struct strv text,
+                        struct strv rule)
 {
     enum ipc_verdict verdict = code < 500 ? VERDICT_TEMPFAIL : VERDICT_REFUSE;
 
@@ -123,8 +124,12 @@ static bool complete(const struct conf *conf, struct address *a)
 void recipients_resolve(struct txn *t, struct txn_rcpt *r)
 {
     struct cleanup *cl = t->cl;
-    struct resolve_env env = { .conf = cl->conf, .ask = ask_mapd, .cancel = cancel_mapd, .ctx = cl,
-                               .chain = &cl->chain, .id = t->id_text };
+    struct resolve_env env = { .conf = cl->conf,
+                               .ask = ask_mapd,
+                               .cancel = cancel_mapd,
+                               .ctx = cl,
+                               .chain = &cl->chain,
+                               .id = t->id_text };
     enum resolve_step step;
     struct address a;
     const char *why;
@@ -149,8 +154,8 @@ void resolve_run(struct txn *t)
     if (t->waiting)
         return;
     if (!t->accepted && !txn_is_refused(t))
-        txn_refuse(t, VERDICT_TEMPFAIL, 451, "4.3.0", "No recipient could be resolved, please try again later",
-                   "no recipients");
+        txn_refuse(t, VERDICT_TEMPFAIL, 451, "4.3.0",
+                   "No recipient could be resolved, please try again later", "no recipients");
     if (txn_is_refused(t))
         txn_stop(t);
     else

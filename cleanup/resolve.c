@@ -13,32 +13,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define AT_ONCE 16              /* questions of one recipient that mapd has at a time */
-#define NODES_PER_LEAF 4        /* aliases of aliases: more nodes than this per permitted address is a bomb */
-#define NODES_EXTRA 100
+#define AT_ONCE        16 /* questions of one recipient that mapd has at a time */
+#define NODES_PER_LEAF 4  /* aliases of aliases: more nodes than this per permitted address is a bomb */
+#define NODES_EXTRA    100
 
 enum node_state { NODE_NEW, NODE_ASKED, NODE_EXPANDED, NODE_LEAF, NODE_DISCARD, NODE_UNKNOWN };
 
 struct node {
     struct resolve *r;
-    struct address address;     /* owned */
-    struct node *parent;        /* NULL: the recipient itself */
+    struct address address; /* owned */
+    struct node *parent;    /* NULL: the recipient itself */
     struct node *next;
-    unsigned depth, uses;       /* KEYS_* that are still to ask */
+    unsigned depth, uses; /* KEYS_* that are still to ask */
     enum node_state state;
     bool local;
-    bool again;                 /* came up below itself: stands for its mailbox, if it has one */
-    const char *include;        /* owned: this node is an :include: list of the aliases map, not an address */
+    bool again;          /* came up below itself: stands for its mailbox, if it has one */
+    const char *include; /* owned: this node is an :include: list of the aliases map, not an address */
     uint64_t handle;
 };
 
 struct resolve {
     struct resolve_env env;
-    struct node *first, **tail, *ask_next;      /* owned; nodes in the order they were found */
+    struct node *first, **tail, *ask_next; /* owned; nodes in the order they were found */
     size_t node_n, asked, leaf_n, leaf_max, discards;
-    struct dict *seen;          /* keys of nodes; NULL until there is a second node */
+    struct dict *seen; /* keys of nodes; NULL until there is a second node */
     struct resolve_result result;
-    int refusal_code;           /* of the first `error:`; 0: none */
+    int refusal_code; /* of the first `error:`; 0: none */
     char refusal_enhanced[12], refusal_text[320];
     bool over;
     char rule[256];
@@ -74,12 +74,13 @@ static void set_reply(struct resolve *r, int code, const char *enhanced, const c
     r->result.code = code;
     snprintf(r->result.enhanced, sizeof r->result.enhanced, "%s", enhanced);
     r->result.verdict = code < 500 ? VERDICT_TEMPFAIL : VERDICT_REFUSE;
-    r->result.text = SV(text);      /* a literal, or ours */
+    r->result.text = SV(text); /* a literal, or ours */
     r->result.rule = SV(r->rule);
 }
 
 /* Could not tell, or only the administrator can: the whole recipient waits. */
-static void fail(struct resolve *r, const struct node *n, const char *enhanced, const char *text, struct strv why)
+static void fail(struct resolve *r, const struct node *n, const char *enhanced, const char *text,
+                 struct strv why)
 {
     struct buf b;
 
@@ -209,7 +210,8 @@ static bool is_ancestor(const struct node *n, const struct address *a)
     return false;
 }
 
-/* False when this target must not be asked: it is in the tree already. *uses is cut for addresses below themselves. */
+/* False when this target must not be asked: it is in the tree already. *uses is cut for addresses below
+ * themselves. */
 static bool admit(struct resolve *r, const struct node *parent, const struct address *a, const char *include,
                   unsigned *uses)
 {
@@ -300,19 +302,13 @@ static void grow_item(struct resolve *r, struct node *parent, const struct list_
         else
             fail_conf(r, parent, "a target is no address");
         return;
-    case LIST_INCLUDE:
-        grow_include(r, parent, item->text);
-        return;
-    case LIST_DISCARD:
-        r->discards++;
-        return;
+    case LIST_INCLUDE: grow_include(r, parent, item->text); return;
+    case LIST_DISCARD: r->discards++; return;
     case LIST_COMMAND:
     case LIST_FILE:
         fail_conf(r, parent, "a target is a command or file, which this version cannot serve");
         return;
-    case LIST_BAD:
-        fail_conf(r, parent, "a target has an unclosed quote or bracket");
-        return;
+    case LIST_BAD: fail_conf(r, parent, "a target has an unclosed quote or bracket"); return;
     }
 }
 
@@ -443,26 +439,22 @@ static void on_answer(void *arg, const struct maps_answer *a)
     r->asked--;
     n->state = NODE_UNKNOWN;
     switch (a->answer) {
-    case ANSWER_FOUND:
-        found(r, n, a);
-        break;
+    case ANSWER_FOUND: found(r, n, a); break;
     case ANSWER_ABSENT:
         if (n->include)
             fail_conf(r, n, "the :include: list is not loaded");
         else
             nobody(r, n);
         break;
-    case ANSWER_FAILED:
-        fail(r, n, "4.3.0", "Address lookup failed, please try again later", a->why);
-        break;
+    case ANSWER_FAILED: fail(r, n, "4.3.0", "Address lookup failed, please try again later", a->why); break;
     }
     ask_more(r);
     if (r->over)
-        r->done(r->arg, r);     /* last use: r may be gone */
+        r->done(r->arg, r); /* last use: r may be gone */
 }
 
-enum resolve_step resolve_start(const struct resolve_env *env, const struct address *rcpt, bool local, size_t max,
-                                resolve_done *done, void *arg, struct resolve **out)
+enum resolve_step resolve_start(const struct resolve_env *env, const struct address *rcpt, bool local,
+                                size_t max, resolve_done *done, void *arg, struct resolve **out)
 {
     struct resolve *r = mem_new(sizeof *r);
     struct node *n;

@@ -1,12 +1,13 @@
-/* resolve.h - one recipient to the addresses that its mail ends at: virtual, aliases, mailboxes; recursive, bounded
+/* resolve.h - one recipient to the addresses that its mail ends at: recursive and bounded
  *
  * Knows nothing of channels: questions go out through struct resolve_env, so that tests answer them.
  *
- * An address of an own domain is looked up once by the whole chain of keys.h; what a table gives is looked up again.
- * An address that comes up again below itself (`info: info, archive`) stands for its mailbox and is not expanded
- * again. What no table could answer makes the recipient temporarily refused, wherever in the tree it happened, and so
- * does what only an administrator can mend (depth, number, a target that this host cannot serve): mail waits for the
- * mend. A member that does not exist beside others that do stays a recipient: delivery will tell the sender.
+ * An address of an own domain is looked up once by the whole chain of keys.h; what a table gives is looked up
+ * again. An address that comes up again below itself (`info: info, archive`) stands for its mailbox and is
+ * not expanded again. What no table could answer makes the recipient temporarily refused, wherever in the
+ * tree it happened, and so does what only an administrator can mend (depth, number, a target that this host
+ * cannot serve): mail waits for the mend. A member that does not exist beside others that do stays a
+ * recipient: delivery will tell the sender.
  */
 #pragma once
 
@@ -21,33 +22,33 @@ struct resolve_env {
     uint64_t (*ask)(void *ctx, const struct key_chain *chain, maps_done *done, void *arg);
     void (*cancel)(void *ctx, uint64_t handle);
     void *ctx;
-    struct key_chain *chain;        /* scratch, reset at each use */
-    const char *id;                 /* for log lines */
+    struct key_chain *chain; /* scratch, reset at each use */
+    const char *id;          /* for log lines */
 };
 
 struct resolve_leaf {
-    struct strv address;            /* written form without brackets */
-    bool local;                     /* of an own domain */
+    struct strv address; /* written form without brackets */
+    bool local;          /* of an own domain */
 };
 
 struct resolve_result {
     enum ipc_verdict verdict;
-    int code;                       /* unless accepted */
+    int code; /* unless accepted */
     char enhanced[16];
     struct strv text;
-    struct strv rule;               /* what decided: "map virtual, /etc/mansio/virtual:12"; may be empty */
+    struct strv rule; /* what decided: "map virtual, /etc/mansio/virtual:12"; may be empty */
     const struct resolve_leaf *leaves;
-    size_t leaf_n;                  /* 0 when accepted: all targets are /dev/null */
+    size_t leaf_n; /* 0 when accepted: all targets are /dev/null */
 };
 
 typedef void resolve_done(void *arg, struct resolve *r);
 
-/* Starts. With RESOLVE_NOW the result is there already and done will not run; else done runs once, from the loop, when
-   it is. local: the address counts as own (postmaster at the host's name). max: addresses it may become. env is
-   copied, its pointers are borrowed. */
+/* Starts. With RESOLVE_NOW the result is there already and done will not run; else done runs once, from the
+   loop, when it is. local: the address counts as own (postmaster at the host's name). max: addresses it may
+   become. env is copied, its pointers are borrowed. */
 enum resolve_step { RESOLVE_NOW, RESOLVE_LATER };
-enum resolve_step resolve_start(const struct resolve_env *env, const struct address *rcpt, bool local, size_t max,
-                                resolve_done *done, void *arg, struct resolve **out);
+enum resolve_step resolve_start(const struct resolve_env *env, const struct address *rcpt, bool local,
+                                size_t max, resolve_done *done, void *arg, struct resolve **out);
 /* Borrowed until resolve_free. */
 const struct resolve_result *resolve_result(const struct resolve *r);
-void resolve_free(struct resolve **r);  /* cancels what is on its way; allowed inside done */
+void resolve_free(struct resolve **r); /* cancels what is on its way; allowed inside done */

@@ -64,7 +64,7 @@ void txn_finish(struct txn *t)
 void txn_abort(struct txn *t)
 {
     if (t->phase == TXN_SUBMITTED) {
-        peer_forget(t);         /* queued's answer ends it */
+        peer_forget(t); /* queued's answer ends it */
         return;
     }
     commit_abort(t);
@@ -161,7 +161,9 @@ static void on_queued_ready(void *arg, struct channel *ch, uint64_t txn)
 }
 
 static const struct channel_ops queued_ops = {
-    .frame = on_queued_frame, .lost = on_queued_lost, .ready = on_queued_ready,
+    .frame = on_queued_frame,
+    .lost = on_queued_lost,
+    .ready = on_queued_ready,
 };
 
 void cleanup_edge_queued(struct cleanup *cl, int fd)

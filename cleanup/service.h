@@ -6,7 +6,7 @@
 #include "common/net/loop.h"
 #include "maps/client.h"
 
-#define PEERS_MAX 256           /* smtpd processes: EDGE's index is a byte */
+#define PEERS_MAX 256 /* smtpd processes: EDGE's index is a byte */
 
 struct conf;
 struct dict;
@@ -14,26 +14,26 @@ struct dict;
 /* One smtpd process. */
 struct peer {
     struct cleanup *cl;
-    struct channel *ch;         /* owned */
-    struct dict *txns;          /* the peer's number -> struct txn; owned */
+    struct channel *ch; /* owned */
+    struct dict *txns;  /* the peer's number -> struct txn; owned */
     unsigned index;
 };
 
 struct cleanup {
-    const struct conf *conf;    /* borrowed, like the loop: they outlive it */
+    const struct conf *conf; /* borrowed, like the loop: they outlive it */
     struct loop *loop;
-    struct maps_client *maps;   /* owned */
-    struct channel *queued;     /* owned; NULL while it is away */
-    struct dict *submitting;    /* number towards queued -> struct txn, from its first frame to its answer */
+    struct maps_client *maps; /* owned */
+    struct channel *queued;   /* owned; NULL while it is away */
+    struct dict *submitting;  /* number towards queued -> struct txn, from its first frame to its answer */
     struct peer *peers[PEERS_MAX];
-    struct ipc_out out;         /* reused for every frame */
-    struct key_chain chain;     /* scratch of the resolver */
-    struct notice *notices;     /* being composed or resolved, or with queued */
-    struct txn *doubts;         /* submitted, and queued was lost */
+    struct ipc_out out;     /* reused for every frame */
+    struct key_chain chain; /* scratch of the resolver */
+    struct notice *notices; /* being composed or resolved, or with queued */
+    struct txn *doubts;     /* submitted, and queued was lost */
     struct loop_timer doubt_timer;
     struct txn *pool;
     size_t pooled, live;
-    void (*idle)(void *arg);    /* the last transaction ended; may be NULL */
+    void (*idle)(void *arg); /* the last transaction ended; may be NULL */
     void *idle_arg;
 };
 
@@ -49,9 +49,10 @@ void cleanup_edge_mapd(struct cleanup *cl, int fd);
 extern const struct channel_route receive_routes[];
 extern const struct channel_route queued_routes[];
 
-/* The transaction is over for its client: reply, forget, free. refused.verdict ACCEPT: it is durable (or went to
-   /dev/null, as its addresses say). */
+/* The transaction is over for its client: reply, forget, free. refused.verdict ACCEPT: it is durable (or went
+   to /dev/null, as its addresses say). */
 void txn_finish(struct txn *t);
-/* Nobody wants it any more: queued is told unless it has everything, then it is gone (or goes with queued's answer). */
+/* Nobody wants it any more: queued is told unless it has everything, then it is gone (or goes with queued's
+ * answer). */
 void txn_abort(struct txn *t);
 void txn_pool_clear(struct cleanup *cl);

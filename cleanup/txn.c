@@ -11,12 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A thousand recipients of the longest kind with ORCPT; over it a recipient is refused, not the process ended. */
-#define WORDS_MAX (4u * 1024u * 1024u)
-#define BODY_HELD_MAX (1024u * 1024u)   /* above what credit lets smtpd send ahead (IPC_CREDIT_START) */
-#define INDEX_FROM 24                   /* finals that are searched one by one */
-#define POOL_MAX 64
-#define POOL_BUF_MAX (128u * 1024u)     /* larger buffers are given back instead of pooled */
+/* A thousand recipients of the longest kind with ORCPT; over it a recipient is refused, not the process
+ * ended. */
+#define WORDS_MAX     (4u * 1024u * 1024u)
+#define BODY_HELD_MAX (1024u * 1024u) /* above what credit lets smtpd send ahead (IPC_CREDIT_START) */
+#define INDEX_FROM    24              /* finals that are searched one by one */
+#define POOL_MAX      64
+#define POOL_BUF_MAX  (128u * 1024u) /* larger buffers are given back instead of pooled */
 
 struct txn *txn_new(struct cleanup *cl)
 {
@@ -190,8 +191,12 @@ void txn_final_add(struct txn *t, const struct txn_rcpt *r, struct strv address,
         t->finals = mem_resize(t->finals, t->final_cap, sizeof *t->finals);
     }
     f = &t->finals[t->final_n++];
-    *f = (struct txn_final){ .rcpt = txn_keep(t, address), .original = r->rcpt, .orcpt = r->orcpt,
-                             .notify = r->notify, .has_notify = r->has_notify, .local = local };
+    *f = (struct txn_final){ .rcpt = txn_keep(t, address),
+                             .original = r->rcpt,
+                             .orcpt = r->orcpt,
+                             .notify = r->notify,
+                             .has_notify = r->has_notify,
+                             .local = local };
     if (t->final_index) {
         index_add(t, address, local);
     } else if (t->final_n == INDEX_FROM) {
@@ -221,12 +226,9 @@ static void head_split(struct txn *t)
 static void head_judge(struct txn *t, enum header_end end)
 {
     switch (end) {
-    case HEADER_MORE:
-        return;
+    case HEADER_MORE: return;
     case HEADER_END:
-    case HEADER_END_MALFORMED:
-        head_split(t);
-        return;
+    case HEADER_END_MALFORMED: head_split(t); return;
     case HEADER_TOO_BIG:
         t->head_done = true;
         buf_cut(&t->head, 0);

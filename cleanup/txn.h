@@ -1,4 +1,4 @@
-/* txn.h - one message on its way through the pipeline: envelope, recipients, header, body, and who waits for it */
+/* txn.h - one message on its way: envelope, recipients, header, body, and who waits for it */
 #pragma once
 
 #include "common/base/buf.h"
@@ -21,12 +21,12 @@ enum rcpt_state { RCPT_RESOLVING, RCPT_ACCEPTED, RCPT_REFUSED };
 /* A recipient as the client gave it. */
 struct txn_rcpt {
     struct txn *txn;
-    uint64_t index;             /* the client's number */
+    uint64_t index; /* the client's number */
     enum rcpt_state state;
     struct span rcpt, orcpt;
     uint64_t notify;
     bool has_notify, local;
-    struct resolve *resolve;    /* owned; while it runs */
+    struct resolve *resolve; /* owned; while it runs */
     struct txn_rcpt *next;
 };
 
@@ -38,9 +38,9 @@ struct txn_final {
 };
 
 enum txn_phase {
-    TXN_RECEIVING,      /* recipients and data come in */
-    TXN_STAGES,         /* complete: the stages work on it */
-    TXN_SUBMITTED,      /* queued has all of it and has not answered */
+    TXN_RECEIVING, /* recipients and data come in */
+    TXN_STAGES,    /* complete: the stages work on it */
+    TXN_SUBMITTED, /* queued has all of it and has not answered */
 };
 
 struct txn_reply {
@@ -52,17 +52,17 @@ struct txn_reply {
 };
 
 struct txn {
-    struct cleanup *cl;                 /* borrowed: outlives it */
-    struct txn *cl_next;                /* in the pool of unused ones */
+    struct cleanup *cl;  /* borrowed: outlives it */
+    struct txn *cl_next; /* in the pool of unused ones */
     enum txn_phase phase;
-    size_t stage;                       /* row of the pipeline that has it */
-    bool waiting;                       /* the resolve stage waits for recipients */
-    bool committing;                    /* the commit stage has it: queued gets what is left */
+    size_t stage;    /* row of the pipeline that has it */
+    bool waiting;    /* the resolve stage waits for recipients */
+    bool committing; /* the commit stage has it: queued gets what is left */
 
     /* who waits for the answer: one of the two, or nobody any more (submitted, and smtpd was lost) */
     struct peer *peer;
     uint64_t peer_txn;
-    struct notice *notice;              /* owned */
+    struct notice *notice; /* owned */
 
     /* envelope */
     struct buf words;
@@ -72,32 +72,32 @@ struct txn {
     bool own, has_body_type, has_ret;
     uint64_t body_type, ret;
     int64_t arrival_ms;
-    struct txn_rcpt *rcpts, **rcpts_tail;       /* owned */
+    struct txn_rcpt *rcpts, **rcpts_tail; /* owned */
     size_t rcpt_n, accepted, resolving;
-    struct txn_final *finals;                   /* owned */
+    struct txn_final *finals; /* owned */
     size_t final_n, final_cap;
-    struct dict *final_index;                   /* owned; NULL while there are few */
+    struct dict *final_index; /* owned; NULL while there are few */
 
     /* content */
-    struct buf head;                    /* the message until its header's end is known; then the header alone */
+    struct buf head; /* the message until its header's end is known; then the header alone */
     struct header_scan scan;
     bool head_done;
-    struct buf body;                    /* body bytes not handed to queued yet */
-    uint64_t received, body_size;       /* all bytes; those of the body */
-    uint64_t credited;                  /* of received: given back to the sender as room for more */
-    struct buf new_head;                /* what the headers stage made */
-    struct txn_reply refused;           /* verdict ACCEPT: not refused; else kept until the client ends its data */
+    struct buf body;              /* body bytes not handed to queued yet */
+    uint64_t received, body_size; /* all bytes; those of the body */
+    uint64_t credited;            /* of received: given back to the sender as room for more */
+    struct buf new_head;          /* what the headers stage made */
+    struct txn_reply refused;     /* verdict ACCEPT: not refused; else kept until the client ends its data */
 
     /* towards queued */
-    uint64_t queue_txn;                 /* 0: none opened */
+    uint64_t queue_txn; /* 0: none opened */
     size_t head_sent, final_sent;
-    bool doubt;                         /* queued is asked whether it has the message (doubt.c) */
+    bool doubt; /* queued is asked whether it has the message (doubt.c) */
     int64_t doubt_until;
     struct txn *doubt_next, **doubt_at;
 };
 
 struct txn *txn_new(struct cleanup *cl);
-void txn_free(struct txn **t);          /* cancels look-ups; tells nobody */
+void txn_free(struct txn **t); /* cancels look-ups; tells nobody */
 
 struct span txn_keep(struct txn *t, struct strv s);
 static inline struct strv txn_view(const struct txn *t, struct span s)

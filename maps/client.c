@@ -11,12 +11,12 @@
 #include <stdlib.h>
 
 struct question {
-    struct question *next;      /* in ready: answered without asking */
+    struct question *next; /* in ready: answered without asking */
     struct maps_client *mc;
-    uint64_t id;                /* ours */
-    uint64_t handle;            /* the asker's; 0 for those in ready */
-    size_t items;               /* of the chain: bounds the index in the answer */
-    struct maps_answer now;     /* of those in ready */
+    uint64_t id;            /* ours */
+    uint64_t handle;        /* the asker's; 0 for those in ready */
+    size_t items;           /* of the chain: bounds the index in the answer */
+    struct maps_answer now; /* of those in ready */
     maps_done *done;
     void *arg;
 };
@@ -24,9 +24,9 @@ struct question {
 struct maps_client {
     struct loop *loop;
     enum role self;
-    struct channel *ch;         /* owned; NULL while there is none */
+    struct channel *ch; /* owned; NULL while there is none */
     struct asker *asker;
-    struct dict *open;          /* id -> question */
+    struct dict *open; /* id -> question */
     uint64_t last_id;
     struct ipc_out out;
     struct question *ready;

@@ -9,26 +9,27 @@ struct loop;
 struct maps_client;
 
 struct maps_answer {
-    enum ipc_answer answer;     /* FAILED also: no channel, channel lost, deadline, chain that did not fit */
-    size_t index;               /* FOUND: which item of the chain */
-    struct strv value;          /* FOUND; borrowed for the time of the callback, like the others */
-    struct strv origin;         /* FOUND: file:line of the entry; may be empty */
-    struct strv why;            /* FAILED: for the log; not empty */
+    enum ipc_answer answer; /* FAILED also: no channel, channel lost, deadline, chain that did not fit */
+    size_t index;           /* FOUND: which item of the chain */
+    struct strv value;      /* FOUND; borrowed for the time of the callback, like the others */
+    struct strv origin;     /* FOUND: file:line of the entry; may be empty */
+    struct strv why;        /* FAILED: for the log; not empty */
 };
 
 typedef void maps_done(void *arg, const struct maps_answer *answer);
 
-#define MAPS_DEADLINE_MS 20000  /* what callers without a reason of their own use: below every SMTP timeout */
+#define MAPS_DEADLINE_MS 20000 /* what callers without a reason of their own use: below every SMTP timeout   \
+                                */
 
 struct maps_client *maps_client_new(struct loop *loop, enum role self);
-void maps_client_free(struct maps_client **mc);         /* open questions are dropped without an answer */
+void maps_client_free(struct maps_client **mc); /* open questions are dropped without an answer */
 
 /* The channel to mapd is there, or was replaced (open questions on the old one fail). Takes fd. */
 void maps_client_edge(struct maps_client *mc, int fd);
 bool maps_client_is_up(const struct maps_client *mc);
 
-/* Asks. done runs once, from the loop, never before this returns. The chain is copied into the frame and may be
-   reset at once. An empty chain is ABSENT. The result is for maps_cancel; never 0. */
+/* Asks. done runs once, from the loop, never before this returns. The chain is copied into the frame and may
+   be reset at once. An empty chain is ABSENT. The result is for maps_cancel; never 0. */
 uint64_t maps_ask(struct maps_client *mc, const struct key_chain *chain, int64_t deadline_ms, maps_done *done,
                   void *arg);
 /* The callback will not run. Unknown or answered handles are ignored; so is 0. */

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PATH_LONGEST 400u               /* the key must fit SOURCE_KEY_MAX with its prefix and part */
-#define PART_BYTES (SOURCE_VALUE_MAX - SOURCE_KEY_MAX - 64u)
+#define PATH_LONGEST 400u /* the key must fit SOURCE_KEY_MAX with its prefix and part */
+#define PART_BYTES   (SOURCE_VALUE_MAX - SOURCE_KEY_MAX - 64u)
 
 static const char prefix[] = ":include:";
 #define PREFIX_LEN (sizeof prefix - 1)
@@ -21,15 +21,15 @@ struct part {
 };
 
 struct list {
-    char *path;                 /* owned, like the rest */
-    char *why;                  /* why there is no content; NULL when there is */
+    char *path; /* owned, like the rest */
+    char *why;  /* why there is no content; NULL when there is */
     struct part *parts;
     bool asked;
     struct list *next;
 };
 
 struct includes {
-    struct dict *by_path;       /* owned */
+    struct dict *by_path; /* owned */
     struct list *first, **tail;
 };
 
@@ -96,7 +96,8 @@ bool includes_add(struct includes *in, struct strv path, struct err *err)
     struct list *l;
 
     if (!path_ok(path))
-        return err_set(err, ERR_CONF, ":include:%.*s is not an absolute path without . and ..", (int)path.n, path.p);
+        return err_set(err, ERR_CONF, ":include:%.*s is not an absolute path without . and ..", (int)path.n,
+                       path.p);
     if (dict_get(in->by_path, path))
         return true;
     if (dict_count(in->by_path) >= INCLUDES_MAX)

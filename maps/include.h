@@ -1,8 +1,9 @@
 /* include.h - :include: lists of an aliases table: read once through mtad, answered like entries
  *
- * The list /etc/mail/staff is the key `:include:/etc/mail/staff`; cleanup asks for it when a target names it. A list
- * that does not fit one answer is cut into parts, each ending with the name of the next (`:include:/etc/mail/staff//2`;
- * no path that a table may name has an empty component). A list that is not there, or not yet, is FAILED.
+ * The list /etc/mail/staff is the key `:include:/etc/mail/staff`; cleanup asks for it when a target names it.
+ * A list that does not fit one answer is cut into parts, each ending with the name of the next
+ * (`:include:/etc/mail/staff//2`; no path that a table may name has an empty component). A list that is not
+ * there, or not yet, is FAILED.
  */
 #pragma once
 
@@ -11,15 +12,16 @@
 
 struct includes;
 
-#define INCLUDES_MAX 1000u              /* lists of one table, those named by lists included */
-#define INCLUDE_BYTES_MAX (4u << 20)    /* of one list */
+#define INCLUDES_MAX      1000u      /* lists of one table, those named by lists included */
+#define INCLUDE_BYTES_MAX (4u << 20) /* of one list */
 
 bool include_is_key(struct strv key);
 
 struct includes *includes_new(void);
 void includes_free(struct includes **in);
 
-/* Names a list that a value mentions; once is enough. False when it may not be named: relative, with empty, `.` or
+/* Names a list that a value mentions; once is enough. False when it may not be named: relative, with empty,
+   `.` or
    `..` components, too long, or one too many. */
 bool includes_add(struct includes *in, struct strv path, struct err *err);
 /* Names all lists of a value of an aliases table (or of a list). The first that may not be named ends it. */
@@ -27,14 +29,16 @@ bool includes_add_value(struct includes *in, struct strv value, struct err *err)
 
 /* The next list that was not asked for yet; NULL when there is none. It counts as asked for now. */
 const char *includes_next(struct includes *in);
-/* Its content came (lists that it names are added), or did not: then the list answers FAILED with this reason. */
+/* Its content came (lists that it names are added), or did not: then the list answers FAILED with this
+ * reason. */
 bool includes_set(struct includes *in, struct strv path, struct strv content, struct err *err);
 void includes_fail(struct includes *in, struct strv path, const char *why);
 
 /* Every list is to be asked for once more; what it answers stays until then. */
 void includes_again(struct includes *in);
 
-/* A table was read anew: lists that the old one had answer from there until they are read again. Both may be NULL. */
+/* A table was read anew: lists that the old one had answer from there until they are read again. Both may be
+ * NULL. */
 void includes_adopt(struct includes *in, struct includes *old);
 
 enum ipc_answer includes_get(struct includes *in, struct strv key, struct map_value *out, struct err *err);

@@ -9,8 +9,8 @@
 
 #include <stdlib.h>
 
-#define KEY_TEXT_MAX (64u * 1024u)      /* an address and its shorter forms, plus what key_chain_add brings */
-#define QUOTA_MAX (1ull << 50)
+#define KEY_TEXT_MAX (64u * 1024u) /* an address and its shorter forms, plus what key_chain_add brings */
+#define QUOTA_MAX    (1ull << 50)
 
 void key_chain_init(struct key_chain *c)
 {
@@ -76,11 +76,11 @@ void key_lower(struct strv s, struct buf *out)
 
 /* The forms of one address, as ranges of the chain's text: written once, shared by all items. */
 struct forms {
-    size_t full, full_len;      /* local+ext@domain */
-    size_t base, base_len;      /* local@domain; length 0 without an extension */
-    size_t local_len;           /* local+ext, at the start of full */
-    size_t short_len;           /* local, at the start of full; 0 without an extension */
-    size_t domain_len;          /* @domain, at the end of full */
+    size_t full, full_len; /* local+ext@domain */
+    size_t base, base_len; /* local@domain; length 0 without an extension */
+    size_t local_len;      /* local+ext, at the start of full */
+    size_t short_len;      /* local, at the start of full; 0 without an extension */
+    size_t domain_len;     /* @domain, at the end of full */
 };
 
 static bool forms_make(struct key_chain *c, const char *separators, const struct address *a, struct forms *f)
@@ -156,7 +156,8 @@ void keys_for_address(struct key_chain *c, const struct conf *conf, const struct
         c->over = true;
         return;
     }
-    own = a->kind == ADDRESS_DOMAIN && ((uses & KEYS_OWN) || (conf->own && conf_domain_is_own(conf, a->domain)));
+    own = a->kind == ADDRESS_DOMAIN &&
+          ((uses & KEYS_OWN) || (conf->own && conf_domain_is_own(conf, a->domain)));
     if ((uses & KEYS_VIRTUAL) && ca && ca->virtual_map && *ca->virtual_map)
         add_virtual(c, ca->virtual_map, &f);
     if ((uses & KEYS_ALIASES) && own && ca && ca->aliases && *ca->aliases)
@@ -275,7 +276,9 @@ bool mailbox_place_postmaster(const struct conf *conf, struct mailbox_place *out
 
         if (strcmp(m->head.name, "postmaster") != 0 || !*m->root)
             continue;
-        *out = (struct mailbox_place){ .mailbox = m, .user = SV(m->owner), .path = without_slashes(SV(m->path)) };
+        *out = (struct mailbox_place){ .mailbox = m,
+                                       .user = SV(m->owner),
+                                       .path = without_slashes(SV(m->path)) };
         return path_ok(out->path);
     }
     return false;

@@ -115,8 +115,8 @@ static const struct {
     const char *word, *enhanced;
     int code;
 } error_words[] = {
-    { "nouser", "5.1.1", 550 }, { "nohost", "5.1.2", 550 }, { "unavailable", "5.3.5", 554 },
-    { "protocol", "5.5.0", 554 }, { "usage", "5.6.0", 554 }, { "tempfail", "4.3.0", 451 },
+    { "nouser", "5.1.1", 550 },   { "nohost", "5.1.2", 550 }, { "unavailable", "5.3.5", 554 },
+    { "protocol", "5.5.0", 554 }, { "usage", "5.6.0", 554 },  { "tempfail", "4.3.0", 451 },
 };
 
 static bool take_code(struct strv *s, int *code)

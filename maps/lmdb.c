@@ -1,9 +1,10 @@
 /* lmdb.c - large tables: compiled from their source into an immutable LMDB file in mapd's own directory
  *
- * The file is made beside the one in use and renamed over it, never changed in place: only so is reading without locks
- * right (MDB_NOLOCK readers have no protection against reuse of pages), and one read transaction serves for its whole
- * life. It is a cache of the source: its identity stands in it, and a file of another source, version or length is
- * compiled anew. Names are relative: mapd stands in its directory, which it may be unable to reach by path.
+ * The file is made beside the one in use and renamed over it, never changed in place: only so is reading
+ * without locks right (MDB_NOLOCK readers have no protection against reuse of pages), and one read
+ * transaction serves for its whole life. It is a cache of the source: its identity stands in it, and a file
+ * of another source, version or length is compiled anew. Names are relative: mapd stands in its directory,
+ * which it may be unable to reach by path.
  */
 #include "maps/map.h"
 
@@ -18,19 +19,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FORMAT 1                        /* of values: u8 FORMAT, u32 line, text */
-#define VALUE_HEAD 5u
-#define META_KEY "\0source"             /* no key of a source holds a control */
-#define ENTRIES_PER_TXN 20000u          /* a commit syncs what it wrote: bounds each stop of the loop */
+#define FORMAT          1 /* of values: u8 FORMAT, u32 line, text */
+#define VALUE_HEAD      5u
+#define META_KEY        "\0source" /* no key of a source holds a control */
+#define ENTRIES_PER_TXN 20000u     /* a commit syncs what it wrote: bounds each stop of the loop */
 /* Address space, not disk: nodes and half-full pages take 3 to 4 times a source of short lines. */
 #define MAP_FACTOR 16u
-#define MAP_LEAST (64u << 20)
+#define MAP_LEAST  (64u << 20)
 
 struct lmdb {
-    MDB_env *env;               /* in use; NULL: none */
+    MDB_env *env; /* in use; NULL: none */
     MDB_txn *read;
     MDB_dbi dbi;
-    MDB_env *next_env;          /* being made */
+    MDB_env *next_env; /* being made */
     MDB_txn *next_txn;
     MDB_dbi next_dbi;
     size_t in_txn;
@@ -145,7 +146,7 @@ static bool lmdb_again(struct map *m, struct strv identity)
 {
     struct err err = { 0 };
 
-    (void)identity;             /* it is m->identity, which use() compares */
+    (void)identity; /* it is m->identity, which use() compares */
     return use(m, &err);
 }
 
@@ -245,8 +246,8 @@ static bool lmdb_entry(struct map *m, struct strv key, struct strv value, unsign
         return false;
     rc = mdb_put(l->next_txn, l->next_dbi, &k, &v, MDB_NOOVERWRITE | MDB_RESERVE);
     if (rc == MDB_KEYEXIST) {
-        LOG(WARN, "mapd.map.duplicate", KS("map", m->conf->head.name), KS("file", m->conf->source), KI("line", line),
-            KV("key", key));
+        LOG(WARN, "mapd.map.duplicate", KS("map", m->conf->head.name), KS("file", m->conf->source),
+            KI("line", line), KV("key", key));
         return true;
     }
     if (rc)
@@ -296,6 +297,13 @@ static void lmdb_close(struct map *m)
 }
 
 const struct map_ops map_lmdb = {
-    .type = CONF_MAP_LMDB, .name = "lmdb", .load_begin = lmdb_begin, .load_entry = lmdb_entry, .load_end = lmdb_end,
-    .load_drop = lmdb_drop, .load_again = lmdb_again, .get = lmdb_get, .close = lmdb_close,
+    .type = CONF_MAP_LMDB,
+    .name = "lmdb",
+    .load_begin = lmdb_begin,
+    .load_entry = lmdb_entry,
+    .load_end = lmdb_end,
+    .load_drop = lmdb_drop,
+    .load_again = lmdb_again,
+    .get = lmdb_get,
+    .close = lmdb_close,
 };

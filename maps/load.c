@@ -14,11 +14,11 @@
 
 struct load {
     struct map *map;
-    struct buf text;            /* owned: the whole source */
+    struct buf text; /* owned: the whole source */
     struct source source;
-    struct includes *includes;  /* owned: lists that the new table names */
+    struct includes *includes; /* owned: lists that the new table names */
     size_t entries;
-    bool over;                  /* done or failed: nothing to drop */
+    bool over; /* done or failed: nothing to drop */
 };
 
 static enum source_syntax syntax_of(const struct conf_map *conf)
@@ -38,9 +38,10 @@ static bool identify(int fd, enum source_syntax syntax, char *dst, size_t size, 
         return err_sys(err, "look at the source");
     if (!S_ISREG(st.st_mode))
         return err_set(err, ERR_CONF, "the source is not a regular file");
-    snprintf(dst, size, "1 %d %llx:%llx %lld %lld.%09ld %lld.%09ld", (int)syntax, (unsigned long long)st.st_dev,
-             (unsigned long long)st.st_ino, (long long)st.st_size, (long long)st.st_mtim.tv_sec,
-             st.st_mtim.tv_nsec, (long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+    snprintf(dst, size, "1 %d %llx:%llx %lld %lld.%09ld %lld.%09ld", (int)syntax,
+             (unsigned long long)st.st_dev, (unsigned long long)st.st_ino, (long long)st.st_size,
+             (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (long long)st.st_ctim.tv_sec,
+             st.st_ctim.tv_nsec);
     return true;
 }
 
@@ -99,8 +100,9 @@ static bool look_at_targets(struct load *l, struct strv key, struct strv value, 
     if (t.bad)
         return err_set(err, ERR_CONF, "%s:%u: unclosed quote or bracket", s->file, s->at);
     if (t.unserved)
-        LOG(WARN, "mapd.alias.unserved", KS("map", l->map->conf->head.name), KS("file", s->file), KI("line", s->at),
-            KV("key", key), KS("why", "commands and files as targets are not served; its mail is refused for now"));
+        LOG(WARN, "mapd.alias.unserved", KS("map", l->map->conf->head.name), KS("file", s->file),
+            KI("line", s->at), KV("key", key),
+            KS("why", "commands and files as targets are not served; its mail is refused for now"));
     if (!t.includes)
         return true;
     if (!l->includes)
@@ -148,10 +150,8 @@ enum load_step load_run(struct load *l, size_t entries, struct err *err)
 
     while (entries--) {
         switch (source_next(&l->source, &key, &value, err)) {
-        case SOURCE_END:
-            return done(l, err);
-        case SOURCE_BAD:
-            return failed(l);
+        case SOURCE_END: return done(l, err);
+        case SOURCE_BAD: return failed(l);
         case SOURCE_ENTRY:
             if (!entry(l, key, value, err))
                 return failed(l);

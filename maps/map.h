@@ -10,23 +10,26 @@ struct map;
 /* An entry as it was found; borrowed until the next call on the map. */
 struct map_value {
     struct strv text;
-    unsigned line;              /* of the source; 0: none */
+    unsigned line; /* of the source; 0: none */
 };
 
-/* A type of table. Local types answer at once and are bounded: they run in mapd itself. Types that may block have
-   `worker` and their get runs in mapd-worker only. Types that ask a network later will have a pair ask/cancel here. */
+/* A type of table. Local types answer at once and are bounded: they run in mapd itself. Types that may block
+   have `worker` and their get runs in mapd-worker only. Types that ask a network later will have a pair
+   ask/cancel here. */
 struct map_ops {
     enum conf_map_type type;
     const char *name;
     bool worker;
 
-    /* Reading a source into a new table, entry by entry, beside the one in use; NULL for types without a source.
-       load_end makes the new table the one that get uses; load_drop forgets it. state is the map's own. */
+    /* Reading a source into a new table, entry by entry, beside the one in use; NULL for types without a
+       source. load_end makes the new table the one that get uses; load_drop forgets it. state is the map's
+       own. */
     bool (*load_begin)(struct map *m, size_t source_bytes, struct err *err);
     bool (*load_entry)(struct map *m, struct strv key, struct strv value, unsigned line, struct err *err);
     bool (*load_end)(struct map *m, struct err *err);
     void (*load_drop)(struct map *m);
-    /* True when a table made from this very source (an identity of load.c) is there already and in use now. */
+    /* True when a table made from this very source (an identity of load.c) is there already and in use now.
+     */
     bool (*load_again)(struct map *m, struct strv identity);
 
     enum ipc_answer (*get)(struct map *m, struct strv key, struct map_value *out, struct err *err);
@@ -35,15 +38,15 @@ struct map_ops {
 
 struct map {
     const struct map_ops *ops;
-    const struct conf_map *conf;        /* borrowed */
-    void *state;                        /* the type's own */
-    bool ready;                         /* there is a table; else every answer is FAILED */
-    char why[400];                      /* why not */
-    char identity[128];                 /* of the source that is loaded or being loaded */
-    struct includes *includes;          /* owned; NULL unless the source names :include: lists */
+    const struct conf_map *conf; /* borrowed */
+    void *state;                 /* the type's own */
+    bool ready;                  /* there is a table; else every answer is FAILED */
+    char why[400];               /* why not */
+    char identity[128];          /* of the source that is loaded or being loaded */
+    struct includes *includes;   /* owned; NULL unless the source names :include: lists */
 };
 
-const struct map_ops *map_ops_find(int type);           /* NULL: no such type in this build */
+const struct map_ops *map_ops_find(int type); /* NULL: no such type in this build */
 
 struct map *map_new(const struct conf_map *conf);
 void map_free(struct map **m);

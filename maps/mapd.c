@@ -15,7 +15,7 @@ struct request {
 };
 
 static struct mapd mapd;
-static struct dict *requests;           /* txn -> struct request */
+static struct dict *requests; /* txn -> struct request */
 
 static void request_free(void *value)
 {
@@ -103,8 +103,13 @@ static void on_drain(struct daemon *d, int64_t deadline_ms)
 int main(int argc, char **argv)
 {
     static const struct daemon_spec spec = {
-        .name = "mapd", .role = ROLE_MAPD, .start = on_start, .edge = on_edge, .drain = on_drain,
-        .source = on_source, .control = on_control,
+        .name = "mapd",
+        .role = ROLE_MAPD,
+        .start = on_start,
+        .edge = on_edge,
+        .drain = on_drain,
+        .source = on_source,
+        .control = on_control,
     };
 
     return daemon_main(&spec, argc, argv);

@@ -14,7 +14,7 @@ struct entry {
 };
 
 struct tables {
-    struct dict *now, *next;    /* key -> struct entry; owned */
+    struct dict *now, *next; /* key -> struct entry; owned */
 };
 
 static struct tables *tables_of(struct map *m)

@@ -1,4 +1,4 @@
-/* passwd.c - the system's users through the name service switch; runs in mapd-worker, because NSS may block */
+/* passwd.c - the system's users through the name service switch; in mapd-worker, because NSS may block */
 #include "maps/map.h"
 
 #include "common/base/mem.h"
@@ -11,7 +11,8 @@
 #define NAME_LONGEST 64         /* as the mailbox and agent frames have it; useradd takes 32 */
 #define LINE_LONGEST (1u << 20) /* of one user record */
 
-/* What no user is called, whatever a name service makes of it: separators of its own file, paths, controls. */
+/* What no user is called, whatever a name service makes of it: separators of its own file, paths, controls.
+ */
 static bool name_ok(struct strv name)
 {
     if (!name.n || name.n > NAME_LONGEST || name.p[0] == '-')
@@ -74,5 +75,6 @@ static enum ipc_answer passwd_get(struct map *m, struct strv key, struct map_val
     return ANSWER_FOUND;
 }
 
-const struct map_ops map_passwd = { .type = CONF_MAP_PASSWD, .name = "passwd", .worker = true,
-                                    .get = passwd_get };
+const struct map_ops map_passwd = {
+    .type = CONF_MAP_PASSWD, .name = "passwd", .worker = true, .get = passwd_get
+};

@@ -1,4 +1,4 @@
-/* server.c - questions: walked item by item, answered at once by local tables, by a worker where look-ups may block */
+/* server.c - questions, walked item by item: local tables answer at once, a worker where that may block */
 #include "maps/server.h"
 
 #include "common/base/log.h"
@@ -13,19 +13,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ITEMS_MAX 200u          /* KEY_CHAIN_MAX: an asker has no more */
+#define ITEMS_MAX 200u /* KEY_CHAIN_MAX: an asker has no more */
 
 struct peer {
     struct mapd *md;
-    struct channel *ch;         /* owned */
+    struct channel *ch; /* owned */
     enum role role;
     unsigned index;
-    struct question *waiting;   /* owned: those that a worker has */
+    struct question *waiting; /* owned: those that a worker has */
     struct peer *next, **at;
 };
 
 struct item {
-    struct map *map;            /* NULL: no such map */
+    struct map *map; /* NULL: no such map */
     struct strv name, key;
 };
 
@@ -35,9 +35,9 @@ struct question {
     uint64_t txn;
     const struct item *items;
     size_t n, at;
-    uint64_t handle;            /* of the worker's part */
-    struct buf text;            /* owned, of a copy: names and keys */
-    struct item *own;           /* owned, of a copy */
+    uint64_t handle;  /* of the worker's part */
+    struct buf text;  /* owned, of a copy: names and keys */
+    struct item *own; /* owned, of a copy */
     struct question *next, **prev;
 };
 
@@ -91,8 +91,8 @@ static void answer_absent(const struct question *q)
 
 /* ---- system users ---- */
 
-/* uid 0 gets mail by an alias or not at all; the rest by mailbox.uid_min of the sections that use this map. mtad asks
-   for itself and applies the rule of the one section that it starts an agent for. */
+/* uid 0 gets mail by an alias or not at all; the rest by mailbox.uid_min of the sections that use this map.
+   mtad asks for itself and applies the rule of the one section that it starts an agent for. */
 static bool user_permitted(const struct question *q, const struct item *item, struct strv value)
 {
     const struct conf *conf = q->peer->md->conf;
@@ -149,7 +149,7 @@ static struct question *question_copy(const struct question *from)
     for (size_t i = 0; i < q->n; i++)
         bytes += from->items[i].name.n + from->items[i].key.n;
     buf_init(&q->text, bytes + 1);
-    buf_reserve(&q->text, bytes);       /* views into it must not move */
+    buf_reserve(&q->text, bytes); /* views into it must not move */
     for (size_t i = 0; i < q->n; i++) {
         q->own[i].map = from->items[i].map;
         q->own[i].name = keep(&q->text, from->items[i].name);
@@ -233,7 +233,7 @@ static void ask_worker(struct question *q)
         return;
     answer_failed(q, why);
     if (!fresh)
-        return;         /* on_worker, which is our caller, ends it */
+        return; /* on_worker, which is our caller, ends it */
     question_leave(q);
     question_free(q);
 }
@@ -261,14 +261,9 @@ static bool local_item(struct question *q)
     struct map_value value;
 
     switch (map_get(item->map, item->key, &value, &err)) {
-    case ANSWER_FOUND:
-        answer_found(q, &value);
-        return true;
-    case ANSWER_ABSENT:
-        return false;
-    case ANSWER_FAILED:
-        answer_failed(q, err.text);
-        return true;
+    case ANSWER_FOUND: answer_found(q, &value); return true;
+    case ANSWER_ABSENT: return false;
+    case ANSWER_FAILED: answer_failed(q, err.text); return true;
     }
     return false;
 }

@@ -13,9 +13,9 @@ struct tables;
 struct workers;
 
 struct mapd {
-    const struct conf *conf;            /* borrowed, like the loop */
+    const struct conf *conf; /* borrowed, like the loop */
     struct loop *loop;
-    struct tables *tables;              /* owned, like the others */
+    struct tables *tables; /* owned, like the others */
     struct workers *workers;
     struct peer *peers;
     struct ipc_out out;

@@ -55,7 +55,8 @@ static void drop_backslash(struct buf *b)
         buf_cut(b, b->len - 1);
 }
 
-/* Collects one logical line; s->at is where it began. sendmail also continues behind a backslash at the end. */
+/* Collects one logical line; s->at is where it began. sendmail also continues behind a backslash at the end.
+ */
 static bool next_logical(struct source *s)
 {
     struct strv line, ahead;

@@ -16,21 +16,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PORTION 500u                    /* entries between two looks at other work: about a millisecond */
-#define LOOK_MS 15000                   /* how often sources with `auto` are looked at */
+#define PORTION 500u  /* entries between two looks at other work: about a millisecond */
+#define LOOK_MS 15000 /* how often sources with `auto` are looked at */
 
 struct table {
     struct tables *all;
-    struct map *map;                    /* owned */
-    struct load *load;                  /* owned; NULL unless it is being loaded */
+    struct map *map;   /* owned */
+    struct load *load; /* owned; NULL unless it is being loaded */
     int64_t began_ms;
-    bool refused;                       /* mtad does not hand out this source: it is not asked for again */
+    bool refused; /* mtad does not hand out this source: it is not asked for again */
     bool asked;
 };
 
 struct tables {
     struct loop *loop;
-    struct table *list;                 /* owned */
+    struct table *list; /* owned */
     size_t n;
     struct dict *by_name;
     struct loop_timer work, look;
@@ -80,7 +80,7 @@ static void include_came(struct table *tb, struct strv path, int fd, struct strv
     if (!ok)
         LOG(WARN, "mapd.include.failed", KS("map", tb->map->conf->head.name), KV("file", path),
             KS("why", err.text));
-    includes_ask(tb);       /* lists that this one names */
+    includes_ask(tb); /* lists that this one names */
 }
 
 /* ---- loading ---- */
@@ -90,7 +90,8 @@ static void load_failed(struct table *tb, const struct err *err)
     struct map *m = tb->map;
 
     LOG(ERROR, "mapd.map.failed", KS("map", m->conf->head.name), KS("file", m->conf->source),
-        KS("why", err->text), KS("kept", m->ready ? "the table in use" : "nothing: its answers are temporary failures"));
+        KS("why", err->text),
+        KS("kept", m->ready ? "the table in use" : "nothing: its answers are temporary failures"));
     if (!m->ready)
         snprintf(m->why, sizeof m->why, "%s", err->text);
     load_free(&tb->load);
@@ -113,14 +114,9 @@ static bool load_portion(struct table *tb, size_t entries)
     struct err err = { 0 };
 
     switch (load_run(tb->load, entries, &err)) {
-    case LOAD_MORE:
-        return true;
-    case LOAD_DONE:
-        load_done(tb);
-        return false;
-    case LOAD_FAILED:
-        load_failed(tb, &err);
-        return false;
+    case LOAD_MORE: return true;
+    case LOAD_DONE: load_done(tb); return false;
+    case LOAD_FAILED: load_failed(tb, &err); return false;
     }
     return false;
 }

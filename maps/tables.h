@@ -1,8 +1,8 @@
-/* tables.h - all tables of mapd: loaded at the start, loaded again beside the one in use when a source changed
+/* tables.h - all tables of mapd: loaded at the start, and anew beside the one in use when a source changed
  *
- * A source is a descriptor from mtad. At the start mtad sends one for each map; later it sends another when an operator
- * says so, and mapd asks for one itself, every few seconds, for maps with `auto` (a changed source is seen by its
- * identity, not read). Lists that aliases include are asked for the same way.
+ * A source is a descriptor from mtad. At the start mtad sends one for each map; later it sends another when
+ * an operator says so, and mapd asks for one itself, every few seconds, for maps with `auto` (a changed
+ * source is seen by its identity, not read). Lists that aliases include are asked for the same way.
  */
 #pragma once
 
@@ -22,13 +22,13 @@ void tables_free(struct tables **t);
 
 struct map *tables_find(const struct tables *t, struct strv name);
 
-/* A source. now: loads to the end before it returns (start of the process); else in portions from the loop. Takes fd.
-   What goes wrong is logged, and the table in use stays. */
+/* A source. now: loads to the end before it returns (start of the process); else in portions from the loop.
+   Takes fd. What goes wrong is logged, and the table in use stays. */
 void tables_source(struct tables *t, struct strv name, int fd, bool now);
 
 /* mtad's answer to tables_ask, in the order of the asking. fd -1: refused, why tells. Takes fd. */
 void tables_helper(struct tables *t, const char *name, const char *map, int fd, struct strv why);
 
-/* Everything that was asked for is asked again: the former answers will not come (new channel to mtad). For tests too:
-   looks for changed sources now. */
+/* Everything that was asked for is asked again: the former answers will not come (new channel to mtad). For
+   tests too: looks for changed sources now. */
 void tables_look(struct tables *t);

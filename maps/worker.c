@@ -10,8 +10,8 @@
 
 static struct {
     struct daemon *daemon;
-    struct channel *ch;         /* to mapd; NULL while it is away */
-    struct dict *maps;          /* name -> struct map */
+    struct channel *ch; /* to mapd; NULL while it is away */
+    struct dict *maps;  /* name -> struct map */
     struct ipc_out out;
 } worker;
 
@@ -37,11 +37,8 @@ static bool look_up(struct map *m, struct strv key, uint64_t index)
         ipc_put_u64(&worker.out, TAG_INDEX, index);
         ipc_put_bytes(&worker.out, TAG_VALUE, value.text);
         return true;
-    case ANSWER_ABSENT:
-        return false;
-    case ANSWER_FAILED:
-        answer_failed(err.text);
-        return true;
+    case ANSWER_ABSENT: return false;
+    case ANSWER_FAILED: answer_failed(err.text); return true;
     }
     return false;
 }
@@ -103,8 +100,9 @@ static void maps_make(const struct conf *conf)
     }
 }
 
-/* Name service modules are shared objects: they must be there before nothing can be mapped executable any more. Asking
-   for a name that nobody has makes libc load all of them; root tells whether any of them works. */
+/* Name service modules are shared objects: they must be there before nothing can be mapped executable any
+   more. Asking for a name that nobody has makes libc load all of them; root tells whether any of them works.
+ */
 static bool on_open(struct daemon *d, struct err *err)
 {
     struct map_value value;
@@ -129,7 +127,11 @@ static void on_drain(struct daemon *d, int64_t deadline_ms)
 int main(int argc, char **argv)
 {
     static const struct daemon_spec spec = {
-        .name = "mapd-worker", .role = ROLE_MAPD_WORKER, .open = on_open, .edge = on_edge, .drain = on_drain,
+        .name = "mapd-worker",
+        .role = ROLE_MAPD_WORKER,
+        .open = on_open,
+        .edge = on_edge,
+        .drain = on_drain,
     };
 
     return daemon_main(&spec, argc, argv);

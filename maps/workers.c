@@ -10,19 +10,19 @@
 
 #include <stdlib.h>
 
-#define WORKERS_MAX 32u
-#define WORKER_PENDING_MAX 200u         /* beyond it a worker hangs, and waiting longer would not help */
-#define WORKER_DEADLINE_MS 10000        /* half of what askers of mapd wait */
-#define WORKER_ITEMS_MAX 200u
+#define WORKERS_MAX        32u
+#define WORKER_PENDING_MAX 200u  /* beyond it a worker hangs, and waiting longer would not help */
+#define WORKER_DEADLINE_MS 10000 /* half of what askers of mapd wait */
+#define WORKER_ITEMS_MAX   200u
 
 /* Answers are kept for seconds: a burst of mail to one user is one look-up, a new user has mail soon. */
-#define KNOWN_FOUND_MS 10000
+#define KNOWN_FOUND_MS  10000
 #define KNOWN_ABSENT_MS 2000
-#define KNOWN_MAX 4096u
+#define KNOWN_MAX       4096u
 
 struct worker {
     struct workers *all;
-    struct channel *ch;         /* owned; NULL while it is away */
+    struct channel *ch; /* owned; NULL while it is away */
     struct asker *asker;
     unsigned index;
 };
@@ -40,7 +40,7 @@ struct pending {
     uint64_t id, handle;
     worker_done *done;
     void *arg;
-    struct buf keys;            /* cache keys of the items, one behind the other */
+    struct buf keys; /* cache keys of the items, one behind the other */
     size_t *ends;
     size_t n;
 };
@@ -48,8 +48,8 @@ struct pending {
 struct workers {
     struct loop *loop;
     struct worker *list[WORKERS_MAX];
-    struct dict *known;         /* cache key -> struct known */
-    struct dict *open;          /* id -> struct pending */
+    struct dict *known; /* cache key -> struct known */
+    struct dict *open;  /* id -> struct pending */
     uint64_t last_id;
     struct ipc_out out;
     struct buf key;
@@ -160,8 +160,8 @@ static struct worker *least_busy(struct workers *w, const char **why)
     return best;
 }
 
-uint64_t workers_ask(struct workers *w, const struct worker_item *items, size_t n, worker_done *done, void *arg,
-                     const char **why)
+uint64_t workers_ask(struct workers *w, const struct worker_item *items, size_t n, worker_done *done,
+                     void *arg, const char **why)
 {
     struct worker *k = least_busy(w, why);
     struct pending *p;

@@ -1,4 +1,4 @@
-/* workers.h - mapd's side of the mapd-worker processes: who gets the next question, and what was just answered */
+/* workers.h - mapd's side of the worker processes: who gets the next question, what is known */
 #pragma once
 
 #include "common/ipc/schema.h"
@@ -13,8 +13,8 @@ struct worker_item {
 
 struct worker_answer {
     enum ipc_answer answer;
-    size_t index;               /* FOUND: of the items that were asked */
-    struct strv value;          /* borrowed, like why */
+    size_t index;      /* FOUND: of the items that were asked */
+    struct strv value; /* borrowed, like why */
     struct strv why;
 };
 
@@ -22,12 +22,13 @@ typedef void worker_done(void *arg, const struct worker_answer *answer);
 
 struct workers *workers_new(struct loop *loop);
 void workers_free(struct workers **w);
-void workers_edge(struct workers *w, unsigned index, int fd);           /* takes fd; replaces that worker */
+void workers_edge(struct workers *w, unsigned index, int fd); /* takes fd; replaces that worker */
 
 /* An answer that is seconds old. False: ask. */
 bool workers_known(struct workers *w, const struct worker_item *item, struct worker_answer *out);
 
-/* Asks one worker; done runs from the loop. 0: none is there or all have too much to do (*why: static text). */
-uint64_t workers_ask(struct workers *w, const struct worker_item *items, size_t n, worker_done *done, void *arg,
-                     const char **why);
+/* Asks one worker; done runs from the loop. 0: none is there or all have too much to do (*why: static text).
+ */
+uint64_t workers_ask(struct workers *w, const struct worker_item *items, size_t n, worker_done *done,
+                     void *arg, const char **why);
 void workers_cancel(struct workers *w, uint64_t handle);

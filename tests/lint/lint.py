@@ -14,7 +14,7 @@ CODE = ['common', 'conf', 'maps', 'smtpd', 'cleanup', 'queued', 'deliverd', 'dns
 
 # Folder -> prefixes of project headers it may include besides its own folder (docs/ARCHITECTURE.md, "Folders").
 COMMON = ['common/']
-DAEMON = COMMON + ['conf/', 'maps/client.h', 'maps/keys.h', 'dnsd/client.h']
+DAEMON = COMMON + ['conf/', 'maps/client.h', 'maps/keys.h', 'maps/list.h', 'dnsd/client.h']
 INCLUDES = {
     'common/base': [],
     'common/os': ['common/base/'],

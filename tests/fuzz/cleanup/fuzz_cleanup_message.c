@@ -1,5 +1,6 @@
-/* fuzz_cleanup_message.c - messages cut anywhere: header and body are the message, whole and trickled alike; what is
- * stored is the trace field, the header and nothing that the sender could add behind our back */
+/* fuzz_cleanup_message.c - messages cut anywhere: header and body are the message, whole and trickled
+   alike; what is stored is the trace field, the header and nothing that the sender could add behind our back
+ */
 #include "tests/support/fuzz.h"
 
 #include "cleanup/headers.h"
@@ -42,10 +43,15 @@ static size_t fields_of(struct strv block, struct strv *rest)
 
 static void stored(const struct txn *t, bool own)
 {
-    struct received trace = { .helo = SV_LIT("h"), .by = SV_LIT("mx.own.test"), .uid = -1,
-                              .id = SV_LIT("0123456789ABC") };
-    struct headers_in in = { .block = buf_view(&t->head), .received = &trace, .own = own,
-                             .id = SV_LIT("0123456789ABC"), .hostname = SV_LIT("mx.own.test"), .max_hops = 50 };
+    struct received trace = {
+        .helo = SV_LIT("h"), .by = SV_LIT("mx.own.test"), .uid = -1, .id = SV_LIT("0123456789ABC")
+    };
+    struct headers_in in = { .block = buf_view(&t->head),
+                             .received = &trace,
+                             .own = own,
+                             .id = SV_LIT("0123456789ABC"),
+                             .hostname = SV_LIT("mx.own.test"),
+                             .max_hops = 50 };
     struct strv rest, rest_before;
     struct header_field f;
     struct buf out;
@@ -59,7 +65,8 @@ static void stored(const struct txn *t, bool own)
             must(n == fields_of(in.block, &rest_before) + 1);
             must(strv_ends(buf_view(&out), in.block));
         } else {
-            must(header_count(buf_view(&out), "Date") >= 1 && header_count(buf_view(&out), "Message-ID") >= 1);
+            must(header_count(buf_view(&out), "Date") >= 1 &&
+                 header_count(buf_view(&out), "Message-ID") >= 1);
             must(!header_find(buf_view(&out), "Bcc", &f) && !header_find(buf_view(&out), "Resent-Bcc", &f));
         }
     }

@@ -1,5 +1,5 @@
-/* fuzz_map_source.c - table sources: entries within bounds, the line advances, and an entry that is written out in
- * the plainest form is read back the same */
+/* fuzz_map_source.c - table sources: entries within bounds, the line advances, and an entry that is
+   written out in the plainest form is read back the same */
 #include "tests/support/fuzz.h"
 
 #include "maps/include.h"
@@ -25,7 +25,7 @@ static void again(enum source_syntax syntax, struct strv key, struct strv value)
     struct buf line;
 
     if (strv_ends(value, SV_LIT("\\")))
-        return;         /* at the end of a line it would continue */
+        return; /* at the end of a line it would continue */
     buf_init(&line, 1u << 18);
     if (syntax != SYNTAX_INCLUDE)
         write_key(syntax, key, &line);

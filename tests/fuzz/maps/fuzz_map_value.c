@@ -1,5 +1,5 @@
-/* fuzz_map_value.c - values of tables: target lists end and stay within the value, mailbox paths never climb, error:
- * replies are replies */
+/* fuzz_map_value.c - values of tables: target lists end and stay within the value, mailbox paths never
+   climb, error: replies are replies */
 #include "tests/support/fuzz.h"
 
 #include "common/mail/status.h"

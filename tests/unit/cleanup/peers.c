@@ -6,12 +6,15 @@
 
 #include <stdlib.h>
 
-const char world_conf[] = "hostname = mx.own.test\n"
-                          "domains = [ own.test ]\n"
-                          "relay { to = [ relay.test ] }\n"
-                          "address { aliases = aliases  virtual = \"\"  extension = \"+\"  max_expansion = 5 }\n"
-                          "mailbox a { lookup = users  root = /m  owner = vmail }\n"
-                          "mailbox postmaster { lookup = pm  root = /p  path = \"post/\" }\n";
+const char world_conf[] =
+    "hostname = mx.own.test\n"
+    "domains = [ own.test ]\n"
+    "relay { to = [ relay.test ] }\n"
+    "address { aliases = aliases  virtual = \"\"  extension = \"+\"  max_expansion = 5 }\n"
+    "mailbox a { lookup = users  root = /m  owner = vmail }\n"
+    "mailbox postmaster { lookup = pm  root = /p  path = \"post/\" }\n";
+
+const char world_message[] = "Subject: hello\r\nDate: x\r\nMessage-ID: <1@2>\r\n\r\nline one\r\nline two\r\n";
 
 static const char *const tables[][2] = {
     { "users:bob@own.test", "bob/" },
@@ -110,9 +113,12 @@ static void take_rcpts(struct stored *s, const struct ipc_in *in)
 
 static void take_submit(struct world *w, struct stored *s, const struct ipc_in *in)
 {
-    static const struct { enum ipc_tag tag; const char *name; } words[] = {
-        { TAG_SID, "sid" }, { TAG_CLIENT, "client" }, { TAG_HELO, "helo" }, { TAG_PROTOCOL, "protocol" },
-        { TAG_ORIGIN, "origin" },
+    static const struct {
+        enum ipc_tag tag;
+        const char *name;
+    } words[] = {
+        { TAG_SID, "sid" },           { TAG_CLIENT, "client" }, { TAG_HELO, "helo" },
+        { TAG_PROTOCOL, "protocol" }, { TAG_ORIGIN, "origin" },
     };
 
     s->id = ipc_get_u64(in, TAG_ID);
@@ -149,29 +155,18 @@ static void on_queued_frame(void *arg, struct channel *ch, struct ipc_in *in)
     if (in->bulk && !w->no_credit && in->type != IPC_Q_SUBMIT)
         channel_consumed(ch, in->txn, in->bulk);
     switch (in->type) {
-    case IPC_Q_BODY:
-        buf_addv(&s->body, ipc_get(in, TAG_DATA));
-        break;
-    case IPC_Q_HEADER:
-        buf_addv(&s->header, ipc_get(in, TAG_DATA));
-        break;
-    case IPC_Q_RCPTS:
-        take_rcpts(s, in);
-        break;
-    case IPC_Q_SUBMIT:
-        take_submit(w, s, in);
-        break;
-    case IPC_Q_ABORT:
-        s->aborted = true;
-        break;
+    case IPC_Q_BODY: buf_addv(&s->body, ipc_get(in, TAG_DATA)); break;
+    case IPC_Q_HEADER: buf_addv(&s->header, ipc_get(in, TAG_DATA)); break;
+    case IPC_Q_RCPTS: take_rcpts(s, in); break;
+    case IPC_Q_SUBMIT: take_submit(w, s, in); break;
+    case IPC_Q_ABORT: s->aborted = true; break;
     case IPC_Q_QUERY:
         s->query = true;
         s->id = ipc_get_u64(in, TAG_ID);
         if (!w->hold)
             queued_answer(w, (unsigned)(s - w->stored), w->knows ? VERDICT_ACCEPT : VERDICT_TEMPFAIL);
         break;
-    default:
-        fail_msg("queued got %s", in->schema->name);
+    default: fail_msg("queued got %s", in->schema->name);
     }
 }
 
@@ -221,7 +216,9 @@ static void on_lost(void *arg, struct channel *ch, const char *why)
         channel_free(&w->mapd);
 }
 
-static const struct channel_ops smtpd_fake = { .frame = on_smtpd_frame, .lost = on_lost, .ready = on_smtpd_ready };
+static const struct channel_ops smtpd_fake = { .frame = on_smtpd_frame,
+                                               .lost = on_lost,
+                                               .ready = on_smtpd_ready };
 static const struct channel_ops queued_fake = { .frame = on_queued_frame, .lost = on_lost };
 static const struct channel_ops mapd_fake = { .frame = on_mapd_frame, .lost = on_lost };
 
@@ -381,4 +378,41 @@ void expect_replies(struct world *w, const char *name, const char *want)
     world_turn(w);
     expect_text(name, buf_view(&w->replies), want);
     buf_reset(&w->replies);
+}
+
+void smtpd_whole(struct world *w, uint64_t txn, const char *text)
+{
+    smtpd_end(w, txn, SV(text), strlen(text), 1);
+}
+
+size_t message_large(struct buf *b, size_t header_fields, size_t body)
+{
+    buf_init(b, 64u << 20);
+    for (size_t i = 0; i < header_fields; i++)
+        buf_addf(b, "X-Field-%zu: %0100zu\r\n", i, i);
+    buf_adds(b, "Subject: large\r\n\r\n");
+    for (size_t i = 0; b->len < body; i++)
+        buf_addf(b, "line %zu of a body that is to be large\r\n", i);
+    return b->len;
+}
+
+void smtpd_large(struct world *w, uint64_t txn, const struct buf *b)
+{
+    size_t at = 0;
+    int idle = 0;
+
+    while (at < b->len) {
+        size_t n = channel_credit(w->smtpd, txn);
+
+        if (!n) {
+            loop_once(w->loop, 0);
+            assert_true(++idle < 1000);
+            continue;
+        }
+        idle = 0;
+        n = n > 30000 ? 30000 : n;
+        smtpd_body(w, txn, strv_sub(buf_view(b), at, n));
+        at += n < b->len - at ? n : b->len - at;
+        loop_once(w->loop, 0);
+    }
 }

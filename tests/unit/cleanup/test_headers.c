@@ -9,7 +9,7 @@ static const struct {
     const char *name;
     bool own;
     const char *block;
-    const char *want;           /* behind the trace field; {D}, {I} stand for the added Date and Message-ID */
+    const char *want; /* behind the trace field; {D}, {I} stand for the added Date and Message-ID */
 } cases[] = {
     { "a stranger's is unchanged", false, "From: a@b\r\nBcc: c@d\r\nReturn-Path: <x@y>\r\n",
       "From: a@b\r\nBcc: c@d\r\nReturn-Path: <x@y>\r\n" },
@@ -39,8 +39,12 @@ static const struct {
 
 static struct received trace(void)
 {
-    return (struct received){ .helo = SV("client.test"), .by = SV("mx.own.test"), .protocol = RECEIVED_ESMTP, .uid = -1,
-                              .id = SV("0123456789ABC"), .wall_ms = 1700000000000 };
+    return (struct received){ .helo = SV("client.test"),
+                              .by = SV("mx.own.test"),
+                              .protocol = RECEIVED_ESMTP,
+                              .uid = -1,
+                              .id = SV("0123456789ABC"),
+                              .wall_ms = 1700000000000 };
 }
 
 static void expand(const char *want, struct buf *out)
@@ -74,8 +78,13 @@ static void expand(const char *want, struct buf *out)
 static enum headers_verdict build(const char *block, bool own, struct buf *out)
 {
     struct received r = trace();
-    struct headers_in in = { .block = SV(block), .received = &r, .own = own, .id = SV("0123456789ABC"),
-                             .hostname = SV("mx.own.test"), .wall_ms = 1700000000000, .max_hops = 50 };
+    struct headers_in in = { .block = SV(block),
+                             .received = &r,
+                             .own = own,
+                             .id = SV("0123456789ABC"),
+                             .hostname = SV("mx.own.test"),
+                             .wall_ms = 1700000000000,
+                             .max_hops = 50 };
 
     return headers_build(&in, out);
 }
@@ -127,8 +136,11 @@ static void hops(void **state)
 static void hostile_helo(void **state)
 {
     struct received r = trace();
-    struct headers_in in = { .block = SV("Subject: x\r\n"), .received = &r, .id = SV("0123456789ABC"),
-                             .hostname = SV("mx.own.test"), .max_hops = 50 };
+    struct headers_in in = { .block = SV("Subject: x\r\n"),
+                             .received = &r,
+                             .id = SV("0123456789ABC"),
+                             .hostname = SV("mx.own.test"),
+                             .max_hops = 50 };
     struct buf out;
     struct strv rest;
     struct header_field f;
@@ -153,14 +165,17 @@ static void too_big(void **state)
 
     (void)state;
     buf_init(&out, 100);
-    assert_int_equal(build("Subject: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n", true, &out), HEADERS_TOO_BIG);
+    assert_int_equal(build("Subject: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n", true, &out),
+                     HEADERS_TOO_BIG);
     buf_clear(&out);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(header_cases), cmocka_unit_test(hops), cmocka_unit_test(hostile_helo),
+        cmocka_unit_test(header_cases),
+        cmocka_unit_test(hops),
+        cmocka_unit_test(hostile_helo),
         cmocka_unit_test(too_big),
     };
 

@@ -1,5 +1,5 @@
-/* test_notice.c - notices: composed from queued's facts, resolved like other mail, finished by origin or by N_FAILED;
- * with MANSIO_NOTICE_DIR set each composed message is written there for test_notice.py to read */
+/* test_notice.c - notices: composed from queued's facts, resolved like other mail, finished by origin
+   or by N_FAILED; with MANSIO_NOTICE_DIR set each is written there for test_notice.py to read */
 #include "tests/unit/cleanup/peers.h"
 
 #include <stdlib.h>
@@ -9,7 +9,8 @@ struct fact {
     bool remote;
 };
 
-static void compose(struct world *w, const char *sender, enum ipc_notice kind, const struct fact *facts, size_t n)
+static void compose(struct world *w, const char *sender, enum ipc_notice kind, const struct fact *facts,
+                    size_t n)
 {
     static uint64_t txn = 100;
 
@@ -41,8 +42,9 @@ static void compose(struct world *w, const char *sender, enum ipc_notice kind, c
             ipc_put_u64(&w->out, TAG_RETRY_UNTIL, 1700300000000);
         ipc_group_end(&w->out);
     }
-    ipc_put_bytes(&w->out, TAG_HEADER, SV("From: Bob <bob@own.test>\r\nTo: x@far.test\r\nSubject: the original\r\n"
-                                          "Message-ID: <original@own.test>\r\n"));
+    ipc_put_bytes(&w->out, TAG_HEADER,
+                  SV("From: Bob <bob@own.test>\r\nTo: x@far.test\r\nSubject: the original\r\n"
+                     "Message-ID: <original@own.test>\r\n"));
     channel_send(w->queued, &w->out);
     world_turn(w);
 }
@@ -65,8 +67,8 @@ static void keep_for_python(const struct stored *s, const char *name)
 }
 
 static const struct fact failures[] = {
-    { "x@far.test", NULL, NULL, "5.1.1", "550 5.1.1 <x@far.test>: no such user\\nsecond line", "mx.far.test[192.0.2.9]:25",
-      true },
+    { "x@far.test", NULL, NULL, "5.1.1", "550 5.1.1 <x@far.test>: no such user\\nsecond line",
+      "mx.far.test[192.0.2.9]:25", true },
     { "y@far.test", "team@own.test", NULL, "4.4.2", "connection lost after RCPT TO", NULL, false },
     { "z@far.test", "list@own.test", "rfc822;list@own.test", NULL, NULL, NULL, false },
 };
@@ -204,8 +206,13 @@ static void long_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WORLD(failure), WORLD(delay), WORLD(where_it_goes), WORLD(could_not_now), WORLD(queued_lost_with_notices),
-        WORLD(no_recipients), WORLD(long_words),
+        WORLD(failure),
+        WORLD(delay),
+        WORLD(where_it_goes),
+        WORLD(could_not_now),
+        WORLD(queued_lost_with_notices),
+        WORLD(no_recipients),
+        WORLD(long_words),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* test_resolve.c - recipients to addresses, with tables of the test: expansion, loops, bounds, failure at each place */
+/* test_resolve.c - recipients to addresses, with tables of the test: expansion, loops, bounds, failure */
 #include "tests/support/unit.h"
 
 #include "cleanup/resolve.h"
@@ -9,12 +9,13 @@
 
 #include <stdlib.h>
 
-static const char conf_text[] = "hostname = mx.own.test\n"
-                                "domains = [ own.test, second.test, third.test ]\n"
-                                "address { aliases = aliases  virtual = virtual  extension = \"+\"  max_depth = 10\n"
-                                "  max_expansion = 20 }\n"
-                                "mailbox a { lookup = users  root = /m  owner = vmail }\n"
-                                "mailbox postmaster { lookup = pm  root = /p  path = \"post/\" }\n";
+static const char conf_text[] =
+    "hostname = mx.own.test\n"
+    "domains = [ own.test, second.test, third.test ]\n"
+    "address { aliases = aliases  virtual = virtual  extension = \"+\"  max_depth = 10\n"
+    "  max_expansion = 20 }\n"
+    "mailbox a { lookup = users  root = /m  owner = vmail }\n"
+    "mailbox postmaster { lookup = pm  root = /p  path = \"post/\" }\n";
 
 /* "map:key" -> value; value "!" is FAILED. */
 static const char *const tables[][2] = {
@@ -66,9 +67,17 @@ static const char *const tables[][2] = {
     { "users:userbroken@own.test", "!" },
     { "aliases:deepbroken", "bob, team2" },
     { "aliases:team2", "alice, broken" },
-    { "aliases:d1", "d2" }, { "aliases:d2", "d3" }, { "aliases:d3", "d4" }, { "aliases:d4", "d5" },
-    { "aliases:d5", "d6" }, { "aliases:d6", "d7" }, { "aliases:d7", "d8" }, { "aliases:d8", "d9" },
-    { "aliases:d9", "d10" }, { "aliases:d10", "d11" }, { "aliases:d11", "bob" },
+    { "aliases:d1", "d2" },
+    { "aliases:d2", "d3" },
+    { "aliases:d3", "d4" },
+    { "aliases:d4", "d5" },
+    { "aliases:d5", "d6" },
+    { "aliases:d6", "d7" },
+    { "aliases:d7", "d8" },
+    { "aliases:d8", "d9" },
+    { "aliases:d9", "d10" },
+    { "aliases:d10", "d11" },
+    { "aliases:d11", "bob" },
     { "aliases:e2", "d3" },
     { "aliases:fan", "a1@f.test,a2@f.test,a3@f.test,a4@f.test,a5@f.test,a6@f.test,a7@f.test,a8@f.test,"
                      "a9@f.test,a10@f.test,a11@f.test,a12@f.test,a13@f.test,a14@f.test,a15@f.test,a16@f.test,"
@@ -90,8 +99,8 @@ struct fake {
     struct asked *first, **tail;
     uint64_t last;
     unsigned questions, at_once, most, cancelled;
-    bool reverse;               /* answers come last first */
-    unsigned fail_at;           /* the question with this number cannot be told; 0: none */
+    bool reverse;     /* answers come last first */
+    unsigned fail_at; /* the question with this number cannot be told; 0: none */
 };
 
 static const char *look(const char *map, struct strv key)
@@ -99,7 +108,8 @@ static const char *look(const char *map, struct strv key)
     for (size_t i = 0; i < COUNT(tables); i++) {
         size_t n = strlen(map);
 
-        if (strncmp(tables[i][0], map, n) == 0 && tables[i][0][n] == ':' && strv_is(key, tables[i][0] + n + 1))
+        if (strncmp(tables[i][0], map, n) == 0 && tables[i][0][n] == ':' &&
+            strv_is(key, tables[i][0] + n + 1))
             return tables[i][1];
     }
     return NULL;
@@ -155,8 +165,11 @@ static void fake_cancel(void *ctx, uint64_t handle)
 static void fake_answer_one(struct fake *f)
 {
     struct asked *a = f->first;
-    struct maps_answer m = { .answer = a->answer, .index = a->index, .value = SV(a->value),
-                             .origin = SV("/etc/t:7"), .why = SV("table broken") };
+    struct maps_answer m = { .answer = a->answer,
+                             .index = a->index,
+                             .value = SV(a->value),
+                             .origin = SV("/etc/t:7"),
+                             .why = SV("table broken") };
 
     f->first = a->next;
     f->at_once--;
@@ -178,8 +191,9 @@ static void on_done(void *arg, struct resolve *r)
 /* "ok a@b b@c*" (leaves; * is local) or "CODE x.y.z" */
 static void run(struct fake *f, const char *rcpt, struct buf *got)
 {
-    struct resolve_env env = { .conf = conf, .ask = fake_ask, .cancel = fake_cancel, .ctx = f, .chain = &chain,
-                               .id = "TEST" };
+    struct resolve_env env = {
+        .conf = conf, .ask = fake_ask, .cancel = fake_cancel, .ctx = f, .chain = &chain, .id = "TEST"
+    };
     struct resolve *r;
     const struct resolve_result *res;
     struct address a;
@@ -261,8 +275,10 @@ static const struct {
     { "depth 9", "d3@own.test", "ok bob@own.test*" },
     { "depth 10", "e2@own.test", "ok bob@own.test*" },
     { "depth 11", "d1@own.test", "451 4.3.5" },
-    { "as many as permitted", "fan@own.test", "ok a1@f.test a2@f.test a3@f.test a4@f.test a5@f.test a6@f.test "
-      "a7@f.test a8@f.test a9@f.test a10@f.test a11@f.test a12@f.test a13@f.test a14@f.test a15@f.test a16@f.test "
+    { "as many as permitted", "fan@own.test",
+      "ok a1@f.test a2@f.test a3@f.test a4@f.test a5@f.test a6@f.test "
+      "a7@f.test a8@f.test a9@f.test a10@f.test a11@f.test a12@f.test a13@f.test a14@f.test a15@f.test "
+      "a16@f.test "
       "a17@f.test a18@f.test a19@f.test a20@f.test" },
     { "one more", "fan21@own.test", "451 4.3.5" },
 };
@@ -347,8 +363,9 @@ static void one_question_for_a_mailbox(void **state)
 static void freed_while_asking(void **state)
 {
     struct fake f = { 0 };
-    struct resolve_env env = { .conf = conf, .ask = fake_ask, .cancel = fake_cancel, .ctx = &f, .chain = &chain,
-                               .id = "TEST" };
+    struct resolve_env env = {
+        .conf = conf, .ask = fake_ask, .cancel = fake_cancel, .ctx = &f, .chain = &chain, .id = "TEST"
+    };
     struct resolve *r;
     struct address a;
 
@@ -396,8 +413,10 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(resolves), cmocka_unit_test(any_failure_is_temporary),
-        cmocka_unit_test(one_question_for_a_mailbox), cmocka_unit_test(freed_while_asking),
+        cmocka_unit_test(resolves),
+        cmocka_unit_test(any_failure_is_temporary),
+        cmocka_unit_test(one_question_for_a_mailbox),
+        cmocka_unit_test(freed_while_asking),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,4 +1,4 @@
-/* test_include.c - :include: lists: which paths may be named, parts of long lists, failures that stay failures */
+/* test_include.c - :include: lists: which paths may be named, parts of long lists, failures */
 #include "tests/support/unit.h"
 
 #include "maps/include.h"
@@ -123,7 +123,10 @@ static void count_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(paths), cmocka_unit_test(answers), cmocka_unit_test(parts), cmocka_unit_test(count_limit),
+        cmocka_unit_test(paths),
+        cmocka_unit_test(answers),
+        cmocka_unit_test(parts),
+        cmocka_unit_test(count_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

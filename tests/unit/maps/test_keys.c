@@ -71,9 +71,11 @@ static void chain_cases(void **state)
 /* deliverd sees less of the configuration, and needs the same keys for mailboxes. */
 static void deliverd_view(void **state)
 {
-    struct conf *conf = conf_of("hostname = mx.own.test\ndomains = [ own.test ]\naddress { extension = \"+\" }\n"
-                                "mailbox a { lookup = users  root = /m }\n"
-                                "mailbox postmaster { lookup = pm  root = /p  path = \"post/\" }\n", ROLE_DELIVERD);
+    struct conf *conf =
+        conf_of("hostname = mx.own.test\ndomains = [ own.test ]\naddress { extension = \"+\" }\n"
+                "mailbox a { lookup = users  root = /m }\n"
+                "mailbox postmaster { lookup = pm  root = /p  path = \"post/\" }\n",
+                ROLE_DELIVERD);
     struct key_chain c;
     struct address a;
 
@@ -129,22 +131,23 @@ static const struct {
     { "unknown word", "/m", "", "a@x", "a/ size=3", false, "", "", 0 },
     { "bad quota", "/m", "", "a@x", "a/ quota=3T", false, "", "", 0 },
     { "empty owner", "/m", "", "a@x", "a/ owner=", false, "", "", 0 },
-    { "system user", "", "~/Maildir", "bob", "1000:100:/home/bob", true, "Maildir", "bob", 0 },
-    { "system user, deep", "", "~/mail/in/", "bob", "1000:100:/home/bob", true, "mail/in", "bob", 0 },
+    { "system user", "", "~/Maildir", "bob", "1000:100:/users/bob", true, "Maildir", "bob", 0 },
+    { "system user, deep", "", "~/mail/in/", "bob", "1000:100:/users/bob", true, "mail/in", "bob", 0 },
     { "no home", "", "~/Maildir", "bob", "1000:100:", false, "", "", 0 },
     { "relative home", "", "~/Maildir", "bob", "1000:100:home", false, "", "", 0 },
     { "no uid", "", "~/Maildir", "bob", "x:100:/h", false, "", "", 0 },
     { "negative uid", "", "~/Maildir", "bob", "-1:100:/h", false, "", "", 0 },
     { "no id", "", "~/Maildir", "bob", "4294967295:100:/h", false, "", "", 0 },
     { "two fields", "", "~/Maildir", "bob", "1000:100", false, "", "", 0 },
-    { "path climbs from home", "", "~/../x", "bob", "1000:100:/home/bob", false, "", "", 0 },
+    { "path climbs from home", "", "~/../x", "bob", "1000:100:/users/bob", false, "", "", 0 },
 };
 
 static void place_cases(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(places); i++) {
-        struct conf_mailbox m = { .root = (char *)places[i].root, .path = (char *)places[i].path,
+        struct conf_mailbox m = { .root = (char *)places[i].root,
+                                  .path = (char *)places[i].path,
                                   .owner = (char *)"vmail" };
         struct mailbox_place p;
         struct err err = { 0 };
@@ -165,7 +168,8 @@ static void place_cases(void **state)
 static void postmaster_place(void **state)
 {
     struct conf *conf = conf_of("hostname = mx.own.test\nmailbox a { lookup = users  root = /m }\n"
-                                "mailbox postmaster { lookup = pm  root = /p  path = \"post/\" }\n", ROLE_DELIVERD);
+                                "mailbox postmaster { lookup = pm  root = /p  path = \"post/\" }\n",
+                                ROLE_DELIVERD);
     struct mailbox_place p;
 
     (void)state;
@@ -178,7 +182,7 @@ static void postmaster_place(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(chain_cases), cmocka_unit_test(deliverd_view), cmocka_unit_test(chain_limit),
+        cmocka_unit_test(chain_cases), cmocka_unit_test(deliverd_view),    cmocka_unit_test(chain_limit),
         cmocka_unit_test(place_cases), cmocka_unit_test(postmaster_place),
     };
 

@@ -24,7 +24,7 @@ struct world {
     struct loop *loop;
     struct mapd md;
     struct maps_client *cleanup, *mtad;
-    struct channel *worker;         /* the worker's end */
+    struct channel *worker; /* the worker's end */
     struct ipc_out out;
     unsigned worker_questions;
     bool silent;
@@ -50,8 +50,10 @@ static void on_answer(void *arg, const struct maps_answer *a)
 /* root 0, daemon 1, bob 1000; "broken" cannot be told. */
 static void on_worker_frame(void *arg, struct channel *ch, struct ipc_in *in)
 {
-    static const char *const users[][2] = { { "root", "0:0:/root" }, { "daemon", "1:1:/usr/sbin" },
-                                            { "bin", "2:2:/bin" }, { "bob", "1000:1000:/home/bob" } };
+    static const char *const users[][2] = { { "root", "0:0:/root" },
+                                            { "daemon", "1:1:/usr/sbin" },
+                                            { "bin", "2:2:/bin" },
+                                            { "bob", "1000:1000:/users/bob" } };
     struct world *w = arg;
     struct ipc_in group;
     size_t at = 0;
@@ -203,9 +205,9 @@ static const struct {
     { "unknown map", "a:x nomap:y b:k3", false, ANSWER_FAILED, 0, "" },
     { "found before the unknown map", "a:k1 nomap:y", false, ANSWER_FOUND, 0, "v1" },
     { "a table that is not loaded is not an empty one", "a:x gone:y b:k3", false, ANSWER_FAILED, 0, "" },
-    { "user", "passwd:bob", false, ANSWER_FOUND, 0, "1000:1000:/home/bob" },
+    { "user", "passwd:bob", false, ANSWER_FOUND, 0, "1000:1000:/users/bob" },
     { "user behind tables", "a:x passwd:bob+l passwd:bob b:k3", false, ANSWER_FOUND, 2,
-      "1000:1000:/home/bob" },
+      "1000:1000:/users/bob" },
     { "no such user, then a table", "passwd:carol b:k3", false, ANSWER_FOUND, 1, "v3" },
     { "no such user", "passwd:carol a:x", false, ANSWER_ABSENT, 0, "" },
     { "tables between users", "passwd:x1 a:x passwd:x2 b:k3", false, ANSWER_FOUND, 3, "v3" },
@@ -290,7 +292,7 @@ static void asker_leaves_while_a_worker_works(void **state)
     ask(w->cleanup, "passwd:bob");
     for (int i = 0; i < 5; i++)
         loop_once(w->loop, 0);
-    client_join(w, &w->cleanup, ROLE_CLEANUP);      /* a new edge: the open question fails */
+    client_join(w, &w->cleanup, ROLE_CLEANUP); /* a new edge: the open question fails */
     settle(w, 1);
     assert_int_equal(got.answer, ANSWER_FAILED);
     w->silent = false;
@@ -340,8 +342,9 @@ static void no_mapd(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(chains), TEST(known_users_cost_no_question), TEST(worker_dies),
-        TEST(asker_leaves_while_a_worker_works), TEST(cancelled), TEST(no_mapd),
+        TEST(chains),      TEST(known_users_cost_no_question),
+        TEST(worker_dies), TEST(asker_leaves_while_a_worker_works),
+        TEST(cancelled),   TEST(no_mapd),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

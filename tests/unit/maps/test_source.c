@@ -6,7 +6,7 @@
 static const struct {
     const char *name;
     enum source_syntax syntax;
-    const char *text, *want;    /* "line key=value" joined by '|', or the error */
+    const char *text, *want; /* "line key=value" joined by '|', or the error */
 } sources[] = {
     { "postfix virtual", SYNTAX_TEXT,
       "# virtual(5)\n\nexample.com\tanything\npostmaster@example.com postmaster\n"
@@ -138,7 +138,9 @@ static void survey(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(source_cases), cmocka_unit_test(nul_is_refused), cmocka_unit_test(limits),
+        cmocka_unit_test(source_cases),
+        cmocka_unit_test(nul_is_refused),
+        cmocka_unit_test(limits),
         cmocka_unit_test(survey),
     };
 

@@ -130,7 +130,8 @@ static void unchanged_is_not_read_again(void **state)
     }
 }
 
-/* A new mapd uses what the last one compiled, and compiles anew when the source is another or the file is damaged. */
+/* A new mapd uses what the last one compiled, and compiles anew when the source is another or the file is
+ * damaged. */
 static void lmdb_is_a_cache(void **state)
 {
     char source[] = "users";
@@ -235,7 +236,8 @@ static void aliases(void **state)
 static void inline_entries(void **state)
 {
     struct conf *conf = conf_of("hostname = mx.own.test\nmailbox postmaster { root = /p }\n"
-                                "map m { type = inline  entries = [ \"A@x.org b c\", \"d e\" ] }\n", ROLE_MAPD);
+                                "map m { type = inline  entries = [ \"A@x.org b c\", \"d e\" ] }\n",
+                                ROLE_MAPD);
     struct map *m = map_new(conf_map_find(conf, SV("m")));
     struct err err = { 0 };
 
@@ -250,8 +252,9 @@ static void inline_entries(void **state)
 
 static void passwd(void **state)
 {
-    static const char *const odd[] = { "", "root:x", "../root", "ro ot", "-root", "r\xc3\xb6\xc3\xb6t",
-                                       "no-such-user-anywhere" };
+    static const char *const odd[] = {
+        "", "root:x", "../root", "ro ot", "-root", "r\xc3\xb6\xc3\xb6t", "no-such-user-anywhere"
+    };
     struct map_value v;
     struct err err = { 0 };
 
@@ -293,9 +296,10 @@ static int leave(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(text_and_lmdb), cmocka_unit_test(unchanged_is_not_read_again),
-        cmocka_unit_test(lmdb_is_a_cache), cmocka_unit_test(many_entries), cmocka_unit_test(aliases),
-        cmocka_unit_test(inline_entries), cmocka_unit_test(passwd), cmocka_unit_test(bad_sources),
+        cmocka_unit_test(text_and_lmdb),   cmocka_unit_test(unchanged_is_not_read_again),
+        cmocka_unit_test(lmdb_is_a_cache), cmocka_unit_test(many_entries),
+        cmocka_unit_test(aliases),         cmocka_unit_test(inline_entries),
+        cmocka_unit_test(passwd),          cmocka_unit_test(bad_sources),
     };
 
     return cmocka_run_group_tests(tests, enter, leave);

@@ -240,7 +240,9 @@ static int leave(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(start), cmocka_unit_test(in_portions), cmocka_unit_test(watched),
+        cmocka_unit_test(start),
+        cmocka_unit_test(in_portions),
+        cmocka_unit_test(watched),
         cmocka_unit_test(includes),
     };
 
