@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/ipc/frame.h"
+#include "common/os/fd.h"
 #include "queued/mailq.h"
 
 bool deliverd_all_known(const struct mailq *q)
@@ -97,9 +98,13 @@ static void channel_gone(struct deliverd *d)
 {
     channel_free(&d->ch);
     d->state = DELIVERD_ABSENT;
-    /* What was not sent yet cannot be continued on another channel: deliverd drops a job without its end. */
-    for (struct job *job = d->jobs; job; job = job->next)
+    /* What was not sent yet cannot be continued on another channel: deliverd drops a job without its end. Jobs get
+       new numbers there, which their results tell. */
+    for (struct job *job = d->jobs; job; job = job->next) {
         bytes_unref(&job->bytes);
+        fd_close(&job->big_fd);
+        job->txn = 0;
+    }
 }
 
 static void on_lost(void *arg, struct channel *ch, const char *why)

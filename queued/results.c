@@ -187,10 +187,9 @@ static void result_one(struct frame *f, const struct ipc_in *group)
         part_settle(q, part);
 }
 
+/* One for each frame: deliverd counts. */
 static void ack_later(struct mailq *q, unsigned deliverd, uint64_t txn)
 {
-    if (q->ack_n > 0 && q->acks[q->ack_n - 1].deliverd == deliverd && q->acks[q->ack_n - 1].txn == txn)
-        return;
     if (q->ack_n == q->ack_cap) {
         q->ack_cap = q->ack_cap ? q->ack_cap * 2 : 64;
         q->acks = mem_resize(q->acks, q->ack_cap, sizeof *q->acks);
