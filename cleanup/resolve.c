@@ -160,6 +160,7 @@ static void conclude(struct resolve *r)
         /* Aliases that lead to nobody, or in a circle: the tables are wrong, not the sender. */
         fail_conf(r, r->first, "the alias leads to nobody");
     } else {
+        snprintf(r->rule, sizeof r->rule, "no virtual, alias or mailbox entry");
         set_reply(r, 550, "5.1.1", "No such mailbox here");
     }
 }

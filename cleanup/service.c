@@ -105,8 +105,9 @@ static void on_smtpd_lost(void *arg, struct channel *ch, const char *why)
     struct peer *p = arg;
 
     (void)ch;
-    LOG(WARN, "cleanup.peer.lost", KS("peer", "smtpd"), KI("index", p->index), KS("why", why),
-        KI("transactions", dict_count(p->txns)));
+    if (dict_count(p->txns))
+        LOG(WARN, "cleanup.peer.lost", KS("peer", "smtpd"), KI("index", p->index), KS("why", why),
+            KI("transactions", dict_count(p->txns)));
     peer_free(&p->cl->peers[p->index]);
 }
 
@@ -149,8 +150,9 @@ static void on_queued_lost(void *arg, struct channel *ch, const char *why)
     struct cleanup *cl = arg;
 
     (void)ch;
-    LOG(WARN, "cleanup.peer.lost", KS("peer", "queued"), KI("index", 0), KS("why", why),
-        KI("transactions", dict_count(cl->submitting)));
+    if (dict_count(cl->submitting))
+        LOG(WARN, "cleanup.peer.lost", KS("peer", "queued"), KI("index", 0), KS("why", why),
+            KI("transactions", dict_count(cl->submitting)));
     queued_gone(cl);
 }
 

@@ -90,7 +90,9 @@ static void on_lost(void *arg, struct channel *ch, const char *why)
     struct maps_client *mc = arg;
 
     (void)ch;
-    LOG(WARN, "maps.channel.lost", KS("why", why), KI("pending", dict_count(mc->open)));
+    /* mtad says who died and why; here only what it cost. */
+    if (dict_count(mc->open))
+        LOG(WARN, "maps.channel.lost", KS("why", why), KI("pending", dict_count(mc->open)));
     asker_set_channel(mc->asker, NULL);
     channel_free(&mc->ch);
 }

@@ -70,7 +70,7 @@ static void on_lost(void *arg, struct channel *ch, const char *why)
 {
     (void)arg;
     (void)ch;
-    LOG(WARN, "mapd.peer.lost", KS("peer", "mapd"), KI("index", 0), KS("why", why));
+    LOG(DEBUG, "mapd.peer.lost", KS("peer", "mapd"), KI("index", 0), KS("why", why));
     channel_free(&worker.ch);
     if (daemon_draining(worker.daemon))
         daemon_exit(worker.daemon, 0);
