@@ -1,0 +1,274 @@
+/* test_schedule.c - fairness, windows, rest and retry times with a fake clock */
+#include "tests/support/unit.h"
+
+#include "queued/schedule.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const int64_t retry[] = { 300, 600, 1200 };
+static uint64_t dice;
+
+static uint64_t below(uint64_t n)
+{
+    return dice < n ? dice : n - 1;
+}
+
+static struct sched *make(void)
+{
+    const struct sched_conf conf = { .retry = retry, .retry_n = COUNT(retry), .below = below };
+
+    dice = 0;
+    return sched_new(&conf);
+}
+
+static uint32_t part(struct sched *s, const char *domain, uint32_t sender, uint32_t message)
+{
+    uint32_t p = sched_part_new(s, SV(domain), false, sender);
+
+    sched_part(s, p)->message = message;
+    sched_ready(s, p);
+    return p;
+}
+
+static void destinations_take_turns(void **state)
+{
+    struct sched *s = make();
+    unsigned got[3] = { 0, 0, 0 };
+    uint32_t p;
+
+    (void)state;
+    for (uint32_t i = 0; i < 100; i++)
+        part(s, "busy.test", 1, 0);
+    for (uint32_t i = 0; i < 2; i++)
+        part(s, "b.test", 1, 1);
+    part(s, "c.test", 1, 2);
+    for (int i = 0; i < 6 && (p = sched_pick(s)); i++)
+        got[sched_part(s, p)->message]++;
+    assert_true(got[1] == 2 && got[2] == 1 && got[0] == 3);
+    /* The busy one's window is full after five. */
+    while ((p = sched_pick(s)))
+        got[sched_part(s, p)->message]++;
+    assert_int_equal(got[0], 5);
+    sched_free(&s);
+}
+
+static void senders_take_turns(void **state)
+{
+    struct sched *s = make();
+    uint32_t p, order[5];
+
+    (void)state;
+    for (uint32_t i = 0; i < 1000; i++)
+        part(s, "a.test", 7, 100 + i);
+    part(s, "a.test", 8, 1);
+    part(s, "a.test", 9, 2);
+    for (size_t i = 0; i < 5; i++) {
+        p = sched_pick(s);
+        assert_true(p);
+        order[i] = sched_part(s, p)->message;
+    }
+    assert_true(order[0] == 100 && order[1] == 1 && order[2] == 2 && order[3] == 101 && order[4] == 102);
+    sched_free(&s);
+}
+
+static void windows_grow_and_shrink(void **state)
+{
+    struct sched *s = make();
+    uint32_t p[200], other;
+    size_t n = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < 200; i++)
+        part(s, "a.test", i, i);
+    while ((p[n] = sched_pick(s)))
+        n++;
+    assert_int_equal(n, 5);
+    for (size_t i = 0; i < 4; i++)
+        sched_ended(s, p[i], SCHED_SUCCESS, 1000);
+    assert_int_equal(sched_window(s, p[0]), 9);
+    for (n = 4; (p[n + 1] = sched_pick(s));)
+        n++;
+    assert_int_equal(n, 4 + 8);
+    for (int i = 0; i < 2000; i++) {
+        sched_started(s, p[0]);
+        sched_ended(s, p[0], SCHED_SUCCESS, 1000);
+    }
+    assert_int_equal(sched_window(s, p[0]), 50);
+    sched_started(s, p[0]);
+    assert_false(sched_ended(s, p[0], SCHED_UNREACHABLE, 1000));
+    assert_int_equal(sched_window(s, p[0]), 25);
+    sched_started(s, p[0]);
+    sched_ended(s, p[0], SCHED_NEUTRAL, 1000);
+    assert_int_equal(sched_window(s, p[0]), 25);
+    /* The last one that fails sends it to rest. */
+    other = 0;
+    for (size_t i = 4; i <= n; i++)
+        other += sched_ended(s, p[i], SCHED_UNREACHABLE, 1000);
+    assert_int_equal(other, 1);
+    assert_int_equal(sched_rest_until(s, p[0]), 1300);
+    assert_int_equal(sched_pick(s), 0);
+    assert_int_equal(sched_next(s), 1300);
+    assert_int_equal(sched_tick(s, 1299), 0);
+    assert_int_equal(sched_tick(s, 1300), 1);
+    /* One probe, and only when it succeeds others. */
+    p[0] = sched_pick(s);
+    assert_true(p[0]);
+    assert_int_equal(sched_pick(s), 0);
+    sched_ended(s, p[0], SCHED_SUCCESS, 1301);
+    assert_true(sched_pick(s));
+    assert_true(sched_pick(s));
+    assert_int_equal(sched_pick(s), 0);
+    sched_free(&s);
+}
+
+static void one_dead_destination_stops_nobody_else(void **state)
+{
+    struct sched *s = make();
+    uint32_t p, dead = part(s, "dead.test", 1, 1);
+
+    (void)state;
+    assert_int_equal(sched_pick(s), dead);
+    assert_true(sched_ended(s, dead, SCHED_UNREACHABLE, 100));
+    part(s, "dead.test", 1, 2);
+    part(s, "alive.test", 1, 3);
+    p = sched_pick(s);
+    assert_int_equal(sched_part(s, p)->message, 3);
+    assert_int_equal(sched_pick(s), 0);
+    sched_free(&s);
+}
+
+static void waiting_parts_come_in_order_of_time(void **state)
+{
+    struct sched *s = make();
+    uint32_t p[50], last = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < 50; i++) {
+        p[i] = sched_part_new(s, SV("local.test"), true, 1);
+        sched_part(s, p[i])->message = (i * 37) % 50;
+        sched_wait(s, p[i], 1000 + (i * 37) % 50);
+    }
+    sched_idle(s, p[10]);
+    sched_wait(s, p[11], 5000);
+    sched_part_free(s, p[12]);
+    for (uint32_t now = 1000; now < 1050; now++) {
+        uint32_t got;
+
+        sched_tick(s, now);
+        while ((got = sched_pick(s))) {
+            assert_true(sched_part(s, got)->message + 1000 <= now && sched_part(s, got)->message >= last);
+            last = sched_part(s, got)->message;
+            sched_ended(s, got, SCHED_SUCCESS, now);
+        }
+    }
+    assert_int_equal(sched_next(s), 5000);
+    sched_free(&s);
+}
+
+static void retry_times(void **state)
+{
+    struct sched *s = make();
+    const struct {
+        unsigned attempts;
+        uint64_t dice;
+        uint32_t want;
+    } cases[] = {
+        { 1, 0, 1300 }, { 2, 0, 1600 }, { 3, 0, 2200 }, { 4, 0, 2200 }, { 65535, 0, 2200 }, { 0, 0, 1300 },
+        { 1, UINT64_MAX, 1337 }, { 3, UINT64_MAX, 2350 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        dice = cases[i].dice;
+        assert_int_equal(sched_retry_at(s, cases[i].attempts, 1000), cases[i].want);
+        assert_true(sched_retry_limit(s, cases[i].attempts, 1000) >= cases[i].want);
+    }
+    sched_free(&s);
+}
+
+static unsigned dropped;
+
+static void on_drop(void *arg, void *why)
+{
+    (void)arg;
+    (void)why;
+    dropped++;
+}
+
+static void destinations_are_forgotten(void **state)
+{
+    const struct sched_conf conf = { .retry = retry, .retry_n = 3, .below = below, .drop = on_drop };
+    struct sched *s = sched_new(&conf);
+    uint32_t p = part(s, "a.test", 1, 1), q = part(s, "b.test", 1, 1);
+    int why;
+
+    (void)state;
+    dropped = 0;
+    sched_set_why(s, p, &why);
+    sched_set_why(s, q, &why);
+    sched_pick(s);
+    sched_pick(s);
+    sched_ended(s, p, SCHED_NEUTRAL, 1);
+    sched_ended(s, q, SCHED_UNREACHABLE, 1);
+    assert_int_equal(sched_dest_count(s), 2);
+    sched_part_free(s, p);
+    sched_part_free(s, q);
+    sched_trim(s);
+    /* A rest is remembered until it is over. */
+    assert_int_equal(sched_dest_count(s), 1);
+    assert_int_equal(dropped, 1);
+    sched_tick(s, 1000);
+    sched_trim(s);
+    assert_int_equal(sched_dest_count(s), 0);
+    assert_int_equal(dropped, 2);
+    sched_free(&s);
+}
+
+struct each {
+    struct sched *s;
+    unsigned count;
+};
+
+static void on_each(void *arg, uint32_t p)
+{
+    struct each *e = arg;
+
+    e->count++;
+    sched_wait(e->s, p, 9999);
+}
+
+static void ready_parts_can_leave_while_walked(void **state)
+{
+    struct sched *s = make();
+    struct each e = { .s = s };
+    uint32_t p = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < 300; i++)
+        p = part(s, "a.test", i, i);
+    sched_each_ready(s, p, on_each, &e);
+    assert_int_equal(e.count, 300);
+    assert_int_equal(sched_pick(s), 0);
+    sched_ready(s, p);
+    e.count = 0;
+    sched_each_ready(s, p, on_each, &e);
+    assert_int_equal(e.count, 1);
+    sched_free(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(destinations_take_turns),
+        cmocka_unit_test(senders_take_turns),
+        cmocka_unit_test(windows_grow_and_shrink),
+        cmocka_unit_test(one_dead_destination_stops_nobody_else),
+        cmocka_unit_test(waiting_parts_come_in_order_of_time),
+        cmocka_unit_test(retry_times),
+        cmocka_unit_test(destinations_are_forgotten),
+        cmocka_unit_test(ready_parts_can_leave_while_walked),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
