@@ -144,7 +144,8 @@ void rig_init(struct rig *r)
     memset(r, 0, sizeof *r);
     log_set_sink(log_nowhere, NULL);
     spool_make(&r->spool);
-    ipc_out_init(&out);
+    if (!out.bytes.max)
+        ipc_out_init(&out);
     r->retry[0] = 300;
     r->retry[1] = 600;
     r->conf = (struct conf_queue){ .retry = { r->retry, 2 }, .warn_after = 4 * 3600, .expire_after = 4 * 86400,
