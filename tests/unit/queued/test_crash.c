@@ -83,13 +83,13 @@ static void load(int fd, const uint64_t *ids)
             while (ids[index] != r->jobs[jobs].id)
                 index++;
             tell(fd, 'J', index);
-            if (index % 3 != 2) {
+            if (index % 3 != 1) {
                 tell(fd, 'T', index);
                 told[told_n++] = index;
             } else {
                 told[told_n++] = UINT32_MAX;
             }
-            rig_result(r, 0, &r->jobs[jobs], index % 3 != 2 ? OUTCOME_DELIVERED : OUTCOME_DEFERRED, "data", true);
+            rig_result(r, 0, &r->jobs[jobs], index % 3 != 1 ? OUTCOME_DELIVERED : OUTCOME_DEFERRED, "data", true);
         }
         for (; acks < r->acks; acks++)
             if (told[acks] != UINT32_MAX)
