@@ -1,6 +1,8 @@
 /* test_trouble.c - transactions that are refused, aborted or cut by the loss of a peer, at each point */
 #include "tests/unit/cleanup/peers.h"
 
+#include "common/base/clock.h"
+
 static void queued_refuses(void **state)
 {
     struct world *w = *state;
@@ -256,6 +258,95 @@ static void end_before_resolution(void **state)
     expect_text("rcpts", buf_view(&w->stored[0].rcpts), "x@relay.test");
 }
 
+static int64_t fake_ms = 1000000;
+
+static int64_t fake_clock(void)
+{
+    return fake_ms;
+}
+
+/* A doubt ends at the latest by its deadline, with a temporary failure: a duplicate is better than a loss. */
+static void doubt_deadline(void **state)
+{
+    struct world *w = *state;
+
+    clock_fake(fake_clock, NULL);
+    world_turn(w);
+    channel_free(&w->queued);
+    world_turn(w);
+    smtpd_query(w, 1, 5001);
+    world_turn(w);
+    fake_ms += 60000;
+    smtpd_query(w, 2, 5002);
+    expect_replies(w, "still time", "");
+    fake_ms += 61000;
+    expect_replies(w, "the first is over", "done 1 451 4.3.0");
+    fake_ms += 60000;
+    expect_replies(w, "the second is over", "done 2 451 4.3.0");
+    assert_int_equal(w->cl.live, 0);
+    clock_fake(NULL, NULL);
+}
+
+/* A peer that breaks the rules loses its channel, and its transactions with it; cleanup goes on. */
+static void nonsense_from_smtpd(void **state)
+{
+    struct world *w = *state;
+    static char zeros[60000];
+
+    memset(zeros, 'x', sizeof zeros);
+    smtpd_open(w, 1, false);
+    smtpd_query(w, 1, 1001);
+    world_turn(w);
+    assert_null(w->smtpd);
+    assert_int_equal(w->cl.live, 0);
+    world_join_smtpd(w);
+    /* more than its credit */
+    w->no_credit = true;
+    smtpd_open(w, 2, false);
+    smtpd_rcpt(w, 2, 0, "bob@own.test", true);
+    world_turn(w);
+    smtpd_body(w, 2, SV("A: b\r\n\r\n"));
+    for (int i = 0; i < 20 && w->smtpd; i++) {
+        smtpd_body(w, 2, strv_make(zeros, sizeof zeros));
+        world_turn(w);
+    }
+    assert_null(w->smtpd);
+    assert_int_equal(w->cl.live, 0);
+    world_join_smtpd(w);
+    w->no_credit = false;
+    buf_reset(&w->replies);
+    /* a number used twice: the older transaction is gone, the newer one lives */
+    smtpd_open(w, 3, false);
+    smtpd_rcpt(w, 3, 0, "bob@own.test", true);
+    smtpd_open(w, 3, false);
+    smtpd_rcpt(w, 3, 1, "alice@own.test", true);
+    world_turn(w);
+    smtpd_whole(w, 3, world_message);
+    world_turn(w);
+    assert_int_equal(w->cl.live, 0);
+    expect_text("the newer", buf_view(&w->stored[w->stored_n - 1].rcpts), "alice@own.test*");
+}
+
+static void queued_answers_too_early(void **state)
+{
+    struct world *w = *state;
+    struct buf b;
+
+    message_large(&b, 1, 100000);
+    smtpd_open(w, 1, false);
+    smtpd_rcpt(w, 1, 0, "bob@own.test", true);
+    world_turn(w);
+    smtpd_body(w, 1, strv_sub(buf_view(&b), 0, 60000));
+    world_turn(w);
+    queued_answer(w, 0, VERDICT_ACCEPT);
+    world_turn(w);
+    assert_null(w->queued);
+    buf_reset(&w->replies);
+    smtpd_abort(w, 1);
+    expect_replies(w, "nothing was accepted", "");
+    buf_clear(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,7 +354,8 @@ int main(void)
         WORLD(aborted_at_each_point), WORLD(smtpd_lost),
         WORLD(queued_lost),           WORLD(doubt),
         WORLD(query_of_smtpd),        WORLD(mapd_trouble),
-        WORLD(end_before_resolution),
+        WORLD(end_before_resolution), WORLD(doubt_deadline),
+        WORLD(nonsense_from_smtpd),   WORLD(queued_answers_too_early),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
