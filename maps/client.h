@@ -18,8 +18,9 @@ struct maps_answer {
 
 typedef void maps_done(void *arg, const struct maps_answer *answer);
 
-#define MAPS_DEADLINE_MS 20000 /* what callers without a reason of their own use: below every SMTP timeout   \
-                                */
+#define MAPS_DEADLINE_MS                                                                                     \
+    20000 /* what callers without a reason of their own use: below every SMTP timeout                        \
+           */
 
 struct maps_client *maps_client_new(struct loop *loop, enum role self);
 void maps_client_free(struct maps_client **mc); /* open questions are dropped without an answer */

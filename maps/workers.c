@@ -213,7 +213,8 @@ static void on_lost(void *arg, struct channel *ch, const char *why)
 
     (void)ch;
     if (asker_pending(k->asker))
-        LOG(WARN, "mapd.worker.lost", KI("index", k->index), KS("why", why), KI("pending", asker_pending(k->asker)));
+        LOG(WARN, "mapd.worker.lost", KI("index", k->index), KS("why", why),
+            KI("pending", asker_pending(k->asker)));
     asker_set_channel(k->asker, NULL);
     channel_free(&k->ch);
 }
