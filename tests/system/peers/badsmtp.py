@@ -27,6 +27,9 @@ class Bad:
         outer = self
 
         class Handler(socketserver.StreamRequestHandler):
+            # A reset must not take replies along that were said before it and wait for an acknowledgement.
+            disable_nagle_algorithm = True
+
             def cut(self):
                 if outer.reset:
                     self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
