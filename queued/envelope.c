@@ -266,14 +266,13 @@ bool envelope_parse(struct strv text, struct envelope *e, struct err *err)
     char *p, *end;
 
     envelope_reset(e);
-    if (text.n > ENVELOPE_MAX)
-        return err_set(err, ERR_LIMIT, "envelope of %zu bytes", text.n);
+    if (text.n == 0 || text.n > ENVELOPE_MAX)
+        return err_set(err, ERR_PROTO, "envelope of %zu bytes", text.n);
     if (text.n > e->text_cap) {
         e->text_cap = text.n + text.n / 2;
         e->text = mem_resize(e->text, e->text_cap, 1);
     }
-    if (text.n)
-        memcpy(e->text, text.p, text.n);
+    memcpy(e->text, text.p, text.n);
     p = e->text;
     end = p + text.n;
     for (unsigned line = 1; p < end; line++) {

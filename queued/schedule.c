@@ -11,6 +11,10 @@
 #define WINDOW_LOCAL  20.0f
 #define WINDOW_MAX    50.0f     /* connections beyond this help nobody */
 #define WINDOW_FAST   20.0f     /* below it one success is one more, above it one window of successes is */
+/* One lost connection says little about a host, and a message that waits because of another's bad luck is a mystery;
+   five in a row say enough. From then on each single failure begins the next rest. */
+#define REST_AFTER    5u
+#define REST_MAX_S    300       /* then one message tries again, whatever the list of retry times says */
 #define LANES         64u       /* one bit each in a word */
 
 struct lane {
@@ -28,6 +32,7 @@ struct dest {
     uint32_t rest_until, place; /* place in the heap of resting ones */
     float window;
     uint8_t cursor;
+    uint8_t failures;           /* in a row, counted up to REST_AFTER */
 };
 
 struct sched {
@@ -347,6 +352,8 @@ static bool dest_rest(struct sched *s, uint32_t handle, uint32_t now_s)
 
     dest_wake(s, handle);
     d->rest_until = sched_retry_at(s, 1, now_s);
+    if (d->rest_until > now_s + REST_MAX_S)
+        d->rest_until = now_s + REST_MAX_S;
     heap_add(&s->resting, d->rest_until, handle);
     return begins;
 }
@@ -362,13 +369,16 @@ bool sched_ended(struct sched *s, uint32_t part, enum sched_end end, uint32_t no
     case SCHED_SUCCESS:
         dest_wake(s, handle);
         why_drop(s, d);
+        d->failures = 0;
         if (d->window < WINDOW_MAX)
             d->window += d->window < WINDOW_FAST ? 1.0f : 1.0f / d->window;
         break;
     case SCHED_UNREACHABLE:
         d->window = d->window > 2.0f ? d->window / 2 : 1.0f;
         /* Others that run may still show that it lives: rest only when the last one has failed. */
-        if (d->running == 0) {
+        if (d->failures < REST_AFTER)
+            d->failures++;
+        if (d->running == 0 && d->failures == REST_AFTER) {
             d->window = 1.0f;
             rests = dest_rest(s, handle, now_s);
         }

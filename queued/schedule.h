@@ -2,8 +2,8 @@
  *
  * A part is a message's recipients at one destination. Parts that may go now wait in their destination, in lanes by
  * sender; parts that must wait lie in a heap by time. A destination has a concurrency window: it grows with success and
- * shrinks when the destination itself fails (not one recipient), and then the destination rests, so that a dead host
- * with ten thousand messages costs one attempt and not ten thousand. Destinations take turns, and inside one senders do.
+ * shrinks when the destination itself fails (not one recipient); after some failures in a row the destination rests, so
+ * that a dead host with ten thousand messages costs one attempt at a time and not ten thousand. Destinations take turns, and inside one senders do.
  */
 #pragma once
 
