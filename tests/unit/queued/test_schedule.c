@@ -129,6 +129,10 @@ static void one_dead_destination_stops_nobody_else(void **state)
 
     (void)state;
     assert_int_equal(sched_pick(s), dead);
+    for (int i = 1; i < 5; i++) {
+        assert_false(sched_ended(s, dead, SCHED_UNREACHABLE, 100));
+        sched_started(s, dead);
+    }
     assert_true(sched_ended(s, dead, SCHED_UNREACHABLE, 100));
     part(s, "dead.test", 1, 2);
     part(s, "alive.test", 1, 3);
@@ -210,7 +214,13 @@ static void destinations_are_forgotten(void **state)
     sched_pick(s);
     sched_pick(s);
     sched_ended(s, p, SCHED_NEUTRAL, 1);
-    sched_ended(s, q, SCHED_UNREACHABLE, 1);
+    /* One failure is not yet a rest; five in a row are. */
+    assert_false(sched_ended(s, q, SCHED_UNREACHABLE, 1));
+    assert_int_equal(sched_rest_until(s, q), 0);
+    for (int i = 2; i <= 5; i++) {
+        sched_started(s, q);
+        assert_int_equal(sched_ended(s, q, SCHED_UNREACHABLE, 1), i == 5);
+    }
     assert_int_equal(sched_dest_count(s), 2);
     sched_part_free(s, p);
     sched_part_free(s, q);
