@@ -38,13 +38,18 @@ static struct strv if_any(struct strv s)
 
 void result_line_log(const struct mailq *q, const struct result_line *l)
 {
-    char id[ID_TEXT_SIZE], delays[DELAYS_SIZE];
+    bool deferred = l->v->outcome == OUTCOME_DEFERRED;
+    char id[ID_TEXT_SIZE], delays[DELAYS_SIZE], attempt[16], retry[16];
+    uint32_t now = mailq_now_s(q);
 
     id_text(l->id, id);
+    snprintf(attempt, sizeof attempt, "%u", l->v->attempts);
+    snprintf(retry, sizeof retry, "%u", l->v->due > now ? l->v->due - now : 0);
     if (l->times)
         delays_text(l, delays);
     LOG(INFO, "delivery.result", KS("id", id), KV("to", l->to), KV("orig_to", if_any(l->original)),
         KV("relay", if_any(l->v->relay)), KS("status", status_word(l->v->outcome)), KV("dsn", if_any(l->v->enhanced)),
         KMS("delay", mailq_now_ms(q) - id_wall_ms(l->id)), KS("delays", l->times ? delays : NULL),
-        KV("reply", if_any(l->v->reply)), KS("notice", l->notice));
+        KV("reply", if_any(l->v->reply)), KS("notice", l->notice), KS("attempt", deferred ? attempt : NULL),
+        KS("retry_in", deferred ? retry : NULL));
 }

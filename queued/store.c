@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define LOCK_STEP_MS 20
+#define INODES_MIN   16         /* a segment, a sidecar, a journal file, some bodies */
 #define ROOM_MS      1000       /* a second of full speed fits into the reserve many times */
 
 const struct store_sizes store_sizes_default = {
@@ -358,29 +359,36 @@ int store_big_open(struct store *s, uint64_t id, uint64_t size, struct err *err)
 
 /* ---- room ---- */
 
+static void room_log(struct store *s, uint64_t avail, uint64_t need)
+{
+    if (s->room == !s->room_full)
+        return;
+    if (s->room)
+        LOG(WARN, "queue.disk.ok", KI("available", avail), KI("reserve", need));
+    else
+        LOG(ERROR, "queue.disk.full", KI("available", avail), KI("reserve", need));
+    s->room_full = !s->room;
+}
+
 bool store_has_room(struct store *s, int64_t reserve)
 {
     struct statvfs v;
-    uint64_t avail, need = (uint64_t)reserve;
+    uint64_t avail, need = (uint64_t)reserve, percent;
     int64_t now = loop_now(s->loop);
 
     if (s->room_checked && now - s->room_checked < ROOM_MS)
         return s->room;
     s->room_checked = now;
-    s->room = true;
-    if ((errno = FAULT_POINT("queued.room")) == 0 && fstatvfs(s->spool, &v) == 0) {
-        uint64_t percent = (uint64_t)v.f_blocks * v.f_frsize / 100;
-
-        if (reserve <= 0)
-            need = percent > 2 * s->sizes.segment ? percent : 2 * s->sizes.segment;
-        avail = (uint64_t)v.f_bavail * v.f_frsize;
-        s->room = avail >= need && (v.f_files == 0 || v.f_favail > 16);
-        if (s->room == s->room_full)
-            LOG(ERROR, s->room ? "queue.disk.ok" : "queue.disk.full", KI("available", avail), KI("reserve", need));
-    } else {
-        s->room = errno == 0;
+    if (fstatvfs(s->spool, &v) < 0) {
+        s->room = true;         /* a failing disk shows itself when it is written to */
+        return true;
     }
-    s->room_full = !s->room;
+    percent = (uint64_t)v.f_blocks * v.f_frsize / 100;
+    if (reserve <= 0)
+        need = percent > 2 * s->sizes.segment ? percent : 2 * s->sizes.segment;
+    avail = (uint64_t)v.f_bavail * v.f_frsize;
+    s->room = FAULT_POINT("queued.room") == 0 && avail >= need && (v.f_files == 0 || v.f_favail > INODES_MIN);
+    room_log(s, avail, need);
     return s->room;
 }
 
