@@ -78,28 +78,12 @@ static void set_reply(struct resolve *r, int code, const char *enhanced, const c
     r->result.rule = SV(r->rule);
 }
 
-/* Could not tell, or only the administrator can: the whole recipient waits. */
-static void fail(struct resolve *r, const struct node *n, const char *enhanced, const char *text,
-                 struct strv why)
+static void node_text(const struct node *n, struct buf *out)
 {
-    struct buf b;
-
-    buf_init(&b, 1024);
     if (!n->include)
-        address_format(&n->address, &b);
+        address_format(&n->address, out);
     else
-        buf_addf(&b, ":include:%s", n->include);
-    LOG(WARN, "cleanup.resolve.failed", KS("id", r->env.id), KV("rcpt", buf_view(&b)), KV("why", why),
-        KS("rule", r->rule));
-    buf_clear(&b);
-    cancel_all(r);
-    r->over = true;
-    set_reply(r, 451, enhanced, text);
-}
-
-static void fail_conf(struct resolve *r, const struct node *n, const char *why)
-{
-    fail(r, n, "4.3.5", "The address cannot be resolved here at the moment", SV(why));
+        buf_addf(out, ":include:%s", n->include);
 }
 
 static void set_rule(struct resolve *r, const char *map, struct strv origin)
@@ -115,7 +99,7 @@ static void warn_unknown(const struct resolve *r)
         if (n->state != NODE_UNKNOWN)
             continue;
         buf_init(&b, 1024);
-        address_format(&n->address, &b);
+        node_text(n, &b);
         LOG(WARN, "cleanup.alias.broken", KS("id", r->env.id), KV("rcpt", buf_view(&b)), KS("rule", r->rule));
         buf_clear(&b);
     }
@@ -148,12 +132,65 @@ static void collect(struct resolve *r)
     r->result.verdict = VERDICT_ACCEPT;
 }
 
-static void conclude(struct resolve *r)
+/* Could not tell, or only the administrator can: the whole recipient waits. */
+static void fail(struct resolve *r, const struct node *n, const char *enhanced, const char *text,
+                 struct strv why)
 {
+    struct buf b;
+
+    buf_init(&b, 1024);
+    node_text(n, &b);
+    LOG(WARN, "cleanup.resolve.failed", KS("id", r->env.id), KV("rcpt", buf_view(&b)), KV("why", why),
+        KS("rule", r->rule));
+    buf_clear(&b);
+    cancel_all(r);
     r->over = true;
-    if (r->leaf_n || r->discards) {
-        warn_unknown(r);
-        collect(r);
+    set_reply(r, 451, enhanced, text);
+}
+
+static bool is_postmaster(const struct node *n)
+{
+    return n->local && !n->include && address_is_postmaster(&n->address);
+}
+
+/* RFC 5321 4.5.1: postmaster is always there, and whoever writes to him may want to tell of these very
+   tables. His own address, which no table leads further, is delivered to the mailbox that needs no entry. */
+static void keep_postmaster(struct resolve *r, const struct node *at, struct node *postmaster,
+                            const char *why)
+{
+    struct buf b;
+
+    buf_init(&b, 1024);
+    node_text(at, &b);
+    LOG(WARN, "cleanup.postmaster.kept", KS("id", r->env.id), KV("rcpt", buf_view(&b)), KS("why", why),
+        KS("rule", r->rule));
+    buf_clear(&b);
+    cancel_all(r);
+    for (struct node *n = r->first; n; n = n->next)
+        n->state = NODE_EXPANDED;
+    postmaster->state = NODE_LEAF;
+    r->over = true;
+    collect(r);
+}
+
+static void fail_conf(struct resolve *r, const struct node *n, const char *why)
+{
+    if (is_postmaster(r->first))
+        keep_postmaster(r, n, r->first, why);
+    else
+        fail(r, n, "4.3.5", "The address cannot be resolved here at the moment", SV(why));
+}
+
+/* Nobody was found. Whoever was sent to postmaster on the way stops there. */
+static void conclude_nobody(struct resolve *r)
+{
+    struct node *n = r->first;
+
+    while (n && !is_postmaster(n))
+        n = n->next;
+    if (n) {
+        keep_postmaster(r, r->first, n,
+                        r->refusal_code ? "the tables refuse postmaster" : "the alias leads to nobody");
     } else if (r->refusal_code) {
         set_reply(r, r->refusal_code, r->refusal_enhanced, r->refusal_text);
     } else if (r->node_n > 1) {
@@ -162,6 +199,17 @@ static void conclude(struct resolve *r)
     } else {
         snprintf(r->rule, sizeof r->rule, "no virtual, alias or mailbox entry");
         set_reply(r, 550, "5.1.1", "No such mailbox here");
+    }
+}
+
+static void conclude(struct resolve *r)
+{
+    r->over = true;
+    if (r->leaf_n || r->discards) {
+        warn_unknown(r);
+        collect(r);
+    } else {
+        conclude_nobody(r);
     }
 }
 

@@ -1,5 +1,5 @@
 """The first mail: from a real client through every daemon into a Maildir."""
-import email, shutil, smtplib, subprocess
+import contextlib, email, shutil, smtplib, subprocess
 
 import pytest
 
@@ -75,6 +75,30 @@ def test_postmaster_without_any_table_entry():
         h.send('postmaster@second.test')
         h.send('postmaster')
         h.wait_mail('postmaster', 2)
+
+
+def test_postmaster_is_delivered_whatever_the_tables_say():
+    conf = ('map aliases { type = aliases source = "@DIR@/etc/aliases" }\n'
+            'map virtual { type = text source = "@DIR@/etc/virtual" }\n'
+            'address { aliases = aliases virtual = virtual }\n')
+    domains = ('demo.test', 'ring.test', 'command.test', 'closed.test')
+    with contextlib.ExitStack() as stack:
+        h = Host(conf=conf, users=('user',), domains=domains)
+        h.write()
+        (h.dir / 'etc/aliases').write_text('postmaster: root\nprog: "|/bin/prog x"\n')
+        (h.dir / 'etc/virtual').write_text('postmaster@ring.test a@ring.test\na@ring.test b@ring.test\n'
+                                           'b@ring.test a@ring.test\npostmaster@command.test prog@demo.test\n'
+                                           '@closed.test error:550 5.7.1 closed\n')
+        for name in ('aliases', 'virtual'):
+            (h.dir / 'etc' / name).chmod(0o644)
+        stack.enter_context(h)
+        h.send('PostMaster')
+        for domain in domains:
+            h.send(f'postmaster@{domain}')
+        h.wait_mail('postmaster', 5)
+        h.wait_log('cleanup.postmaster.kept', rcpt='PostMaster@demo.test')
+        with pytest.raises(smtplib.SMTPRecipientsRefused):
+            h.send('x@closed.test')
 
 
 def test_unknown_recipient_is_refused_at_rcpt(host):

@@ -11,7 +11,8 @@
 
 static const char conf_text[] =
     "hostname = mx.own.test\n"
-    "domains = [ own.test, second.test, third.test ]\n"
+    "domains = [ own.test, second.test, third.test, loop.test, cmd.test, deep.test, closed.test, sick.test "
+    "]\n"
     "address { aliases = aliases  virtual = virtual  extension = \"+\"  max_depth = 10\n"
     "  max_expansion = 20 }\n"
     "mailbox a { lookup = users  root = /m  owner = vmail }\n"
@@ -56,6 +57,14 @@ static const char *const tables[][2] = {
     { "aliases:unclosed", "\"bob" },
     { "aliases:named", "Bob B. <bob@own.test>, \"A, B\" <alice@own.test>" },
     { "aliases:root", "bob" },
+    { "aliases:mailer-daemon", "postmaster" },
+    { "virtual:postmaster@second.test", "admin@second.test" },
+    { "aliases:admin", "nobodyhere" },
+    { "virtual:postmaster@loop.test", "ring1@loop.test" },
+    { "virtual:postmaster@cmd.test", "bob@own.test, prog@own.test" },
+    { "virtual:postmaster@deep.test", "d1@own.test" },
+    { "virtual:@closed.test", "error:550 5.7.1 Closed" },
+    { "virtual:postmaster@sick.test", "broken@own.test" },
     { "aliases:list", ":include:/etc/list" },
     { "aliases::include:/etc/list", "bob, :include:/etc/more" },
     { "aliases::include:/etc/more", "alice, :include:/etc/list" },
@@ -233,7 +242,15 @@ static const struct {
     { "alias of an extension wins", "bob+list@own.test", "ok alice@own.test*" },
     { "nobody", "nobodyhere@own.test", "550 5.1.1" },
     { "postmaster needs no table", "postmaster@own.test", "ok postmaster@own.test*" },
-    { "Postmaster in any case", "PostMaster@second.test", "ok PostMaster@second.test*" },
+    { "Postmaster in any case", "PostMaster@own.test", "ok PostMaster@own.test*" },
+    { "postmaster whose alias leads to nobody", "PostMaster@second.test", "ok PostMaster@second.test*" },
+    { "postmaster in a ring", "postmaster@loop.test", "ok postmaster@loop.test*" },
+    { "postmaster to a command", "postmaster@cmd.test", "ok postmaster@cmd.test*" },
+    { "postmaster too deep", "postmaster@deep.test", "ok postmaster@deep.test*" },
+    { "postmaster of a closed domain", "postmaster@closed.test", "ok postmaster@closed.test*" },
+    { "others of a closed domain", "x@closed.test", "550 5.7.1" },
+    { "postmaster, could not tell", "postmaster@sick.test", "451 4.3.0" },
+    { "by way of a postmaster", "mailer-daemon@second.test", "ok postmaster@second.test*" },
     { "a foreign domain stays", "x@relay.test", "ok x@relay.test" },
     { "a subdomain is foreign", "bob@sub.own.test", "ok bob@sub.own.test" },
     { "a literal is foreign", "bob@[127.0.0.1]", "ok bob@[127.0.0.1]" },
