@@ -42,6 +42,7 @@ static void ask_mtad(void *arg, const char *name, const char *map)
 
 static void on_control(struct daemon *d, struct ipc_in *in)
 {
+    struct tables_answer answer;
     struct request *r;
 
     (void)d;
@@ -50,7 +51,10 @@ static void on_control(struct daemon *d, struct ipc_in *in)
     r = dict_pop_u64(requests, in->txn);
     if (!r)
         return;
-    tables_helper(mapd.tables, r->name, r->map, ipc_take_fd(in, 0), ipc_get(in, TAG_TEXT));
+    answer = (struct tables_answer){ .fd = ipc_take_fd(in, 0),
+                                     .why = ipc_get(in, TAG_TEXT),
+                                     .never = ipc_get_u64(in, TAG_VERDICT) == VERDICT_REFUSE };
+    tables_helper(mapd.tables, r->name, r->map, &answer);
     request_free(r);
 }
 

@@ -24,7 +24,7 @@ struct table {
     struct map *map;   /* owned */
     struct load *load; /* owned; NULL unless it is being loaded */
     int64_t began_ms;
-    bool refused; /* mtad does not hand out this source: it is not asked for again */
+    bool refused; /* mtad says that it never hands out this source: it is not asked for again */
     bool asked;
 };
 
@@ -176,23 +176,25 @@ void tables_source(struct tables *t, struct strv name, int fd, bool now)
     source_came(tb, fd, now);
 }
 
-void tables_helper(struct tables *t, const char *name, const char *map, int fd, struct strv why)
+void tables_helper(struct tables *t, const char *name, const char *map, const struct tables_answer *a)
 {
     struct table *tb = dict_get(t->by_name, SV(map));
     struct strv what = SV(name);
+    int fd = a->fd;
 
     if (!tb) {
         fd_close(&fd);
         return;
     }
     if (strv_starts(what, SV_LIT("include:"))) {
-        include_came(tb, strv_from(what, 8), fd, why);
+        include_came(tb, strv_from(what, 8), fd, a->why);
         return;
     }
     tb->asked = false;
     if (fd < 0) {
-        tb->refused = true;
-        LOG(DEBUG, "mapd.source.refused", KS("map", map), KV("why", why));
+        /* A file that is not there is one that an editor replaces just now, or will be there later. */
+        tb->refused = a->never;
+        LOG(DEBUG, "mapd.source.refused", KS("map", map), KV("why", a->why), KI("never", a->never));
         return;
     }
     source_came(tb, fd, false);

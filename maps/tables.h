@@ -26,8 +26,13 @@ struct map *tables_find(const struct tables *t, struct strv name);
    Takes fd. What goes wrong is logged, and the table in use stays. */
 void tables_source(struct tables *t, struct strv name, int fd, bool now);
 
-/* mtad's answer to tables_ask, in the order of the asking. fd -1: refused, why tells. Takes fd. */
-void tables_helper(struct tables *t, const char *name, const char *map, int fd, struct strv why);
+struct tables_answer {
+    int fd;          /* -1: refused */
+    struct strv why; /* it was */
+    bool never;      /* asking again is useless: not a file that is away for a moment */
+};
+/* mtad's answer to tables_ask, in the order of the asking. Takes the descriptor. */
+void tables_helper(struct tables *t, const char *name, const char *map, const struct tables_answer *a);
 
 /* Everything that was asked for is asked again: the former answers will not come (new channel to mtad). For
    tests too: looks for changed sources now. */

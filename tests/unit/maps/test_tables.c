@@ -144,6 +144,14 @@ static void in_portions(void **state)
     conf_free(&conf);
 }
 
+/* "source:MAP", or a list of aliases. fd -1: refused. */
+static void answer(struct tables *t, const char *name, int fd, bool never)
+{
+    struct tables_answer a = { .fd = fd, .why = SV(fd < 0 ? "No such file" : ""), .never = never };
+
+    tables_helper(t, name, strncmp(name, "source:", 7) == 0 ? name + 7 : "aliases", &a);
+}
+
 static void watched(void **state)
 {
     struct conf *conf = conf_of(text, ROLE_MAPD);
@@ -165,17 +173,29 @@ static void watched(void **state)
     tables_look(t);
     assert_int_equal(asked.n, 2);
     log_text[0] = '\0';
-    tables_helper(t, "source:users", "users", open("users", O_RDONLY), SV(""));
+    answer(t, "source:users", open("users", O_RDONLY), false);
     assert_string_equal(log_text, "");
-    tables_helper(t, "source:aliases", "aliases", -1, SV("refused"));
+    answer(t, "source:aliases", -1, true);
     asked.n = 0;
     tables_look(t);
     assert_int_equal(asked.n, 1);
-    tables_helper(t, "source:users", "users", file_with("users", "a two\n"), SV(""));
+    answer(t, "source:users", file_with("users", "a two\n"), false);
     for (int i = 0; i < 5; i++)
         loop_once(loop, 10);
     assert_int_equal(get(t, "users", "a", &v), ANSWER_FOUND);
     expect_text("changed", buf_view(&v), "two");
+    /* what is away for a moment is looked for again, and the table stays meanwhile */
+    asked.n = 0;
+    tables_look(t);
+    answer(t, "source:users", -1, false);
+    assert_int_equal(get(t, "users", "a", &v), ANSWER_FOUND);
+    tables_look(t);
+    assert_int_equal(asked.n, 2);
+    answer(t, "source:users", file_with("users", "a three\n"), false);
+    for (int i = 0; i < 5; i++)
+        loop_once(loop, 10);
+    assert_int_equal(get(t, "users", "a", &v), ANSWER_FOUND);
+    expect_text("back", buf_view(&v), "three");
     buf_clear(&v);
     tables_free(&t);
     loop_free(&loop);
@@ -198,10 +218,10 @@ static void includes(void **state)
     assert_string_equal(asked.map[0], "aliases");
     assert_int_equal(get(t, "aliases", ":include:/t/list", &v), ANSWER_FAILED);
     asked.n = 0;
-    tables_helper(t, "include:/t/list", "aliases", file_with("list", "x@y\n:include:/t/more\n"), SV(""));
+    answer(t, "include:/t/list", file_with("list", "x@y\n:include:/t/more\n"), false);
     assert_int_equal(asked.n, 1);
     assert_string_equal(asked.name[0], "include:/t/more");
-    tables_helper(t, "include:/t/gone", "aliases", -1, SV("No such file"));
+    answer(t, "include:/t/gone", -1, false);
     assert_int_equal(get(t, "aliases", ":include:/t/list", &v), ANSWER_FOUND);
     expect_text("list", buf_view(&v), "x@y, :include:/t/more");
     assert_int_equal(get(t, "aliases", ":include:/t/gone", &v), ANSWER_FAILED);
@@ -211,7 +231,7 @@ static void includes(void **state)
     tables_look(t);
     assert_int_equal(asked.n, 5);
     assert_int_equal(get(t, "aliases", ":include:/t/list", &v), ANSWER_FOUND);
-    tables_helper(t, "include:/t/list", "aliases", file_with("list", "z@y\n"), SV(""));
+    answer(t, "include:/t/list", file_with("list", "z@y\n"), false);
     assert_int_equal(get(t, "aliases", ":include:/t/list", &v), ANSWER_FOUND);
     expect_text("list again", buf_view(&v), "z@y");
     buf_clear(&v);
