@@ -1,5 +1,4 @@
-/* account.c - which segments exist and how much of each is alive: what may be unlinked, what is worth compacting (pure)
- */
+/* account.c - which segments exist and how much of each is alive (pure) */
 #include "queued/account.h"
 
 #include "common/base/mem.h"
@@ -8,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SPARSE_SHARE 5u         /* a fifth alive costs at most five times the living bytes of disk */
+#define SPARSE_SHARE 5u /* a fifth alive costs at most five times the living bytes of disk */
 
 void account_clear(struct account *a)
 {
@@ -117,7 +116,8 @@ struct account_row *account_sparse(struct account *a)
     for (size_t i = 0; i < a->n; i++) {
         struct account_row *row = &a->rows[i];
 
-        if (!row->sealed || row->keep || row->going || row->live == 0 || row->live_bytes * SPARSE_SHARE >= row->used)
+        if (!row->sealed || row->keep || row->going || row->live == 0 ||
+            row->live_bytes * SPARSE_SHARE >= row->used)
             continue;
         if (!best || row->live_bytes * best->used < best->live_bytes * row->used)
             best = row;

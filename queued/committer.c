@@ -12,28 +12,28 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define BATCH_MAX 1024          /* IOV_MAX: one system call */
+#define BATCH_MAX 1024 /* IOV_MAX: one system call */
 
 struct chain {
     struct commit *first, **end;
 };
 
 struct committer {
-    int segment_dir;                    /* borrowed */
-    int wake;                           /* owned eventfd */
+    int segment_dir; /* borrowed */
+    int wake;        /* owned eventfd */
     uint64_t segment_size;
     pthread_t thread;
     bool started;
 
     pthread_mutex_t lock;
     pthread_cond_t cond;
-    struct chain pending, finished;     /* under lock */
+    struct chain pending, finished; /* under lock */
     bool stop;
-    void (*run)(void *arg);             /* under lock: a call for the thread */
+    void (*run)(void *arg); /* under lock: a call for the thread */
     void *run_arg;
 
-    struct segment current;             /* the thread's own from here on */
-    uint32_t number;                    /* of the next segment */
+    struct segment current; /* the thread's own from here on */
+    uint32_t number;        /* of the next segment */
     struct iovec *iov;
 };
 

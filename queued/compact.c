@@ -1,8 +1,8 @@
 /* compact.c - copies the living records out of a nearly empty segment, so that it can go
  *
- * A copy is committed like a message: same id, new line, new place. Only when it is durable the ledger points to it.
- * A crash in between leaves both; at the next start the later place wins, so the old segment goes only after the
- * copies are durable, which commits are, and after the journal is, which store_release sees to.
+ * A copy is committed like a message: same id, new line, new place. Only when it is durable the ledger points
+ * to it. A crash in between leaves both; at the next start the later place wins, so the old segment goes only
+ * after the copies are durable, which commits are, and after the journal is, which store_release sees to.
  */
 #include "queued/store_private.h"
 
@@ -11,8 +11,8 @@
 
 #include <stdlib.h>
 
-#define FLYING_MAX 64u          /* copies under way: new mail must not wait behind them */
-#define LOOK_MAX   200000u      /* messages looked at per step: a few milliseconds */
+#define FLYING_MAX 64u     /* copies under way: new mail must not wait behind them */
+#define LOOK_MAX   200000u /* messages looked at per step: a few milliseconds */
 
 static bool copy_start(struct store *s, struct message *m)
 {
@@ -36,7 +36,8 @@ static bool copy_start(struct store *s, struct message *m)
         char id[ID_TEXT_SIZE];
 
         id_text(m->id, id);
-        LOG(ERROR, "queue.compact.failed", KS("id", id), KI("segment", m->place.segment), KS("reason", err.text));
+        LOG(ERROR, "queue.compact.failed", KS("id", id), KI("segment", m->place.segment),
+            KS("reason", err.text));
     }
     buf_clear(&bytes);
     return ok;
@@ -102,8 +103,8 @@ void compact_done(struct store *s, struct commit *c)
         m->place = c->place;
         account_live(&s->account, m->place);
     } else {
-        /* Over in the meantime; the journal says so by id, which holds for the copy too. The row must exist, so that
-           its segment goes some day. */
+        /* Over in the meantime; the journal says so by id, which holds for the copy too. The row must exist,
+           so that its segment goes some day. */
         account_row(&s->account, c->place.segment);
     }
     commit_free(&c);

@@ -9,12 +9,12 @@
 
 #include <stdlib.h>
 
-#define FRESH_MAX   (64u * 1024u * 1024u)       /* records kept in memory for their first dispatch */
-#define RCPTS_MAX   100u        /* RFC 5321 4.5.3.1.8: what every server takes in one transaction */
-#define FRAME_ROOM  2048u       /* J_START without recipients and data: numbers, sender, names */
-#define HEADER_ROOM 40000u      /* a larger header of a big message is streamed with its body */
-#define UNBALANCED  8u          /* jobs more than the idlest deliverd has: the connections' home is too busy */
-#define AGAIN_S     60u         /* a record that could not be read just now */
+#define FRESH_MAX   (64u * 1024u * 1024u) /* records kept in memory for their first dispatch */
+#define RCPTS_MAX   100u                  /* RFC 5321 4.5.3.1.8: what every server takes in one transaction */
+#define FRAME_ROOM  2048u                 /* J_START without recipients and data: numbers, sender, names */
+#define HEADER_ROOM 40000u                /* a larger header of a big message is streamed with its body */
+#define UNBALANCED  8u  /* jobs more than the idlest deliverd has: the connections' home is too busy */
+#define AGAIN_S     60u /* a record that could not be read just now */
 
 /* ---- the bytes of a message ---- */
 
@@ -88,7 +88,8 @@ void part_settle(struct mailq *q, uint32_t part)
     } else if (p->running == 0 && part_has(&q->ledger, part, RCPT_WAIT)) {
         uint32_t limit = sched_retry_limit(sched, p->attempts, mailq_now_s(q));
 
-        /* What an older configuration, or a clock that was wrong, promised does not hold longer than today's. */
+        /* What an older configuration, or a clock that was wrong, promised does not hold longer than today's.
+         */
         sched_wait(sched, part, p->due < limit ? p->due : limit);
     } else {
         sched_idle(sched, part);
@@ -125,7 +126,8 @@ static unsigned deliverd_choose(const struct mailq *q, struct strv domain)
     }
     /* Its home has the open connections. */
     if (best < QUEUE_DELIVERDS && q->deliverds[home].state == DELIVERD_READY &&
-        q->deliverds[home].job_n < QUEUE_JOBS && q->deliverds[home].job_n <= q->deliverds[best].job_n + UNBALANCED)
+        q->deliverds[home].job_n < QUEUE_JOBS &&
+        q->deliverds[home].job_n <= q->deliverds[best].job_n + UNBALANCED)
         return home;
     return best;
 }
@@ -198,7 +200,8 @@ static void job_take_rcpts(struct mailq *q, struct job *job, const struct envelo
 }
 
 /* Whole when it fits; else the rest follows in chunks, or lies in the file whose descriptor goes along. */
-static void job_put_message(struct mailq *q, struct job *job, struct bytes *bytes, const struct envelope *e, int big_fd)
+static void job_put_message(struct mailq *q, struct job *job, struct bytes *bytes, const struct envelope *e,
+                            int big_fd)
 {
     struct ipc_out *o = &q->out;
     uint64_t total = bytes->message.n + (e->big ? e->big_size : 0);
@@ -220,7 +223,8 @@ static void job_put_message(struct mailq *q, struct job *job, struct bytes *byte
     job->big_left = e->big ? e->big_size : 0;
 }
 
-static void job_send(struct mailq *q, struct job *job, struct bytes *bytes, const struct envelope *e, int big_fd)
+static void job_send(struct mailq *q, struct job *job, struct bytes *bytes, const struct envelope *e,
+                     int big_fd)
 {
     struct sched *sched = q->ledger.sched;
     struct ipc_out *o = &q->out;
@@ -318,8 +322,9 @@ static void on_dispatch(void *arg)
     if (!q->started)
         return;
     sched_tick(sched, mailq_now_s(q));
-    while (q->deliverd_n > 0 && deliverd_all_known(q) && !q->ledger.paused && !q->draining && q->conf->deliver &&
-           q->job_n < (uint64_t)q->conf->max_jobs && deliverd_choose(q, SV_LIT("")) < QUEUE_DELIVERDS) {
+    while (q->deliverd_n > 0 && deliverd_all_known(q) && !q->ledger.paused && !q->draining &&
+           q->conf->deliver && q->job_n < (uint64_t)q->conf->max_jobs &&
+           deliverd_choose(q, SV_LIT("")) < QUEUE_DELIVERDS) {
         uint32_t part = sched_pick(sched);
 
         if (!part)

@@ -9,15 +9,18 @@
 
 #define CRC_LEN 8u
 
-/* One letter per word: i id, l list, t time, a attempts, d due, n notice, s segment, o offset, f flags, x text,
-   w the four words enhanced, remote, relay, reply. */
+/* One letter per word: i id, l list, t time, a attempts, d due, n notice, s segment, o offset, f flags, x
+   text, w the four words enhanced, remote, relay, reply. */
 static const struct format {
     enum entry_kind kind;
     const char *words;
 } formats[] = {
-    { ENTRY_DELIVERED, "ilt" }, { ENTRY_FAILED, "iltw" },   { ENTRY_DROPPED, "ilt" },  { ENTRY_DEFERRED, "iltadw" },
-    { ENTRY_NOTICE, "iln" },    { ENTRY_HOLD, "ix" },       { ENTRY_RELEASE, "i" },    { ENTRY_VOID, "so" },
-    { ENTRY_PAUSE, "f" },       { ENTRY_BEGIN, "s" },       { ENTRY_MESSAGE, "if" },   { ENTRY_SEGMENT, "so" },
+    { ENTRY_DELIVERED, "ilt" }, { ENTRY_FAILED, "iltw" },
+    { ENTRY_DROPPED, "ilt" },   { ENTRY_DEFERRED, "iltadw" },
+    { ENTRY_NOTICE, "iln" },    { ENTRY_HOLD, "ix" },
+    { ENTRY_RELEASE, "i" },     { ENTRY_VOID, "so" },
+    { ENTRY_PAUSE, "f" },       { ENTRY_BEGIN, "s" },
+    { ENTRY_MESSAGE, "if" },    { ENTRY_SEGMENT, "so" },
     { ENTRY_END, "" },          { ENTRY_SYNCED, "o" },
 };
 
@@ -69,12 +72,8 @@ static void word_print(struct entry *e, char code, struct buf *out)
         id_text(e->id, id);
         buf_add(out, id, ID_TEXT_LEN);
         break;
-    case 'l':
-        buf_addv(out, e->list);
-        break;
-    case 'x':
-        word_text(out, e->text);
-        break;
+    case 'l': buf_addv(out, e->list); break;
+    case 'x': word_text(out, e->text); break;
     case 'w':
         word_text(out, e->enhanced);
         buf_adds(out, e->remote ? " 1 " : " 0 ");
@@ -82,8 +81,7 @@ static void word_print(struct entry *e, char code, struct buf *out)
         buf_addc(out, ' ');
         word_text(out, e->reply);
         break;
-    default:
-        word_number(out, *number_of(e, code));
+    default: word_number(out, *number_of(e, code));
     }
 }
 
@@ -215,7 +213,8 @@ bool list_next(struct strv *rest, uint32_t *first, uint32_t *last)
     struct strv part, low;
     uint64_t a, b;
 
-    if (!rest->p || !strv_cut(rest, ',', &part) || !strv_cut(&part, '-', &low) || !strv_u64(low, UINT32_MAX - 1, &a))
+    if (!rest->p || !strv_cut(rest, ',', &part) || !strv_cut(&part, '-', &low) ||
+        !strv_u64(low, UINT32_MAX - 1, &a))
         return false;
     b = a;
     if (part.p && !strv_u64(part, UINT32_MAX - 1, &b))

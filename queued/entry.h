@@ -2,8 +2,9 @@
  *
  *   <crc32c> <kind> <word> ...\n      the checksum covers the file's nonce and the line behind the checksum
  *
- * Words hold no blanks; what could end a word or a line is written %XX, an empty word is "-". A line says how things
- * are, not what changed: reading a line twice, or a later line first lost, never makes a state that was not.
+ * Words hold no blanks; what could end a word or a line is written %XX, an empty word is "-". A line says how
+ * things are, not what changed: reading a line twice, or a later line first lost, never makes a state that
+ * was not.
  */
 #pragma once
 
@@ -12,20 +13,20 @@
 #define ENTRY_NONCE_LEN 32u
 
 enum entry_kind {
-    ENTRY_DELIVERED = 'D',      /* id list time */
-    ENTRY_FAILED = 'F',         /* id list time words: a notice is owed */
-    ENTRY_DROPPED = 'X',        /* id list time: failed for good, no notice is due */
-    ENTRY_DEFERRED = 'T',       /* id list time attempts due words */
-    ENTRY_NOTICE = 'N',         /* id list which: committed; failure ends the recipients, delay is noted */
-    ENTRY_HOLD = 'H',           /* id text */
-    ENTRY_RELEASE = 'R',        /* id */
-    ENTRY_VOID = 'V',           /* segment offset: a record that was refused and may yet stand there */
-    ENTRY_PAUSE = 'P',          /* flags: 1 deliver nothing, 0 go on */
-    ENTRY_BEGIN = 'B',          /* segment: a snapshot begins; segments have smaller numbers */
-    ENTRY_MESSAGE = 'M',        /* id flags: alive at the snapshot */
-    ENTRY_SEGMENT = 'G',        /* segment offset: records before it that no M of this snapshot named are done */
-    ENTRY_END = 'E',            /* the snapshot is complete: older files are needless */
-    ENTRY_SYNCED = '=',         /* offset: the file was durable up to there */
+    ENTRY_DELIVERED = 'D', /* id list time */
+    ENTRY_FAILED = 'F',    /* id list time words: a notice is owed */
+    ENTRY_DROPPED = 'X',   /* id list time: failed for good, no notice is due */
+    ENTRY_DEFERRED = 'T',  /* id list time attempts due words */
+    ENTRY_NOTICE = 'N',    /* id list which: committed; failure ends the recipients, delay is noted */
+    ENTRY_HOLD = 'H',      /* id text */
+    ENTRY_RELEASE = 'R',   /* id */
+    ENTRY_VOID = 'V',      /* segment offset: a record that was refused and may yet stand there */
+    ENTRY_PAUSE = 'P',     /* flags: 1 deliver nothing, 0 go on */
+    ENTRY_BEGIN = 'B',     /* segment: a snapshot begins; segments have smaller numbers */
+    ENTRY_MESSAGE = 'M',   /* id flags: alive at the snapshot */
+    ENTRY_SEGMENT = 'G',   /* segment offset: records before it that no M of this snapshot named are done */
+    ENTRY_END = 'E',       /* the snapshot is complete: older files are needless */
+    ENTRY_SYNCED = '=',    /* offset: the file was durable up to there */
 };
 
 enum { ENTRY_FLAG_WARNED = 1 };
@@ -33,12 +34,12 @@ enum { ENTRY_FLAG_WARNED = 1 };
 struct entry {
     enum entry_kind kind;
     uint64_t id;
-    struct strv list;           /* recipients: "0-4,7" */
-    uint64_t time, due;         /* wall seconds */
+    struct strv list;   /* recipients: "0-4,7" */
+    uint64_t time, due; /* wall seconds */
     uint64_t attempts;
     struct strv enhanced, relay, reply;
     bool remote;
-    uint64_t notice;            /* enum ipc_notice */
+    uint64_t notice; /* enum ipc_notice */
     uint64_t segment, offset;
     uint64_t flags;
     struct strv text;

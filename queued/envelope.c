@@ -38,7 +38,9 @@ void envelope_init(struct envelope *e)
 
 void envelope_reset(struct envelope *e)
 {
-    struct envelope kept = { .rcpts = e->rcpts, .rcpt_cap = e->rcpt_cap, .text = e->text, .text_cap = e->text_cap };
+    struct envelope kept = {
+        .rcpts = e->rcpts, .rcpt_cap = e->rcpt_cap, .text = e->text, .text_cap = e->text_cap
+    };
 
     *e = kept;
 }
@@ -224,8 +226,8 @@ static bool line_take(struct envelope *e, struct strv key, struct strv value, bo
     const struct field *f;
     void *at;
 
-    if (strv_is(key, "local") || strv_is(key, "remote") || strv_is(key, "original") || strv_is(key, "orcpt") ||
-        strv_is(key, "notify"))
+    if (strv_is(key, "local") || strv_is(key, "remote") || strv_is(key, "original") ||
+        strv_is(key, "orcpt") || strv_is(key, "notify"))
         return line_rcpt(e, key, value);
     if (strv_is(key, "sender")) {
         e->sender = value;

@@ -1,7 +1,7 @@
 /* envelope.h - the envelope of a stored message as `key: value` lines (pure)
  *
- * No value can make a line: control bytes, DEL and % are written as %XX. A key that is not known is skipped, so that
- * an older version can read what a newer one wrote.
+ * No value can make a line: control bytes, DEL and % are written as %XX. A key that is not known is skipped,
+ * so that an older version can read what a newer one wrote.
  */
 #pragma once
 
@@ -14,32 +14,33 @@
 enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
 
 struct envelope_rcpt {
-    struct strv to;             /* final recipient */
-    struct strv original;       /* as it was given in the transaction; empty: the same */
+    struct strv to;       /* final recipient */
+    struct strv original; /* as it was given in the transaction; empty: the same */
     struct strv orcpt;
     uint64_t notify;
-    bool local;                 /* into a mailbox of ours */
+    bool local; /* into a mailbox of ours */
 };
 
 struct envelope {
-    struct strv sender;         /* empty: null reverse-path */
-    uint64_t arrival;           /* wall ms */
-    uint64_t stored;            /* wall ms when queued took it */
+    struct strv sender; /* empty: null reverse-path */
+    uint64_t arrival;   /* wall ms */
+    uint64_t stored;    /* wall ms when queued took it */
     struct strv sid, client, client_name, helo, protocol, login, origin, hold, envid;
     uint64_t body_type, priority, ret;
-    bool big;                   /* the body is in big/ID */
+    bool big; /* the body is in big/ID */
     uint64_t big_size;
-    uint32_t big_crc;           /* crc32c of it */
-    struct envelope_rcpt *rcpts;    /* owned array; kept for reuse by envelope_reset */
+    uint32_t big_crc;            /* crc32c of it */
+    struct envelope_rcpt *rcpts; /* owned array; kept for reuse by envelope_reset */
     size_t rcpt_n, rcpt_cap;
-    char *text;                 /* owned: what the views of a parsed envelope point to */
+    char *text; /* owned: what the views of a parsed envelope point to */
     size_t text_cap;
 };
 
 void envelope_init(struct envelope *e);
-void envelope_reset(struct envelope *e);        /* empty, memory kept */
+void envelope_reset(struct envelope *e); /* empty, memory kept */
 void envelope_clear(struct envelope *e);
-struct envelope_rcpt *envelope_add(struct envelope *e);     /* a new recipient, zeroed; valid until the next one */
+struct envelope_rcpt *
+envelope_add(struct envelope *e); /* a new recipient, zeroed; valid until the next one */
 
 /* Everything but recipients; recipient lines; the end. Appended in this order they make the text. */
 void envelope_print_head(const struct envelope *e, struct buf *out);
@@ -48,7 +49,8 @@ void envelope_print_end(struct buf *out);
 void envelope_print(const struct envelope *e, struct buf *out);
 
 /* The views point into memory of e until it is reset, cleared or parsed again. */
-bool envelope_parse(struct strv text, struct envelope *e, struct err *err) __attribute__((warn_unused_result));
+bool envelope_parse(struct strv text, struct envelope *e, struct err *err)
+    __attribute__((warn_unused_result));
 
 /* %XX for bytes that could end a line or a word; shared with the journal, where blanks are such bytes. */
 void envelope_escape(struct strv value, bool blanks, struct buf *out);

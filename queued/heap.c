@@ -1,4 +1,4 @@
-/* heap.c - binary heap of handles by time; each object knows its place, so that it can leave from the middle (pure) */
+/* heap.c - binary heap of handles by time; each object knows its place (pure) */
 #include "queued/heap.h"
 
 #include "common/base/mem.h"

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 struct ids {
-    uint64_t *v;                /* owned ring */
-    size_t first, n, cap, max;  /* past max the oldest go; 0: no bound */
+    uint64_t *v;               /* owned ring */
+    size_t first, n, cap, max; /* past max the oldest go; 0: no bound */
 };
 
 void ids_clear(struct ids *s);

@@ -1,7 +1,7 @@
 /* inventory.c - the channels to deliverd: what runs there when we come, or they come back
  *
- * A starting queued knows nothing of the jobs that its predecessor gave out. It dispatches nothing until every deliverd
- * that ran before it has said what it still works on, and so never delivers twice.
+ * A starting queued knows nothing of the jobs that its predecessor gave out. It dispatches nothing until
+ * every deliverd that ran before it has said what it still works on, and so never delivers twice.
  */
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -98,8 +98,8 @@ static void channel_gone(struct deliverd *d)
 {
     channel_free(&d->ch);
     d->state = DELIVERD_ABSENT;
-    /* What was not sent yet cannot be continued on another channel: deliverd drops a job without its end. Jobs get
-       new numbers there, which their results tell. */
+    /* What was not sent yet cannot be continued on another channel: deliverd drops a job without its end.
+       Jobs get new numbers there, which their results tell. */
     for (struct job *job = d->jobs; job; job = job->next) {
         bytes_unref(&job->bytes);
         fd_close(&job->big_fd);

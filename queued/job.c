@@ -6,13 +6,17 @@
 
 #include <stdlib.h>
 
-#define LOST_MAX 2              /* deliverds that may die with a message before it waits like a deferred one */
+#define LOST_MAX 2 /* deliverds that may die with a message before it waits like a deferred one */
 
 struct bytes *bytes_new(char *record, size_t size, const struct record *r)
 {
     struct bytes *b = mem_new(sizeof *b);
 
-    *b = (struct bytes){ .refs = 1, .data = record, .size = size, .envelope = r->envelope, .message = r->message,
+    *b = (struct bytes){ .refs = 1,
+                         .data = record,
+                         .size = size,
+                         .envelope = r->envelope,
+                         .message = r->message,
                          .sizes = r->sizes };
     return b;
 }
@@ -106,7 +110,8 @@ static bool piece_next(struct job *job, char *space, size_t max, struct strv *pi
         *piece = strv_sub(memory, 0, max);
         job->sent += piece->n;
     } else {
-        n = fd_pread_full(job->big_fd, space, job->big_left < max ? (size_t)job->big_left : max, (off_t)job->big_at);
+        n = fd_pread_full(job->big_fd, space, job->big_left < max ? (size_t)job->big_left : max,
+                          (off_t)job->big_at);
         if (n <= 0)
             return false;
         *piece = strv_make(space, (size_t)n);
@@ -132,7 +137,8 @@ void job_stream(struct mailq *q, struct job *job)
 
             /* Half a message must not stay there. */
             id_text(job->id, id);
-            LOG(ERROR, "queue.message.unreadable", KS("id", id), KS("reason", "its body cannot be read any further"));
+            LOG(ERROR, "queue.message.unreadable", KS("id", id),
+                KS("reason", "its body cannot be read any further"));
             stream_stop(job);
             channel_cancel_chunks(ch, job->txn);
             ipc_begin(&q->out, IPC_J_CANCEL, job->txn);

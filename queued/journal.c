@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SPARE       "spare"
-#define BUFFER_MAX  (256u * 1024u * 1024u)      /* a snapshot slice and a long disk stall; far from any plan */
+#define SPARE      "spare"
+#define BUFFER_MAX (256u * 1024u * 1024u) /* a snapshot slice and a long disk stall; far from any plan */
 
 void journal_init(struct journal *j, int dir, uint64_t step)
 {
@@ -53,10 +53,12 @@ bool journal_spare(struct journal *j, struct err *err)
     return true;
 }
 
-/* Of fixed length: the file may hold the header of an attempt that a crash cut off, and is then overwritten. */
+/* Of fixed length: the file may hold the header of an attempt that a crash cut off, and is then overwritten.
+ */
 size_t journal_header(char dst[JOURNAL_HEADER + 1], const char *nonce, uint32_t number, bool first)
 {
-    int n = snprintf(dst, JOURNAL_HEADER + 1, "MANSIO-JOURNAL1 %s %u %s ", nonce, number, first ? "first" : "next");
+    int n = snprintf(dst, JOURNAL_HEADER + 1, "MANSIO-JOURNAL1 %s %u %s ", nonce, number,
+                     first ? "first" : "next");
 
     n += snprintf(dst + n, JOURNAL_HEADER + 1 - (size_t)n, "%08x", hash_crc32c(0, dst, (size_t)n));
     memset(dst + n, ' ', JOURNAL_HEADER - (size_t)n);
@@ -103,8 +105,8 @@ static int journal_make(struct journal *j, uint32_t number, bool first, struct e
 
 bool journal_begin(struct journal *j, bool first, struct err *err)
 {
-    /* Readers take every line of a file that is not the newest for durable. When the old file refuses, what it got
-       since its last sync is durable only with the snapshot that follows. */
+    /* Readers take every line of a file that is not the newest for durable. When the old file refuses, what
+       it got since its last sync is durable only with the snapshot that follows. */
     bool lost = j->number > 0 && (j->fd < 0 || !journal_write(j, err) || os_fdatasync(j->fd) < 0);
     int fd = journal_make(j, j->number + 1, first, err);
 

@@ -1,4 +1,4 @@
-/* journal_read.c - replay of the journal: every line that is whole counts, what is missing is told apart from torn */
+/* journal_read.c - replay of the journal: what is whole counts, torn is told apart from missing */
 #include "queued/journal.h"
 
 #include "common/base/mem.h"
@@ -39,7 +39,7 @@ static bool header_parse(struct journal_parse *p, const char *bytes, size_t n, c
 
 struct progress {
     size_t synced, first_bad;
-    bool whole;                 /* no line is missing since the snapshot began */
+    bool whole; /* no line is missing since the snapshot began */
 };
 
 static void bad_line(struct journal_parse *p, size_t at, size_t n, struct progress *g)
@@ -106,7 +106,7 @@ bool journal_parse(struct journal_parse *p, char *bytes, size_t n)
 /* ---- files ---- */
 
 struct numbers {
-    uint32_t *v;                /* owned */
+    uint32_t *v; /* owned */
     size_t n;
 };
 
@@ -144,7 +144,7 @@ static bool numbers_list(int dir, struct numbers *out, struct err *err)
 struct patch {
     void (*fn)(void *arg, const struct entry *e);
     void *arg;
-    int fd;                     /* borrowed; -1: do not repair */
+    int fd; /* borrowed; -1: do not repair */
     bool done;
 };
 
@@ -215,8 +215,8 @@ static bool read_one(struct journal *j, uint32_t number, struct journal_parse *p
     return ok;
 }
 
-bool journal_read(struct journal *j, int only, bool repair, void (*fn)(void *arg, const struct entry *e), void *arg,
-                  struct journal_report *report, struct err *err)
+bool journal_read(struct journal *j, int only, bool repair, void (*fn)(void *arg, const struct entry *e),
+                  void *arg, struct journal_report *report, struct err *err)
 {
     struct numbers files = { NULL, 0 };
     bool based = false, ok = numbers_list(j->dir, &files, err);
@@ -225,8 +225,12 @@ bool journal_read(struct journal *j, int only, bool repair, void (*fn)(void *arg
     report->none = files.n == 0;
     for (size_t i = 0; ok && i < files.n; i++) {
         struct patch patch = { .fn = fn, .arg = arg };
-        struct journal_parse parse = { .number = files.v[i], .last = i + 1 == files.n, .only = only, .fn = on_entry,
-                                       .bad = on_bad, .arg = &patch };
+        struct journal_parse parse = { .number = files.v[i],
+                                       .last = i + 1 == files.n,
+                                       .only = only,
+                                       .fn = on_entry,
+                                       .bad = on_bad,
+                                       .arg = &patch };
 
         if (i > 0 && files.v[i] != files.v[i - 1] + 1) {
             damage(report, "is missing", files.v[i - 1] + 1);

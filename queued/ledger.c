@@ -58,8 +58,9 @@ void ledger_clear(struct ledger *l)
 
 /* ---- by id ---- */
 
-/* Ids come from our own clocks, but also from whoever could write a segment: mix them well, a collision is only slow.
-   */
+/* Ids come from our own clocks, but also from whoever could write a segment: mix them well, a collision is
+ * only slow.
+ */
 static size_t slot_of(const struct ledger *l, uint64_t id)
 {
     id ^= id >> 31;
@@ -133,7 +134,8 @@ static uint32_t part_for(struct ledger *l, struct message *m, uint32_t handle, c
     struct strv domain = rcpt_domain(r, text);
     uint32_t part = m->part;
 
-    while (part && (sched_is_local(l->sched, part) != r->local || !strv_eq(sched_domain(l->sched, part), domain)))
+    while (part &&
+           (sched_is_local(l->sched, part) != r->local || !strv_eq(sched_domain(l->sched, part), domain)))
         part = sched_part(l->sched, part)->sibling;
     if (part)
         return part;
@@ -219,9 +221,7 @@ static void rcpt_apply(struct ledger *l, struct message *m, struct rcpt *r, cons
         return;
     switch (e->kind) {
     case ENTRY_DELIVERED:
-    case ENTRY_DROPPED:
-        rcpt_done(l, m, r);
-        break;
+    case ENTRY_DROPPED: rcpt_done(l, m, r); break;
     case ENTRY_NOTICE:
         /* Also when the failure itself did not survive a power cut: the sender was told, so it is over. */
         rcpt_done(l, m, r);
@@ -234,8 +234,7 @@ static void rcpt_apply(struct ledger *l, struct message *m, struct rcpt *r, cons
         if (r->state != RCPT_OWED)
             rcpt_deferred(l, r, e);
         break;
-    default:
-        break;
+    default: break;
     }
 }
 
@@ -316,7 +315,8 @@ static void snapshot_end(struct ledger *l)
     while ((handle = ledger_next(l, &cursor))) {
         struct message *m = ledger_at(l, handle);
         struct ledger_seen key = { m->place.segment, 0 };
-        struct ledger_seen *s = l->seen_n ? bsearch(&key, l->seen, l->seen_n, sizeof key, seen_compare) : NULL;
+        struct ledger_seen *s =
+            l->seen_n ? bsearch(&key, l->seen, l->seen_n, sizeof key, seen_compare) : NULL;
 
         if (s && m->place.offset < s->offset && !(m->flags & MESSAGE_NAMED))
             ledger_remove(l, handle);
@@ -341,23 +341,13 @@ enum ledger_result ledger_apply(struct ledger *l, const struct entry *e)
     }
     case ENTRY_HOLD:
     case ENTRY_RELEASE:
-    case ENTRY_MESSAGE:
-        return apply_flags(l, e);
-    case ENTRY_PAUSE:
-        l->paused = e->flags != 0;
-        break;
-    case ENTRY_BEGIN:
-        snapshot_begin(l);
-        break;
-    case ENTRY_SEGMENT:
-        snapshot_segment(l, e);
-        break;
-    case ENTRY_END:
-        snapshot_end(l);
-        break;
+    case ENTRY_MESSAGE: return apply_flags(l, e);
+    case ENTRY_PAUSE: l->paused = e->flags != 0; break;
+    case ENTRY_BEGIN: snapshot_begin(l); break;
+    case ENTRY_SEGMENT: snapshot_segment(l, e); break;
+    case ENTRY_END: snapshot_end(l); break;
     case ENTRY_VOID:
-    case ENTRY_SYNCED:
-        break;
+    case ENTRY_SYNCED: break;
     }
     return LEDGER_APPLIED;
 }
@@ -373,8 +363,7 @@ static enum entry_kind told_as(const struct rcpt *r)
     case RCPT_RUNNING:
         /* Deferred before, or never tried: its words tell. */
         return r->words ? ENTRY_DEFERRED : ENTRY_MESSAGE;
-    case RCPT_OPEN:
-        return r->words ? ENTRY_DEFERRED : ENTRY_MESSAGE;
+    case RCPT_OPEN: return r->words ? ENTRY_DEFERRED : ENTRY_MESSAGE;
     }
     return ENTRY_MESSAGE;
 }
@@ -388,7 +377,9 @@ void ledger_tell(const struct ledger *l, uint32_t handle, struct buf *scratch,
                  void (*fn)(void *arg, const struct entry *e), void *arg)
 {
     struct message *m = ledger_at(l, handle);
-    struct entry e = { .kind = ENTRY_MESSAGE, .id = m->id, .flags = m->flags & MESSAGE_WARNED ? ENTRY_FLAG_WARNED : 0 };
+    struct entry e = { .kind = ENTRY_MESSAGE,
+                       .id = m->id,
+                       .flags = m->flags & MESSAGE_WARNED ? ENTRY_FLAG_WARNED : 0 };
 
     fn(arg, &e);
     if (m->flags & MESSAGE_HELD)

@@ -1,7 +1,8 @@
 /* ledger.h - what the queue knows of each message, in memory; changed by journal entries only (no I/O)
  *
- * The same function applies an entry when it happens and when it is read back at the next start, so that what runs and
- * what a crash leaves cannot differ. 64 bytes per message, 16 more per recipient beyond the first, 48 per part.
+ * The same function applies an entry when it happens and when it is read back at the next start, so that what
+ * runs and what a crash leaves cannot differ. 64 bytes per message, 16 more per recipient beyond the first,
+ * 48 per part.
  */
 #pragma once
 
@@ -12,61 +13,61 @@
 #include "queued/words.h"
 
 enum rcpt_state {
-    RCPT_OPEN,          /* to be tried as soon as its part may go */
-    RCPT_RUNNING,       /* in a job */
-    RCPT_WAIT,          /* deferred until its part is due */
-    RCPT_OWED,          /* failed; the sender was not told yet */
+    RCPT_OPEN,    /* to be tried as soon as its part may go */
+    RCPT_RUNNING, /* in a job */
+    RCPT_WAIT,    /* deferred until its part is due */
+    RCPT_OWED,    /* failed; the sender was not told yet */
     RCPT_DONE,
 };
 
 struct rcpt {
-    struct words *words;        /* counted: last reply; NULL: none */
+    struct words *words; /* counted: last reply; NULL: none */
     uint32_t part;
     uint8_t state;
     uint8_t notify;
-    uint8_t noticing;           /* a notice about it is being composed or committed */
+    uint8_t noticing; /* a notice about it is being composed or committed */
 };
 
 enum {
-    MESSAGE_BIG = 1,            /* the body is in big/ID */
-    MESSAGE_NULL = 2,           /* null reverse-path: nobody is told */
+    MESSAGE_BIG = 1,  /* the body is in big/ID */
+    MESSAGE_NULL = 2, /* null reverse-path: nobody is told */
     MESSAGE_HELD = 4,
-    MESSAGE_WARNED = 8,         /* the delay notice went out */
-    MESSAGE_WARNING = 16,       /* it is being composed or committed */
-    MESSAGE_NAMED = 32,         /* by the snapshot that is being read */
-    MESSAGE_OWED = 64,          /* in the list of messages that owe a notice */
-    MESSAGE_DAMAGED = 128,      /* its record or body cannot be read */
+    MESSAGE_WARNED = 8,    /* the delay notice went out */
+    MESSAGE_WARNING = 16,  /* it is being composed or committed */
+    MESSAGE_NAMED = 32,    /* by the snapshot that is being read */
+    MESSAGE_OWED = 64,     /* in the list of messages that owe a notice */
+    MESSAGE_DAMAGED = 128, /* its record or body cannot be read */
 };
 
 struct message {
-    uint32_t hash_next;         /* not the first bytes of id: the free list of the pool writes there */
-    uint32_t part;              /* first of the sibling chain */
-    uint64_t id;                /* 0: the slot is free */
+    uint32_t hash_next; /* not the first bytes of id: the free list of the pool writes there */
+    uint32_t part;      /* first of the sibling chain */
+    uint64_t id;        /* 0: the slot is free */
     struct place place;
     uint32_t rcpt_n;
-    uint32_t open;              /* recipients that are not DONE */
-    uint32_t retry_notice;      /* seconds: not before */
+    uint32_t open;         /* recipients that are not DONE */
+    uint32_t retry_notice; /* seconds: not before */
     union {
         struct rcpt one;
-        struct rcpt *many;      /* owned, when rcpt_n > 1 */
+        struct rcpt *many; /* owned, when rcpt_n > 1 */
     } rcpt;
     uint16_t flags;
     uint16_t jobs;
-    uint32_t sender;            /* hash */
+    uint32_t sender; /* hash */
 };
 
 struct ledger {
     struct pool messages;
-    uint32_t *slots;            /* owned hash table of message handles */
+    uint32_t *slots; /* owned hash table of message handles */
     size_t slot_n;
-    struct sched *sched;        /* owned */
+    struct sched *sched; /* owned */
     struct words_table words;
     /* Snapshots being read: segment -> offset below which what is not named is done. */
     struct ledger_seen {
         uint32_t segment, offset;
-    } *seen;                    /* owned */
+    } * seen; /* owned */
     size_t seen_n;
-    struct dict *lost;          /* ids named by a snapshot and found in no segment; NULL unless replaying */
+    struct dict *lost; /* ids named by a snapshot and found in no segment; NULL unless replaying */
     bool paused;
     /* A message is over and about to leave: its place is free. */
     void (*gone)(void *arg, const struct message *m);
@@ -76,7 +77,7 @@ struct ledger {
 void ledger_init(struct ledger *l, const struct sched_conf *conf);
 void ledger_clear(struct ledger *l);
 
-uint32_t ledger_find(const struct ledger *l, uint64_t id);      /* 0: none */
+uint32_t ledger_find(const struct ledger *l, uint64_t id); /* 0: none */
 static inline struct message *ledger_at(const struct ledger *l, uint32_t handle)
 {
     return pool_at(&l->messages, handle);
@@ -96,8 +97,8 @@ void ledger_remove(struct ledger *l, uint32_t message);
 
 enum ledger_result {
     LEDGER_APPLIED,
-    LEDGER_UNKNOWN,     /* no such message (it is over), or no such recipient */
-    LEDGER_OVER,        /* applied, and the message is over and gone */
+    LEDGER_UNKNOWN, /* no such message (it is over), or no such recipient */
+    LEDGER_OVER,    /* applied, and the message is over and gone */
 };
 enum ledger_result ledger_apply(struct ledger *l, const struct entry *e);
 

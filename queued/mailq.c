@@ -7,7 +7,7 @@
 #include "common/base/log.h"
 #include "conf/queue.h"
 
-#define RECENT_MAX (1u << 20)   /* two minutes, the longest doubt of cleanup, at 8000 messages a second */
+#define RECENT_MAX (1u << 20) /* two minutes, the longest doubt of cleanup, at 8000 messages a second */
 #define DENIED_MAX 65536u
 #define RECENT_MS  (15 * 60 * 1000)
 
@@ -90,9 +90,9 @@ static void on_over(void *arg, uint64_t id)
 static void recovery_log(const struct mailq *q, const struct recovery *r, int64_t ms)
 {
     LOG(INFO, "queue.recovery.done", KI("messages", ledger_count(&q->ledger)), KI("segments", r->segments),
-        KI("from_index", r->from_index), KI("records", r->records), KI("bytes", r->bytes), KI("damaged", r->damages),
-        KI("torn", r->torn), KI("big_missing", r->big_missing), KI("lost", r->lost),
-        KI("journal_files", r->report.files), KI("journal_entries", r->report.entries),
+        KI("from_index", r->from_index), KI("records", r->records), KI("bytes", r->bytes),
+        KI("damaged", r->damages), KI("torn", r->torn), KI("big_missing", r->big_missing),
+        KI("lost", r->lost), KI("journal_files", r->report.files), KI("journal_entries", r->report.entries),
         KI("journal_torn", r->report.torn), KMS("time", ms));
 }
 

@@ -10,56 +10,56 @@ struct conf_queue;
 struct daemon;
 struct dict;
 
-#define QUEUE_DELIVERDS 64u     /* processes.deliverd has this maximum */
-#define QUEUE_JOBS      50u     /* jobs of one deliverd: more would only wait there instead of here */
+#define QUEUE_DELIVERDS 64u /* processes.deliverd has this maximum */
+#define QUEUE_JOBS      50u /* jobs of one deliverd: more would only wait there instead of here */
 
 /* A whole record in memory, shared by what needs it: the fresh message, its jobs. */
 struct bytes {
     unsigned refs;
-    char *data;                 /* owned */
+    char *data; /* owned */
     size_t size;
-    struct strv envelope, message;      /* views; message: header + CRLF + body (big: without body) */
+    struct strv envelope, message; /* views; message: header + CRLF + body (big: without body) */
     struct record_sizes sizes;
 };
-struct bytes *bytes_new(char *record, size_t size, const struct record *r);     /* takes record */
+struct bytes *bytes_new(char *record, size_t size, const struct record *r); /* takes record */
 void bytes_unref(struct bytes **b);
 
 /* What a job remembers of a recipient, for log lines. */
 struct job_rcpt {
     uint32_t index;
-    bool pending;               /* no result yet */
-    struct strv to, original;   /* views into the job's text; p NULL: unknown (an inherited job) */
+    bool pending;             /* no result yet */
+    struct strv to, original; /* views into the job's text; p NULL: unknown (an inherited job) */
 };
 
 struct job {
-    struct job *prev, *next;    /* of its deliverd */
-    uint64_t txn;               /* 0: inherited from before our start, known by message and recipients */
+    struct job *prev, *next; /* of its deliverd */
+    uint64_t txn;            /* 0: inherited from before our start, known by message and recipients */
     uint64_t id;
-    uint32_t message, part;     /* 0: settled, the job only waits for its last frame */
+    uint32_t message, part; /* 0: settled, the job only waits for its last frame */
     unsigned deliverd;
-    struct job_rcpt *rcpts;     /* owned */
+    struct job_rcpt *rcpts; /* owned */
     size_t rcpt_n, pending;
-    char *text;                 /* owned */
-    int64_t started;            /* mono ms */
+    char *text;      /* owned */
+    int64_t started; /* mono ms */
     int64_t ms_before, ms_queue;
     unsigned attempt;
     uint32_t due;               /* seconds: next attempt, 0: not drawn yet */
     bool unconfirmed;           /* its deliverd was reconnected and has not spoken of it yet */
     bool answered, unreachable; /* what the results say about the destination */
     /* sending what does not fit J_START */
-    struct bytes *bytes;        /* counted; NULL when all is sent */
+    struct bytes *bytes; /* counted; NULL when all is sent */
     size_t sent;
-    int big_fd;                 /* owned, -1 */
+    int big_fd; /* owned, -1 */
     uint64_t big_left, big_at;
 };
 
 enum deliverd_state { DELIVERD_ABSENT, DELIVERD_AWAITED, DELIVERD_READY };
 
 struct deliverd {
-    struct channel *ch;         /* owned; NULL while there is none */
+    struct channel *ch; /* owned; NULL while there is none */
     enum deliverd_state state;
-    bool unknown;               /* ran before us: it may hold jobs that we know nothing of */
-    struct job *jobs;           /* owned */
+    bool unknown;     /* ran before us: it may hold jobs that we know nothing of */
+    struct job *jobs; /* owned */
     unsigned job_n;
 };
 
@@ -69,59 +69,59 @@ struct ack {
 };
 
 struct mailq {
-    struct daemon *daemon;      /* NULL in tests */
+    struct daemon *daemon; /* NULL in tests */
     struct loop *loop;
-    const struct conf_queue *conf;      /* borrowed, constant */
-    struct store *store;        /* owned */
+    const struct conf_queue *conf; /* borrowed, constant */
+    struct store *store;           /* owned */
     struct ledger ledger;
-    int64_t wall0, mono0;       /* the wall clock is read once: jumps do not reach the schedule */
+    int64_t wall0, mono0; /* the wall clock is read once: jumps do not reach the schedule */
     bool draining, started;
     struct ipc_out out;
-    struct envelope envelope;   /* scratch */
+    struct envelope envelope; /* scratch */
     struct buf scratch, list;
 
     /* submit.c */
-    struct channel *cleanup;    /* owned; NULL while there is none */
+    struct channel *cleanup; /* owned; NULL while there is none */
     uint64_t cleanup_generation;
-    struct dict *txs;           /* txn -> struct tx, owned */
-    struct dict *pending;       /* message id -> struct commit (borrowed), until it is durable or not */
-    struct dict *origins;       /* origin -> same, of notices being committed */
-    struct ids recent;          /* messages that are over, for Q_QUERY */
-    struct ids denied;          /* asked for and not there: never to come */
-    struct waiter *waiters;     /* owned: queries about pending messages */
-    size_t memory;              /* bytes that transactions hold */
+    struct dict *txs;       /* txn -> struct tx, owned */
+    struct dict *pending;   /* message id -> struct commit (borrowed), until it is durable or not */
+    struct dict *origins;   /* origin -> same, of notices being committed */
+    struct ids recent;      /* messages that are over, for Q_QUERY */
+    struct ids denied;      /* asked for and not there: never to come */
+    struct waiter *waiters; /* owned: queries about pending messages */
+    size_t memory;          /* bytes that transactions hold */
 
     /* dispatch.c */
     struct deliverd deliverds[QUEUE_DELIVERDS];
-    unsigned deliverd_n;        /* highest index + 1 */
+    unsigned deliverd_n; /* highest index + 1 */
     unsigned job_n;
     uint64_t job_number;
-    struct dict *fresh;         /* message id -> struct bytes, not dispatched yet */
+    struct dict *fresh; /* message id -> struct bytes, not dispatched yet */
     size_t fresh_bytes;
     struct loop_task dispatch_task;
     struct loop_timer due_timer, sweep_timer;
-    struct ack *acks;           /* owned: to send once noted */
+    struct ack *acks; /* owned: to send once noted */
     size_t ack_n, ack_cap;
 
     /* notice.c */
-    struct ids owed;            /* messages to compose notices for */
-    struct notice *notices;     /* owned: composing */
+    struct ids owed;        /* messages to compose notices for */
+    struct notice *notices; /* owned: composing */
     unsigned notice_n;
 
     /* sweep.c */
     uint32_t sweep_cursor;
     unsigned sweep_ticks;
-    int64_t awaited_since;      /* mono ms: dispatch waits for an inventory; 0: it does not */
+    int64_t awaited_since; /* mono ms: dispatch waits for an inventory; 0: it does not */
 };
 
 /* The whole start of the daemon but its process: recovery, timers. The store is open and has its threads. */
 bool mailq_start(struct mailq *q, struct err *err) __attribute__((warn_unused_result));
 void mailq_init(struct mailq *q, struct loop *loop, const struct conf_queue *conf);
 void mailq_clear(struct mailq *q);
-int64_t mailq_now_ms(const struct mailq *q);            /* wall, without jumps */
+int64_t mailq_now_ms(const struct mailq *q); /* wall, without jumps */
 uint32_t mailq_now_s(const struct mailq *q);
-void mailq_drain(struct mailq *q);                      /* nothing new is dispatched */
-bool mailq_is_idle(const struct mailq *q);              /* no job runs, no commit is under way */
+void mailq_drain(struct mailq *q);         /* nothing new is dispatched */
+bool mailq_is_idle(const struct mailq *q); /* no job runs, no commit is under way */
 
 /* submit.c */
 void submit_edge(struct mailq *q, int fd);
@@ -133,7 +133,8 @@ void dispatch_soon(struct mailq *q);
 /* Brings a part to where its recipients' states want it: ready, waiting, idle. */
 void part_settle(struct mailq *q, uint32_t part);
 void message_settle(struct mailq *q, uint32_t message); /* all of its parts */
-void message_fresh(struct mailq *q, uint32_t message, struct bytes *bytes);     /* keeps a reference for the dispatch */
+void message_fresh(struct mailq *q, uint32_t message,
+                   struct bytes *bytes); /* keeps a reference for the dispatch */
 /* The record, from memory or disk; a reference. NULL: err; a damaged message is held and logged here. */
 struct bytes *message_bytes(struct mailq *q, uint32_t message, struct err *err);
 void dispatch_clear(struct mailq *q);
@@ -142,8 +143,8 @@ void dispatch_clear(struct mailq *q);
 struct job *job_new(struct mailq *q, unsigned deliverd, uint32_t message, uint32_t part, size_t rcpts);
 /* The job has no more recipients to wait for: its part and destination are free of it. */
 void job_settle(struct mailq *q, struct job *job);
-void job_free(struct mailq *q, struct job *job);        /* settled */
-void job_stream(struct mailq *q, struct job *job);      /* as far as credit reaches */
+void job_free(struct mailq *q, struct job *job);   /* settled */
+void job_stream(struct mailq *q, struct job *job); /* as far as credit reaches */
 /* The job was lost with its process or was never heard of there: its recipients are tried again. */
 void job_return(struct mailq *q, struct job *job);
 struct job *job_find(struct mailq *q, unsigned deliverd, uint64_t txn, uint64_t id, uint32_t rcpt);
@@ -152,7 +153,7 @@ void jobs_forget_message(struct mailq *q, const struct message *m);
 /* inventory.c */
 void deliverd_edge(struct mailq *q, unsigned index, int fd, bool lived);
 void deliverd_gone(struct mailq *q, unsigned index);
-bool deliverd_all_known(const struct mailq *q);         /* dispatch is allowed */
+bool deliverd_all_known(const struct mailq *q); /* dispatch is allowed */
 
 /* results.c */
 void results_on_frame(void *arg, struct channel *ch, struct ipc_in *in);
@@ -162,7 +163,7 @@ struct verdict {
     enum ipc_outcome outcome;
     struct strv enhanced, relay, reply;
     bool remote;
-    uint32_t due;               /* of OUTCOME_DEFERRED */
+    uint32_t due; /* of OUTCOME_DEFERRED */
     unsigned attempts;
 };
 /* Notes it for the recipients of the list. */
@@ -177,12 +178,12 @@ void suspend_part(struct mailq *q, uint32_t part);
 void notice_want(struct mailq *q, uint32_t message);
 void notice_pump(struct mailq *q);
 void notice_on_failed(void *arg, struct channel *ch, struct ipc_in *in);
-void notice_lost(struct mailq *q);                      /* the channel to cleanup is gone */
+void notice_lost(struct mailq *q); /* the channel to cleanup is gone */
 /* A notice with this origin was committed as message id (ok) or not. */
 void notice_committed(struct mailq *q, struct strv origin, uint64_t id, bool ok);
 /* True when nothing is owed any more for which this origin would be right: a second copy. */
 bool notice_is_over(struct mailq *q, struct strv origin);
-bool notice_warn(struct mailq *q, uint32_t message);    /* composes the delay notice; false: nobody to tell */
+bool notice_warn(struct mailq *q, uint32_t message); /* composes the delay notice; false: nobody to tell */
 void notice_sweep(struct mailq *q);
 void notice_clear(struct mailq *q);
 

@@ -8,15 +8,15 @@
 
 #include <unistd.h>
 
-#define DRAIN_LOOK_MS 20
-#define DRAIN_SPARE_MS 500      /* of the deadline: for the last write and sync */
+#define DRAIN_LOOK_MS  20
+#define DRAIN_SPARE_MS 500 /* of the deadline: for the last write and sync */
 
 static struct state {
     struct mailq queue;
     struct daemon *daemon;
     struct loop_timer drain_timer;
-    int64_t drain_until;        /* mono ms */
-    int spool;                  /* owned */
+    int64_t drain_until; /* mono ms */
+    int spool;           /* owned */
 } state;
 
 /* The loop exists, the spool is the jail, and the filter comes after this: lock and threads belong here. */

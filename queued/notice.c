@@ -1,8 +1,8 @@
 /* notice.c - telling senders: composed by cleanup, over only when the notice itself is committed
  *
- * A notice's origin names the message, the recipients and the kind: "notice/ID/0-3,7/failure". The record of the notice
- * carries it, so that a crash at any point leaves either recipients that are still owed a notice, or a notice in a
- * segment that says they are not.
+ * A notice's origin names the message, the recipients and the kind: "notice/ID/0-3,7/failure". The record of
+ * the notice carries it, so that a crash at any point leaves either recipients that are still owed a notice,
+ * or a notice in a segment that says they are not.
  */
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -14,20 +14,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NOTICES_MAX 32u         /* composing at once */
-#define DEADLINE_MS 600000      /* cleanup may wait for tables, not for ever */
+#define NOTICES_MAX 32u    /* composing at once */
+#define DEADLINE_MS 600000 /* cleanup may wait for tables, not for ever */
 #define RETRY_S     60u
-#define LIST_MAX    400u        /* an origin is at most 512 bytes */
-#define HEADER_MAX  32768u      /* of the message, returned with the notice */
-#define ROOM        60000u      /* of the frame */
+#define LIST_MAX    400u   /* an origin is at most 512 bytes */
+#define HEADER_MAX  32768u /* of the message, returned with the notice */
+#define ROOM        60000u /* of the frame */
 #define REPLY_MAX   2048u
 
 struct notice {
     struct notice *next;
     uint64_t id, txn;
     enum ipc_notice kind;
-    int64_t deadline;           /* mono ms */
-    char *origin;               /* owned */
+    int64_t deadline; /* mono ms */
+    char *origin;     /* owned */
 };
 
 static const char *kind_name(enum ipc_notice kind)
@@ -85,7 +85,8 @@ static bool rcpt_is_due(const struct message *m, const struct rcpt *r, enum ipc_
 
 static size_t rcpt_size(const struct envelope_rcpt *r, const struct words *w)
 {
-    return r->to.n + r->original.n + r->orcpt.n + words_relay(w).n + strv_sub(words_reply(w), 0, REPLY_MAX).n + 128;
+    return r->to.n + r->original.n + r->orcpt.n + words_relay(w).n +
+           strv_sub(words_reply(w), 0, REPLY_MAX).n + 128;
 }
 
 static void put_rcpt(struct mailq *q, const struct message *m, uint32_t index, const struct envelope_rcpt *r,
@@ -157,8 +158,12 @@ static void notice_remember(struct mailq *q, uint64_t id, uint64_t txn, enum ipc
 
     id_text(id, text);
     snprintf(origin, sizeof origin, "notice/%s/%s/%s", text, buf_cstr(&q->list), kind_name(kind));
-    *n = (struct notice){ .next = q->notices, .id = id, .txn = txn, .kind = kind,
-                          .deadline = loop_now(q->loop) + DEADLINE_MS, .origin = mem_str(origin) };
+    *n = (struct notice){ .next = q->notices,
+                          .id = id,
+                          .txn = txn,
+                          .kind = kind,
+                          .deadline = loop_now(q->loop) + DEADLINE_MS,
+                          .origin = mem_str(origin) };
     q->notices = n;
     q->notice_n++;
 }
@@ -237,7 +242,7 @@ void notice_pump(struct mailq *q)
         if (!notice_compose(q, handle, NOTICE_FAILURE) && message_owes(q, handle))
             m->retry_notice = mailq_now_s(q) + RETRY_S;
         else if (message_owes(q, handle))
-            notice_want(q, handle);     /* the rest, in another notice */
+            notice_want(q, handle); /* the rest, in another notice */
     }
 }
 

@@ -5,17 +5,17 @@
 #include <stdint.h>
 
 struct pool {
-    size_t size;                /* of an object; at least four bytes */
-    char **chunks;              /* owned */
-    uint32_t chunk_n, used;     /* used: handles ever given out, 1..used */
-    uint32_t free;              /* first of the free list, 0: none */
+    size_t size;            /* of an object; at least four bytes */
+    char **chunks;          /* owned */
+    uint32_t chunk_n, used; /* used: handles ever given out, 1..used */
+    uint32_t free;          /* first of the free list, 0: none */
     uint32_t live;
 };
 
 void pool_init(struct pool *p, size_t size);
 void pool_clear(struct pool *p);
-uint32_t pool_take(struct pool *p);             /* a zeroed object; never 0 */
-void pool_give(struct pool *p, uint32_t handle);        /* the handle is used again */
+uint32_t pool_take(struct pool *p);              /* a zeroed object; never 0 */
+void pool_give(struct pool *p, uint32_t handle); /* the handle is used again */
 
 #define POOL_CHUNK 4096u
 

@@ -1,4 +1,4 @@
-/* record.c - one stored message in a segment: its line, where it may stand, how to find it after damage (pure) */
+/* record.c - one stored message in a segment: its line, its place, how to find it (pure) */
 #include "queued/record.h"
 
 #include "common/base/hash.h"
@@ -13,7 +13,7 @@
 #define AT_BODY     (AT_HEADER + 9)
 #define AT_CRC      (AT_BODY + 9)
 #define CRC_LEN     8u
-#define BEHIND      3u                  /* the CRLF between header and body, the line feed at the end */
+#define BEHIND      3u /* the CRLF between header and body, the line feed at the end */
 
 _Static_assert(AT_CRC + CRC_LEN + 1 == RECORD_LINE_LEN, "the parts of the line add up");
 
@@ -89,9 +89,10 @@ bool record_line_parse(struct strv bytes, const char *nonce, uint64_t *id, struc
     const char *p = bytes.p;
 
     return bytes.n >= RECORD_LINE_LEN && memcmp(p, MAGIC, MAGIC_LEN) == 0 &&
-           memcmp(p + MAGIC_LEN, nonce, RECORD_NONCE_LEN) == 0 && p[AT_ID - 1] == ' ' && p[AT_ENVELOPE - 1] == ' ' &&
-           p[AT_HEADER - 1] == ' ' && p[AT_BODY - 1] == ' ' && p[AT_CRC - 1] == ' ' &&
-           p[RECORD_LINE_LEN - 1] == '\n' && id_parse(strv_make(p + AT_ID, ID_TEXT_LEN), id) &&
+           memcmp(p + MAGIC_LEN, nonce, RECORD_NONCE_LEN) == 0 && p[AT_ID - 1] == ' ' &&
+           p[AT_ENVELOPE - 1] == ' ' && p[AT_HEADER - 1] == ' ' && p[AT_BODY - 1] == ' ' &&
+           p[AT_CRC - 1] == ' ' && p[RECORD_LINE_LEN - 1] == '\n' &&
+           id_parse(strv_make(p + AT_ID, ID_TEXT_LEN), id) &&
            digits_read(p + AT_ENVELOPE, &sizes->envelope) && digits_read(p + AT_HEADER, &sizes->header) &&
            digits_read(p + AT_BODY, &sizes->body);
 }
@@ -106,7 +107,8 @@ bool record_views(struct strv bytes, struct record *out)
     if (out->len == 0 || out->len > bytes.n)
         return false;
     out->envelope = strv_make(p + RECORD_LINE_LEN, out->sizes.envelope);
-    out->message = strv_make(p + RECORD_LINE_LEN + out->sizes.envelope, out->sizes.header + 2 + out->sizes.body);
+    out->message =
+        strv_make(p + RECORD_LINE_LEN + out->sizes.envelope, out->sizes.header + 2 + out->sizes.body);
     return p[out->len - 1] == '\n';
 }
 

@@ -20,8 +20,8 @@
 struct scan {
     struct recovery *r;
     uint32_t number;
-    int fd;                     /* owned */
-    struct account_row *row;    /* borrowed from the account; looked up again after changes */
+    int fd;                  /* owned */
+    struct account_row *row; /* borrowed from the account; looked up again after changes */
     struct envelope envelope;
     struct sidecar sidecar;
     struct buf bytes;
@@ -36,7 +36,8 @@ bool origin_notice(struct strv origin, struct entry *e)
     memset(e, 0, sizeof *e);
     e->kind = ENTRY_NOTICE;
     if (!strv_cut(&rest, '/', &word) || !strv_is(word, "notice") || !rest.p || !strv_cut(&rest, '/', &word) ||
-        !id_parse(word, &e->id) || !rest.p || !strv_cut(&rest, '/', &e->list) || !list_valid(e->list) || !rest.p)
+        !id_parse(word, &e->id) || !rest.p || !strv_cut(&rest, '/', &e->list) || !list_valid(e->list) ||
+        !rest.p)
         return false;
     if (strv_is(rest, "failure"))
         e->notice = NOTICE_FAILURE;
@@ -107,7 +108,8 @@ static void record_found(struct scan *s, struct place place, uint64_t id, struct
 
 /* ---- one segment ---- */
 
-static bool on_sidecar(void *arg, uint32_t offset, uint64_t id, const struct record_sizes *sizes, struct strv envelope)
+static bool on_sidecar(void *arg, uint32_t offset, uint64_t id, const struct record_sizes *sizes,
+                       struct strv envelope)
 {
     struct scan *s = arg;
 
@@ -140,8 +142,9 @@ static bool scan_sidecar(struct scan *s, uint64_t size)
 /* The whole file; what is behind the last valid record goes. */
 static bool scan_records(struct scan *s, struct err *err)
 {
-    struct record_scan scan = { .bytes = buf_view(&s->bytes), .nonce = s->nonce, .segment = s->number,
-                                .at = SEGMENT_FIRST };
+    struct record_scan scan = {
+        .bytes = buf_view(&s->bytes), .nonce = s->nonce, .segment = s->number, .at = SEGMENT_FIRST
+    };
     enum record_scan_step step;
     struct record record;
 
@@ -152,7 +155,8 @@ static bool scan_records(struct scan *s, struct err *err)
             damage_found(s, "no valid record", scan.damage_at, scan.damage_len);
             continue;
         }
-        record_found(s, (struct place){ s->number, offset, (uint32_t)record.len }, record.id, record.envelope);
+        record_found(s, (struct place){ s->number, offset, (uint32_t)record.len }, record.id,
+                     record.envelope);
     }
     account_row(s->r->account, s->number)->used = scan.at;
     if (record_scan_torn(&scan)) {
@@ -168,8 +172,9 @@ static bool scan_records(struct scan *s, struct err *err)
 /* The next start reads only this. */
 static void sidecar_make(struct scan *s)
 {
-    struct record_scan scan = { .bytes = buf_view(&s->bytes), .nonce = s->nonce, .segment = s->number,
-                                .at = SEGMENT_FIRST };
+    struct record_scan scan = {
+        .bytes = buf_view(&s->bytes), .nonce = s->nonce, .segment = s->number, .at = SEGMENT_FIRST
+    };
     struct record record;
 
     sidecar_begin(&s->sidecar, s->nonce, s->number);
@@ -187,8 +192,8 @@ static bool is_blank(struct strv bytes)
     return true;
 }
 
-/* A header that is not there: nothing was ever acknowledged from it when the file is blank (a crash while it was
-   made), otherwise it stays for a human. */
+/* A header that is not there: nothing was ever acknowledged from it when the file is blank (a crash while it
+   was made), otherwise it stays for a human. */
 static bool scan_headless(struct scan *s, struct err *err)
 {
     char name[SEGMENT_NAME];
@@ -242,7 +247,7 @@ static bool scan_open(struct scan *s, struct err *err)
 /* ---- directories ---- */
 
 struct names {
-    uint32_t *v;                /* owned */
+    uint32_t *v; /* owned */
     size_t n;
 };
 
@@ -332,7 +337,8 @@ static bool bigs_check(struct recovery *r, struct err *err)
     if (!d)
         return false;
     while ((handle = ledger_next(r->ledger, &cursor)))
-        ledger_at(r->ledger, handle)->flags = (uint16_t)(ledger_at(r->ledger, handle)->flags & ~MESSAGE_NAMED);
+        ledger_at(r->ledger, handle)->flags =
+            (uint16_t)(ledger_at(r->ledger, handle)->flags & ~MESSAGE_NAMED);
     while ((e = readdir(d))) {
         if (strv_starts(SV(e->d_name), SV_LIT("tmp.")))
             unlinkat(r->big_dir, e->d_name, 0);

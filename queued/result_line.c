@@ -48,8 +48,8 @@ void result_line_log(const struct mailq *q, const struct result_line *l)
     if (l->times)
         delays_text(l, delays);
     LOG(INFO, "delivery.result", KS("id", id), KV("to", l->to), KV("orig_to", if_any(l->original)),
-        KV("relay", if_any(l->v->relay)), KS("status", status_word(l->v->outcome)), KV("dsn", if_any(l->v->enhanced)),
-        KMS("delay", mailq_now_ms(q) - id_wall_ms(l->id)), KS("delays", l->times ? delays : NULL),
-        KV("reply", if_any(l->v->reply)), KS("notice", l->notice), KS("attempt", deferred ? attempt : NULL),
-        KS("retry_in", deferred ? retry : NULL));
+        KV("relay", if_any(l->v->relay)), KS("status", status_word(l->v->outcome)),
+        KV("dsn", if_any(l->v->enhanced)), KMS("delay", mailq_now_ms(q) - id_wall_ms(l->id)),
+        KS("delays", l->times ? delays : NULL), KV("reply", if_any(l->v->reply)), KS("notice", l->notice),
+        KS("attempt", deferred ? attempt : NULL), KS("retry_in", deferred ? retry : NULL));
 }

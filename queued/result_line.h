@@ -5,11 +5,11 @@
 
 struct result_line {
     uint64_t id;
-    struct strv to, original;   /* original empty: the same */
+    struct strv to, original; /* original empty: the same */
     const struct verdict *v;
-    const char *notice;         /* what the sender will hear of a failure; NULL: nothing to say */
-    int64_t before, queue, connect, send;       /* ms */
-    bool times;                 /* the four are known */
+    const char *notice;                   /* what the sender will hear of a failure; NULL: nothing to say */
+    int64_t before, queue, connect, send; /* ms */
+    bool times;                           /* the four are known */
 };
 
 void result_line_log(const struct mailq *q, const struct result_line *l);

@@ -1,4 +1,4 @@
-/* results.c - what became of recipients: into the journal first, then acknowledged to the deliverd that said it */
+/* results.c - what became of recipients: into the journal, then acknowledged to deliverd */
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/ipc/frame.h"
@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-#define SUSPEND_MAX 1000u       /* lines at once; further ones wait silently for the destination */
+#define SUSPEND_MAX 1000u /* lines at once; further ones wait silently for the destination */
 
 bool rcpt_wants(const struct message *m, const struct rcpt *r, unsigned notify_bit)
 {
@@ -28,12 +28,8 @@ void verdict_note(struct mailq *q, uint64_t id, struct strv list, const struct v
     };
 
     switch (v->outcome) {
-    case OUTCOME_DELIVERED:
-        e.kind = ENTRY_DELIVERED;
-        break;
-    case OUTCOME_FAILED:
-        e.kind = notice ? ENTRY_FAILED : ENTRY_DROPPED;
-        break;
+    case OUTCOME_DELIVERED: e.kind = ENTRY_DELIVERED; break;
+    case OUTCOME_FAILED: e.kind = notice ? ENTRY_FAILED : ENTRY_DROPPED; break;
     case OUTCOME_DEFERRED:
         e.kind = ENTRY_DEFERRED;
         e.attempts = v->attempts;
@@ -45,7 +41,8 @@ void verdict_note(struct mailq *q, uint64_t id, struct strv list, const struct v
 
 /* ---- a frame of results ---- */
 
-static const char *const unreachable_steps[] = { "dns", "route", "connect", "greeting", "ehlo", "helo", "tls", NULL };
+static const char *const unreachable_steps[] = { "dns",  "route", "connect", "greeting",
+                                                 "ehlo", "helo",  "tls",     NULL };
 
 static bool step_is_unreachable(struct strv step)
 {
@@ -60,9 +57,9 @@ struct frame {
     struct ipc_in *in;
     unsigned deliverd;
     uint64_t id;
-    uint32_t message;           /* 0: over */
-    struct bytes *bytes;        /* counted, for addresses that no job remembers */
-    bool failed;                /* somebody's failure is to be told */
+    uint32_t message;    /* 0: over */
+    struct bytes *bytes; /* counted, for addresses that no job remembers */
+    bool failed;         /* somebody's failure is to be told */
 };
 
 static void verdict_take(const struct ipc_in *group, struct verdict *v)
@@ -90,8 +87,8 @@ static void names_find(struct frame *f, uint32_t index, struct result_line *l)
     }
 }
 
-static void result_line(struct frame *f, const struct job *job, size_t i, uint32_t index, const struct verdict *v,
-                        const char *notice)
+static void result_line(struct frame *f, const struct job *job, size_t i, uint32_t index,
+                        const struct verdict *v, const char *notice)
 {
     struct result_line l = { .id = f->id, .to = SV_LIT("?"), .v = v, .notice = notice };
 
@@ -129,7 +126,7 @@ static void deferred_until(struct mailq *q, struct job *job, uint32_t part, stru
     if (!due)
         due = sched_retry_at(sched, attempts, mailq_now_s(q));
     if (job)
-        job->due = due;         /* one time for all of the attempt */
+        job->due = due; /* one time for all of the attempt */
     v->attempts = attempts;
     v->due = due;
 }
@@ -171,7 +168,7 @@ static void result_one(struct frame *f, const struct ipc_in *group)
     result_line(f, job, at, index, &v, v.outcome != OUTCOME_FAILED ? NULL : notice ? "owed" : "none");
     if (job) {
         if (!job->txn)
-            job->txn = f->in->txn;      /* an inherited one: now we know its number */
+            job->txn = f->in->txn; /* an inherited one: now we know its number */
         job_learns(q, job, &v, ipc_get(group, TAG_STEP));
         job->rcpts[at].pending = false;
         if (--job->pending == 0)
@@ -228,7 +225,9 @@ static void job_last(struct mailq *q, unsigned deliverd, uint64_t txn, uint64_t 
 
 void results_on_frame(void *arg, struct channel *ch, struct ipc_in *in)
 {
-    struct frame f = { .q = arg, .in = in, .deliverd = channel_peer_index(ch), .id = ipc_get_u64(in, TAG_ID) };
+    struct frame f = {
+        .q = arg, .in = in, .deliverd = channel_peer_index(ch), .id = ipc_get_u64(in, TAG_ID)
+    };
     struct mailq *q = f.q;
     struct ipc_in group;
     size_t at = 0;
@@ -271,8 +270,9 @@ static void suspend_log(struct mailq *q, uint32_t message, uint32_t part, const 
         return;
     if (envelope_parse(bytes->envelope, &q->envelope, &err)) {
         for (uint32_t i = 0; i < m->rcpt_n && i < q->envelope.rcpt_n; i++) {
-            struct result_line l = { .id = m->id, .to = q->envelope.rcpts[i].to, .original = q->envelope.rcpts[i].original,
-                              .v = v };
+            struct result_line l = {
+                .id = m->id, .to = q->envelope.rcpts[i].to, .original = q->envelope.rcpts[i].original, .v = v
+            };
 
             if (message_rcpt(m, i)->part == part && message_rcpt(m, i)->state == RCPT_OPEN)
                 result_line_log(q, &l);
@@ -328,6 +328,7 @@ void suspend_dest(struct mailq *q, uint32_t like)
     struct suspension s = { .q = q };
 
     LOG(WARN, "queue.destination.rests", KV("dest", sched_domain(q->ledger.sched, like)),
-        KI("until", sched_rest_until(q->ledger.sched, like)), KV("reply", words_reply(words_of_dest(q, like))));
+        KI("until", sched_rest_until(q->ledger.sched, like)),
+        KV("reply", words_reply(words_of_dest(q, like))));
     sched_each_ready(q->ledger.sched, like, on_suspend, &s);
 }

@@ -6,41 +6,42 @@
 
 #include <stdlib.h>
 
-/* A new destination may be a small host: begin as Postfix does. Mailboxes of our own are nobody's small host. */
+/* A new destination may be a small host: begin as Postfix does. Mailboxes of our own are nobody's small host.
+ */
 #define WINDOW_REMOTE 5.0f
 #define WINDOW_LOCAL  20.0f
-#define WINDOW_MAX    50.0f     /* connections beyond this help nobody */
-#define WINDOW_FAST   20.0f     /* below it one success is one more, above it one window of successes is */
-/* One lost connection says little about a host, and a message that waits because of another's bad luck is a mystery;
-   five in a row say enough. From then on each single failure begins the next rest. */
-#define REST_AFTER    5u
-#define REST_MAX_S    300       /* then one message tries again, whatever the list of retry times says */
-#define LANES         64u       /* one bit each in a word */
+#define WINDOW_MAX    50.0f /* connections beyond this help nobody */
+#define WINDOW_FAST   20.0f /* below it one success is one more, above it one window of successes is */
+/* One lost connection says little about a host, and a message that waits because of another's bad luck is a
+   mystery; five in a row say enough. From then on each single failure begins the next rest. */
+#define REST_AFTER 5u
+#define REST_MAX_S 300 /* then one message tries again, whatever the list of retry times says */
+#define LANES      64u /* one bit each in a word */
 
 struct lane {
     uint32_t head, tail;
 };
 
 struct dest {
-    char *name;                 /* owned; the dict's key: 'l' or 'r', then the domain */
-    void *why;                  /* the caller's, through conf.drop */
-    struct lane *lanes;         /* owned; NULL while one part at most is ready */
-    uint64_t mask;              /* lanes that hold something */
-    uint32_t single;            /* the one ready part when lanes is NULL */
+    char *name;         /* owned; the dict's key: 'l' or 'r', then the domain */
+    void *why;          /* the caller's, through conf.drop */
+    struct lane *lanes; /* owned; NULL while one part at most is ready */
+    uint64_t mask;      /* lanes that hold something */
+    uint32_t single;    /* the one ready part when lanes is NULL */
     uint32_t ready, running, parts;
     uint32_t prev, next;        /* ring of destinations that may start a job now; 0: not in it */
     uint32_t rest_until, place; /* place in the heap of resting ones */
     float window;
     uint8_t cursor;
-    uint8_t failures;           /* in a row, counted up to REST_AFTER */
+    uint8_t failures; /* in a row, counted up to REST_AFTER */
 };
 
 struct sched {
     struct sched_conf conf;
     struct pool parts, dests;
-    struct dict *by_name;       /* -> (void *) handle */
+    struct dict *by_name; /* -> (void *) handle */
     struct heap waiting, resting;
-    uint32_t turn;              /* the ring's next destination, 0: empty */
+    uint32_t turn; /* the ring's next destination, 0: empty */
 };
 
 static struct dest *dest_at(const struct sched *s, uint32_t d)
@@ -383,8 +384,7 @@ bool sched_ended(struct sched *s, uint32_t part, enum sched_end end, uint32_t no
             rests = dest_rest(s, handle, now_s);
         }
         break;
-    case SCHED_NEUTRAL:
-        break;
+    case SCHED_NEUTRAL: break;
     }
     ring_update(s, handle);
     return rests;

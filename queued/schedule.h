@@ -1,9 +1,10 @@
 /* schedule.h - what is delivered next, and when again (pure: the caller brings the time and the dice)
  *
- * A part is a message's recipients at one destination. Parts that may go now wait in their destination, in lanes by
- * sender; parts that must wait lie in a heap by time. A destination has a concurrency window: it grows with success and
- * shrinks when the destination itself fails (not one recipient); after some failures in a row the destination rests, so
- * that a dead host with ten thousand messages costs one attempt at a time and not ten thousand. Destinations take turns, and inside one senders do.
+ * A part is a message's recipients at one destination. Parts that may go now wait in their destination, in
+ * lanes by sender; parts that must wait lie in a heap by time. A destination has a concurrency window: it
+ * grows with success and shrinks when the destination itself fails (not one recipient); after some failures
+ * in a row the destination rests, so that a dead host with ten thousand messages costs one attempt at a time
+ * and not ten thousand. Destinations take turns, and inside one senders do.
  */
 #pragma once
 
@@ -12,28 +13,28 @@
 #include "queued/pool.h"
 
 enum part_state {
-    PART_IDLE,          /* the caller has it: nothing to do, on hold, or all of it is running */
+    PART_IDLE, /* the caller has it: nothing to do, on hold, or all of it is running */
     PART_READY,
     PART_WAITING,
 };
 
 struct part {
-    uint32_t message;           /* the caller's */
-    uint32_t sibling;           /* the caller's: next part of the message */
+    uint32_t message; /* the caller's */
+    uint32_t sibling; /* the caller's: next part of the message */
     uint32_t dest;
-    uint32_t prev, next;        /* neighbours in a lane */
-    uint32_t place;             /* in the heap */
-    uint32_t due;               /* seconds; of the last sched_wait */
-    uint32_t sender;            /* hash: the lane */
-    uint16_t attempts;          /* the caller's */
-    uint16_t running;           /* the caller's: jobs */
+    uint32_t prev, next; /* neighbours in a lane */
+    uint32_t place;      /* in the heap */
+    uint32_t due;        /* seconds; of the last sched_wait */
+    uint32_t sender;     /* hash: the lane */
+    uint16_t attempts;   /* the caller's */
+    uint16_t running;    /* the caller's: jobs */
     uint8_t state;
-    uint8_t lost;               /* the caller's: jobs that ended with their deliverd */
+    uint8_t lost; /* the caller's: jobs that ended with their deliverd */
 };
 
 struct sched_conf {
-    const int64_t *retry;       /* seconds; the last repeats; borrowed */
-    size_t retry_n;             /* >= 1 */
+    const int64_t *retry;               /* seconds; the last repeats; borrowed */
+    size_t retry_n;                     /* >= 1 */
     uint64_t (*below)(uint64_t n);      /* uniform in [0, n) */
     void (*drop)(void *arg, void *why); /* what sched_set_why gave is not needed any more; may be NULL */
     void *arg;
@@ -44,24 +45,26 @@ struct sched;
 struct sched *sched_new(const struct sched_conf *conf);
 void sched_free(struct sched **s);
 
-/* A new idle part of the destination (which is made when missing); domain is copied, lower-cased by the caller. */
+/* A new idle part of the destination (which is made when missing); domain is copied, lower-cased by the
+ * caller. */
 uint32_t sched_part_new(struct sched *s, struct strv domain, bool local, uint32_t sender);
-void sched_part_free(struct sched *s, uint32_t part);   /* leaves wherever it was */
+void sched_part_free(struct sched *s, uint32_t part); /* leaves wherever it was */
 struct part *sched_part(const struct sched *s, uint32_t part);
 
 void sched_ready(struct sched *s, uint32_t part);
 void sched_wait(struct sched *s, uint32_t part, uint32_t due_s);
 void sched_idle(struct sched *s, uint32_t part);
 
-/* The part whose turn it is, now idle, its destination counting one more running job; 0: nothing may go now. */
+/* The part whose turn it is, now idle, its destination counting one more running job; 0: nothing may go now.
+ */
 uint32_t sched_pick(struct sched *s);
 /* For jobs that were not picked (an inventory of earlier ones). */
 void sched_started(struct sched *s, uint32_t part);
 
 enum sched_end {
-    SCHED_SUCCESS,      /* the destination answered and took or judged the message */
-    SCHED_NEUTRAL,      /* says nothing about the destination */
-    SCHED_UNREACHABLE,  /* the destination could not be spoken to */
+    SCHED_SUCCESS,     /* the destination answered and took or judged the message */
+    SCHED_NEUTRAL,     /* says nothing about the destination */
+    SCHED_UNREACHABLE, /* the destination could not be spoken to */
 };
 /* A running job of the part ended. True when the destination begins to rest. */
 bool sched_ended(struct sched *s, uint32_t part, enum sched_end end, uint32_t now_s);
@@ -78,8 +81,9 @@ uint32_t sched_retry_limit(const struct sched *s, unsigned attempts, uint32_t no
 
 struct strv sched_domain(const struct sched *s, uint32_t part);
 bool sched_is_local(const struct sched *s, uint32_t part);
-uint32_t sched_rest_until(const struct sched *s, uint32_t part);        /* 0: not resting */
-/* Ready parts of the destination of `like`; fn may make the one it is given idle, waiting or free, nothing else. */
+uint32_t sched_rest_until(const struct sched *s, uint32_t part); /* 0: not resting */
+/* Ready parts of the destination of `like`; fn may make the one it is given idle, waiting or free, nothing
+ * else. */
 void sched_each_ready(struct sched *s, uint32_t like, void (*fn)(void *arg, uint32_t part), void *arg);
 /* Why the destination rests or last failed: the caller's, handed back to conf.drop. NULL: nothing known. */
 void sched_set_why(struct sched *s, uint32_t part, void *why);

@@ -1,4 +1,4 @@
-/* sidecar.c - NNNNNN.idx beside a sealed segment: lines and envelopes only, so that a start need not read bodies */
+/* sidecar.c - the index beside a sealed segment, so that a start need not read bodies */
 #include "queued/sidecar.h"
 
 #include "common/base/hash.h"
@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define SIDECAR_MAX (64u * 1024u * 1024u)       /* no larger than the segment it saves us from reading */
-#define END_LEN     34u                         /* "end ", 20 digits, blank, 8 hex digits, line feed */
+#define SIDECAR_MAX (64u * 1024u * 1024u) /* no larger than the segment it saves us from reading */
+#define END_LEN     34u                   /* "end ", 20 digits, blank, 8 hex digits, line feed */
 
 void sidecar_init(struct sidecar *s)
 {

@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 #define LOCK_STEP_MS 20
-#define INODES_MIN   16         /* a segment, a sidecar, a journal file, some bodies */
-#define ROOM_MS      1000       /* a second of full speed fits into the reserve many times */
+#define INODES_MIN   16   /* a segment, a sidecar, a journal file, some bodies */
+#define ROOM_MS      1000 /* a second of full speed fits into the reserve many times */
 
 const struct store_sizes store_sizes_default = {
     .segment = SEGMENT_SIZE,
@@ -29,7 +29,8 @@ const struct store_sizes store_sizes_default = {
     .lock_ms = 20000,
 };
 
-/* The holder is a predecessor that was told to go, or whose mtad died: it ends within its current system call. */
+/* The holder is a predecessor that was told to go, or whose mtad died: it ends within its current system
+ * call. */
 static bool lock_take(int fd, int64_t wait_ms, struct err *err)
 {
     const struct timespec step = { .tv_nsec = LOCK_STEP_MS * 1000000L };
@@ -59,7 +60,8 @@ static bool store_files(struct store *s, struct err *err)
     s->lock = file_openat(s->spool, "lock", O_RDWR | O_CREAT, 0600);
     if (s->lock < 0)
         return err_sys(err, "open the lock of the spool");
-    if (!lock_take(s->lock, s->sizes.lock_ms, err) || (s->segment_dir = directory_make(s->spool, "seg", err)) < 0 ||
+    if (!lock_take(s->lock, s->sizes.lock_ms, err) ||
+        (s->segment_dir = directory_make(s->spool, "seg", err)) < 0 ||
         (s->state_dir = directory_make(s->spool, "state", err)) < 0 ||
         (s->big_dir = directory_make(s->spool, "big", err)) < 0)
         return false;
@@ -80,7 +82,7 @@ static void store_free(struct store *s)
     free(s->doomed);
     free(s->voids);
     free(s->snapshot_seen);
-    fd_close(&s->lock);         /* last: from here on another one may recover */
+    fd_close(&s->lock); /* last: from here on another one may recover */
     free(s);
 }
 
@@ -218,8 +220,8 @@ static void on_gone(void *arg, const struct message *m)
     s->ops->gone(s->arg, m);
 }
 
-bool store_recover(struct store *s, struct loop *loop, struct ledger *ledger, const struct store_ops *ops, void *arg,
-                   struct recovery *r, struct err *err)
+bool store_recover(struct store *s, struct loop *loop, struct ledger *ledger, const struct store_ops *ops,
+                   void *arg, struct recovery *r, struct err *err)
 {
     r->segment_dir = s->segment_dir;
     r->big_dir = s->big_dir;
@@ -324,7 +326,8 @@ bool store_read(struct store *s, struct place place, struct buf *bytes, struct r
         return err_sys(err, "read segment %06u", place.segment);
     buf_commit(bytes, (size_t)n);
     if (!record_parse(buf_view(bytes), r->nonce, place.segment, place.offset, out))
-        return err_set(err, ERR_PROTO, "the record in segment %06u at %u is damaged", place.segment, place.offset);
+        return err_set(err, ERR_PROTO, "the record in segment %06u at %u is damaged", place.segment,
+                       place.offset);
     return true;
 }
 
@@ -380,7 +383,7 @@ bool store_has_room(struct store *s, int64_t reserve)
         return s->room;
     s->room_checked = now;
     if (fstatvfs(s->spool, &v) < 0) {
-        s->room = true;         /* a failing disk shows itself when it is written to */
+        s->room = true; /* a failing disk shows itself when it is written to */
         return true;
     }
     percent = (uint64_t)v.f_blocks * v.f_frsize / 100;

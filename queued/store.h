@@ -1,8 +1,8 @@
 /* store.h - the durable side of the queue: the only interface to the spool
  *
- * Messages go in as commits and come back durable; what happens to them goes in as journal entries; records and bodies
- * can be read. Everything else (segments, journal files, threads, compaction) is behind it, so that another engine
- * could stand there.
+ * Messages go in as commits and come back durable; what happens to them goes in as journal entries; records
+ * and bodies can be read. Everything else (segments, journal files, threads, compaction) is behind it, so
+ * that another engine could stand there.
  */
 #pragma once
 
@@ -13,17 +13,17 @@ struct loop;
 struct store;
 
 struct store_sizes {
-    uint64_t segment;           /* bytes of a segment file */
-    uint64_t journal_step;      /* allocated at once */
-    uint64_t snapshot;          /* journal bytes after which a snapshot is made */
-    int64_t sync_ms;            /* longest time between a result and its sync */
-    int64_t lock_ms;            /* wait for a dying predecessor */
+    uint64_t segment;      /* bytes of a segment file */
+    uint64_t journal_step; /* allocated at once */
+    uint64_t snapshot;     /* journal bytes after which a snapshot is made */
+    int64_t sync_ms;       /* longest time between a result and its sync */
+    int64_t lock_ms;       /* wait for a dying predecessor */
 };
 extern const struct store_sizes store_sizes_default;
 
 struct store_ops {
-    /* A commit is durable (c->ok) or was not stored (c->err, ERR_LIMIT: disk full). The callee owns c; c->record is
-       still the whole record. */
+    /* A commit is durable (c->ok) or was not stored (c->err, ERR_LIMIT: disk full). The callee owns c;
+       c->record is still the whole record. */
     void (*committed)(void *arg, struct commit *c);
     /* Everything noted before is written: what waits for that may go on. */
     void (*noted)(void *arg);
@@ -35,23 +35,23 @@ struct store_ops {
 struct store *store_open(int spool, const struct store_sizes *sizes, struct err *err);
 /* The two threads; nothing is written by them before the first commit. */
 bool store_threads(struct store *s, struct err *err) __attribute__((warn_unused_result));
-/* Fills the (empty) ledger, which the store keeps: entries go to both. Then notes and commits are allowed. r tells
-   what was found; clear it with recovery_clear. */
-bool store_recover(struct store *s, struct loop *loop, struct ledger *ledger, const struct store_ops *ops, void *arg,
-                   struct recovery *r, struct err *err) __attribute__((warn_unused_result));
+/* Fills the (empty) ledger, which the store keeps: entries go to both. Then notes and commits are allowed. r
+   tells what was found; clear it with recovery_clear. */
+bool store_recover(struct store *s, struct loop *loop, struct ledger *ledger, const struct store_ops *ops,
+                   void *arg, struct recovery *r, struct err *err) __attribute__((warn_unused_result));
 /* Writes and syncs what is still to be, ends the threads, unlocks. */
 void store_close(struct store **s);
 
 /* Takes c. Commits with a big body go through the syncer first. Not while store_commit_max is exceeded. */
 void store_commit(struct store *s, struct commit *c);
-size_t store_commit_max(const struct store *s);         /* bytes of a record */
-size_t store_pending(const struct store *s);            /* bytes of records that are not answered yet */
+size_t store_commit_max(const struct store *s); /* bytes of a record */
+size_t store_pending(const struct store *s);    /* bytes of records that are not answered yet */
 /* Completes a message that was committed: the ledger has it, its place counts. Returns its handle. */
 uint32_t store_adopt(struct store *s, const struct commit *c, const struct envelope *e);
 
 /* Applies to the ledger and writes at the end of this iteration (then `noted`), durable within sync_ms. */
 enum ledger_result store_note(struct store *s, const struct entry *e);
-bool store_noted(const struct store *s);        /* nothing noted waits to be written */
+bool store_noted(const struct store *s); /* nothing noted waits to be written */
 
 /* False below the reserve: new mail must wait. Looks at the disk at most once a second. */
 bool store_has_room(struct store *s, int64_t reserve);

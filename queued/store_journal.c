@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define RETRY_MS      5000      /* a journal that could not be begun: the disk is full or broken */
-#define TIDY_MS       10000     /* compaction, the spare file, what a quiet queue left over */
-#define SLICE         500u      /* messages of a snapshot at once: the loop goes on in between */
-#define FILES_MAX     16u       /* journal files before a snapshot, as each start begins one */
+#define RETRY_MS  5000  /* a journal that could not be begun: the disk is full or broken */
+#define TIDY_MS   10000 /* compaction, the spare file, what a quiet queue left over */
+#define SLICE     500u  /* messages of a snapshot at once: the loop goes on in between */
+#define FILES_MAX 16u   /* journal files before a snapshot, as each start begins one */
 
 static void on_tell(void *arg, const struct entry *e)
 {
@@ -140,7 +140,9 @@ static void snapshot_open(struct store *s)
     e = (struct entry){ .kind = ENTRY_PAUSE, .flags = s->ledger->paused };
     journal_append(&s->journal, &e);
     for (size_t i = 0; i < s->void_n; i++) {
-        e = (struct entry){ .kind = ENTRY_VOID, .segment = s->voids[i].segment, .offset = s->voids[i].offset };
+        e = (struct entry){ .kind = ENTRY_VOID,
+                            .segment = s->voids[i].segment,
+                            .offset = s->voids[i].offset };
         journal_append(&s->journal, &e);
     }
 }
@@ -157,7 +159,8 @@ static bool snapshot_slice(struct store *s)
 static void snapshot_finish(struct store *s)
 {
     for (size_t i = 0; i < s->snapshot_seen_n; i++) {
-        struct entry e = { .kind = ENTRY_SEGMENT, .segment = s->snapshot_seen[i].segment,
+        struct entry e = { .kind = ENTRY_SEGMENT,
+                           .segment = s->snapshot_seen[i].segment,
                            .offset = s->snapshot_seen[i].offset };
 
         journal_append(&s->journal, &e);
@@ -168,7 +171,8 @@ static void snapshot_finish(struct store *s)
     s->snapshot_bytes = s->journal_bytes = s->journal.at + s->journal.buf.len - s->snapshot_start;
 }
 
-/* A new file with everything in it, at once and durable: at the start, and when the old one cannot be trusted. */
+/* A new file with everything in it, at once and durable: at the start, and when the old one cannot be
+ * trusted. */
 static bool journal_renew(struct store *s, bool first, struct err *err)
 {
     if (!journal_begin(&s->journal, first, err))

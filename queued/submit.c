@@ -8,19 +8,19 @@
 
 #include <stdlib.h>
 
-#define BODY_MAX   (256u * 1024u)               /* larger bodies go to big/ */
-#define MEMORY_MAX (64u * 1024u * 1024u)        /* uncommitted bytes beyond which small bodies do too */
-#define HEADER_MAX (16u * 1024u * 1024u)        /* cleanup has smaller limits */
+#define BODY_MAX   (256u * 1024u)        /* larger bodies go to big/ */
+#define MEMORY_MAX (64u * 1024u * 1024u) /* uncommitted bytes beyond which small bodies do too */
+#define HEADER_MAX (16u * 1024u * 1024u) /* cleanup has smaller limits */
 
 /* A transaction of cleanup that is not submitted yet. */
 struct tx {
     struct buf header, body;
-    struct buf rcpts;           /* printed as envelope lines */
+    struct buf rcpts; /* printed as envelope lines */
     size_t rcpt_n;
     uint64_t body_size;
-    struct big big;             /* fd -1: the body is in memory */
+    struct big big; /* fd -1: the body is in memory */
     bool failed;
-    struct err err;             /* then: everything that comes is thrown away until the end */
+    struct err err; /* then: everything that comes is thrown away until the end */
 };
 
 /* A query about a message that is being committed. */
@@ -78,7 +78,8 @@ static bool tx_spill(struct mailq *q, struct tx *t)
 {
     if (t->big.fd >= 0)
         return true;
-    if (!big_create(&t->big, store_big_dir(q->store), &t->err) || !big_write(&t->big, buf_view(&t->body), &t->err))
+    if (!big_create(&t->big, store_big_dir(q->store), &t->err) ||
+        !big_write(&t->big, buf_view(&t->body), &t->err))
         return false;
     q->memory -= t->body.len;
     buf_clear(&t->body);
@@ -187,8 +188,9 @@ static void answer(struct mailq *q, uint64_t txn, enum ipc_verdict verdict, cons
     } else if (verdict == VERDICT_TEMPFAIL) {
         ipc_put_u64(&q->out, TAG_CODE, full ? 452 : 451);
         ipc_put_text(&q->out, TAG_ENHANCED, full ? SV_LIT("4.3.1") : SV_LIT("4.3.0"));
-        ipc_put_text(&q->out, TAG_TEXT, full ? SV_LIT("Insufficient system storage, please try again later")
-                                             : SV_LIT("Could not store the message, please try again later"));
+        ipc_put_text(&q->out, TAG_TEXT,
+                     full ? SV_LIT("Insufficient system storage, please try again later")
+                          : SV_LIT("Could not store the message, please try again later"));
     }
     channel_send(q->cleanup, &q->out);
 }
@@ -403,8 +405,8 @@ static void stored_log(const struct commit *c, const struct envelope *e, size_t 
 
     id_text(c->id, id);
     LOG(INFO, "queue.message.stored", KS("id", id), KV("sid", if_any(e->sid)), KV("sender", e->sender),
-        KI("rcpts", e->rcpt_n), KI("size", size), KV("client", if_any(e->client)), KV("origin", if_any(e->origin)),
-        KV("hold", if_any(e->hold)));
+        KI("rcpts", e->rcpt_n), KI("size", size), KV("client", if_any(e->client)),
+        KV("origin", if_any(e->origin)), KV("hold", if_any(e->hold)));
 }
 
 /* The commit is durable: the message is the queue's. */
@@ -415,7 +417,8 @@ static void message_stored(struct mailq *q, struct commit *c)
     struct err err;
     uint32_t handle;
 
-    if (!record_views(strv_make(c->record, c->length), &record) || !envelope_parse(record.envelope, &q->envelope, &err))
+    if (!record_views(strv_make(c->record, c->length), &record) ||
+        !envelope_parse(record.envelope, &q->envelope, &err))
         die("a record that was just written is not one");
     handle = store_adopt(q->store, c, &q->envelope);
     stored_log(c, &q->envelope, record.message.n + (q->envelope.big ? (size_t)q->envelope.big_size : 0));
@@ -472,9 +475,14 @@ static void on_query(void *arg, struct channel *ch, struct ipc_in *in)
 }
 
 static const struct channel_route routes[] = {
-    { IPC_Q_BODY, on_body },     { IPC_Q_HEADER, on_header }, { IPC_Q_RCPTS, on_rcpts },
-    { IPC_Q_SUBMIT, on_submit }, { IPC_Q_ABORT, on_abort },   { IPC_Q_QUERY, on_query },
-    { IPC_N_FAILED, notice_on_failed }, { .type = IPC_NONE },
+    { IPC_Q_BODY, on_body },
+    { IPC_Q_HEADER, on_header },
+    { IPC_Q_RCPTS, on_rcpts },
+    { IPC_Q_SUBMIT, on_submit },
+    { IPC_Q_ABORT, on_abort },
+    { IPC_Q_QUERY, on_query },
+    { IPC_N_FAILED, notice_on_failed },
+    { .type = IPC_NONE },
 };
 
 static void on_frame(void *arg, struct channel *ch, struct ipc_in *in)

@@ -7,9 +7,9 @@
 #include <stdio.h>
 
 #define SWEEP_MS   1000
-#define SWEEP_MAX  20000u       /* messages per tick: a few milliseconds */
-#define TRIM_TICKS 60u          /* destinations nobody waits for are forgotten every minute */
-#define AWAIT_MS   30000        /* an inventory that does not come is said once in a while */
+#define SWEEP_MAX  20000u /* messages per tick: a few milliseconds */
+#define TRIM_TICKS 60u    /* destinations nobody waits for are forgotten every minute */
+#define AWAIT_MS   30000  /* an inventory that does not come is said once in a while */
 
 /* RFC 3463 X.4.7, unless the last attempt had better words. */
 static void expire_verdict(const struct rcpt *r, struct buf *text, struct verdict *v)
@@ -23,7 +23,8 @@ static void expire_verdict(const struct rcpt *r, struct buf *text, struct verdic
     buf_reset(text);
     /* A remote's words stay as they were said: they go into the notice as its diagnostic. */
     if (!v->remote)
-        buf_adds(text, r->words ? "the time for delivery has expired; last: " : "the time for delivery has expired");
+        buf_adds(text, r->words ? "the time for delivery has expired; last: "
+                                : "the time for delivery has expired");
     buf_addv(text, words_reply(r->words));
     v->reply = buf_view(text);
 }

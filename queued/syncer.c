@@ -1,4 +1,4 @@
-/* syncer.c - the thread for everything slow that is not a segment: big bodies, the journal's sync, unlinking */
+/* syncer.c - the thread for everything slow that is not a segment */
 #include "queued/syncer.h"
 
 #include "common/base/mem.h"
@@ -16,14 +16,14 @@ struct chain {
 };
 
 struct syncer {
-    struct committer *committer;        /* borrowed: outlives us */
-    int wake;                           /* owned eventfd */
+    struct committer *committer; /* borrowed: outlives us */
+    int wake;                    /* owned eventfd */
     pthread_t thread;
     bool started;
 
     pthread_mutex_t lock;
     pthread_cond_t cond;
-    struct chain urgent, pending, finished;     /* under lock */
+    struct chain urgent, pending, finished; /* under lock */
     bool stop;
     void (*run)(void *arg);
     void *run_arg;
@@ -88,17 +88,15 @@ static void job_big(struct syncer *s, struct sync_job *job)
 static void job_do(struct syncer *s, struct sync_job *job)
 {
     switch (job->kind) {
-    case SYNC_BIG:
-        job_big(s, job);
-        return;
+    case SYNC_BIG: job_big(s, job); return;
     case SYNC_JOURNAL:
         job->ok = (errno = FAULT_POINT("queued.journal.sync")) == 0 && os_fdatasync(job->fd) == 0;
         if (!job->ok)
             err_sys(&job->err, "sync the journal");
         return;
     case SYNC_UNLINK:
-        job->ok = (errno = FAULT_POINT("queued.unlink")) == 0 && (unlinkat(job->dir, job->name, 0) == 0 ||
-                                                                  errno == ENOENT);
+        job->ok = (errno = FAULT_POINT("queued.unlink")) == 0 &&
+                  (unlinkat(job->dir, job->name, 0) == 0 || errno == ENOENT);
         if (!job->ok)
             err_sys(&job->err, "unlink %s", job->name);
         return;

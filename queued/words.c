@@ -1,4 +1,4 @@
-/* words.c - why a recipient waits or failed; equal words are kept once, as thousands of recipients share them (pure) */
+/* words.c - why a recipient waits or failed; equal words are kept once (pure) */
 #include "queued/words.h"
 
 #include "common/base/hash.h"
@@ -39,7 +39,8 @@ static bool words_equal(const struct words *w, uint32_t hash, struct strv enhanc
            strv_eq(words_relay(w), relay) && strv_eq(words_reply(w), reply);
 }
 
-struct words *words_ref(struct words_table *t, struct strv enhanced, struct strv relay, struct strv reply, bool remote)
+struct words *words_ref(struct words_table *t, struct strv enhanced, struct strv relay, struct strv reply,
+                        bool remote)
 {
     struct words *w;
     uint32_t hash;

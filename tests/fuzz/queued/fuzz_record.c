@@ -1,13 +1,13 @@
-/* fuzz_record.c - segments: the scan ends, finds what is whole, and never a record that was not written there */
+/* fuzz_record.c - segments: the scan finds what is whole, never what was not written there */
 #include "tests/support/fuzz.h"
 
 #include "queued/record.h"
 
 #include <string.h>
 
-#define NONCE "0123456789abcdef0123456789abcdef"
+#define NONCE   "0123456789abcdef0123456789abcdef"
 #define SEGMENT 7u
-#define MAX 65536u
+#define MAX     65536u
 
 static void add(struct buf *b, uint64_t id, struct strv body)
 {
@@ -46,7 +46,8 @@ static void raw(struct strv input)
     }
 }
 
-/* Three records whose middle one has the input as its body, with the segment's own nonce put wherever the input says
+/* Three records whose middle one has the input as its body, with the segment's own nonce put wherever the
+   input says
    '#', and one byte damaged where the input says. */
 static void carrier(struct strv input)
 {

@@ -99,12 +99,14 @@ static void on_cleanup_frame(void *arg, struct channel *ch, struct ipc_in *in)
     (void)ch;
     if (in->type == IPC_Q_SUBMITTED) {
         assert_true(r->answer_n < RIG_ANSWERS);
-        r->answers[r->answer_n++] = (struct rig_answer){
-            in->txn, (enum ipc_verdict)ipc_get_u64(in, TAG_VERDICT), (unsigned)ipc_get_u64(in, TAG_CODE) };
+        r->answers[r->answer_n++] =
+            (struct rig_answer){ in->txn, (enum ipc_verdict)ipc_get_u64(in, TAG_VERDICT),
+                                 (unsigned)ipc_get_u64(in, TAG_CODE) };
     } else if (in->type == IPC_N_COMPOSE) {
         struct rig_notice *n = &r->notices[r->notice_n++];
 
-        *n = (struct rig_notice){ .txn = in->txn, .id = ipc_get_u64(in, TAG_ID),
+        *n = (struct rig_notice){ .txn = in->txn,
+                                  .id = ipc_get_u64(in, TAG_ID),
                                   .kind = (enum ipc_notice)ipc_get_u64(in, TAG_NOTICE) };
         text_copy(n->origin, sizeof n->origin, ipc_get(in, TAG_ORIGIN));
         text_copy(n->sender, sizeof n->sender, ipc_get(in, TAG_SENDER));
@@ -148,8 +150,12 @@ void rig_init(struct rig *r)
         ipc_out_init(&out);
     r->retry[0] = 300;
     r->retry[1] = 600;
-    r->conf = (struct conf_queue){ .retry = { r->retry, 2 }, .warn_after = 4 * 3600, .expire_after = 4 * 86400,
-                                   .reserve = 1, .max_jobs = 100, .deliver = true };
+    r->conf = (struct conf_queue){ .retry = { r->retry, 2 },
+                                   .warn_after = 4 * 3600,
+                                   .expire_after = 4 * 86400,
+                                   .reserve = 1,
+                                   .max_jobs = 100,
+                                   .deliver = true };
     r->sizes = store_sizes_default;
     r->sizes.segment = 1u << 20;
     r->sizes.journal_step = 65536;
@@ -257,8 +263,8 @@ static void put_rcpts(const char *rcpts)
     }
 }
 
-static void submit(struct rig *r, uint64_t txn, uint64_t id, const char *sender, const char *rcpts, struct strv body,
-                   const char *origin, uint64_t body_size)
+static void submit(struct rig *r, uint64_t txn, uint64_t id, const char *sender, const char *rcpts,
+                   struct strv body, const char *origin, uint64_t body_size)
 {
     ipc_begin(&out, IPC_Q_SUBMIT, txn);
     ipc_put_u64(&out, TAG_ID, id);
@@ -274,7 +280,8 @@ static void submit(struct rig *r, uint64_t txn, uint64_t id, const char *sender,
     channel_send(r->cleanup, &out);
 }
 
-void rig_submit(struct rig *r, uint64_t txn, uint64_t id, const char *sender, const char *rcpts, const char *body)
+void rig_submit(struct rig *r, uint64_t txn, uint64_t id, const char *sender, const char *rcpts,
+                const char *body)
 {
     submit(r, txn, id, sender, rcpts, SV(body), NULL, strlen(body));
 }
@@ -327,8 +334,8 @@ void rig_notice_failed(struct rig *r, uint64_t txn, const char *origin)
     channel_send(r->cleanup, &out);
 }
 
-static void result(struct rig *r, unsigned deliverd, struct rig_job *job, uint64_t mask, enum ipc_outcome outcome,
-                   const char *step, bool last)
+static void result(struct rig *r, unsigned deliverd, struct rig_job *job, uint64_t mask,
+                   enum ipc_outcome outcome, const char *step, bool last)
 {
     static const char *const enhanced[] = { "2.0.0", "5.1.1", "4.4.1" };
     static const char *const reply[] = { "250 2.0.0 Ok", "550 5.1.1 no such user", "connection refused" };
@@ -355,14 +362,14 @@ static void result(struct rig *r, unsigned deliverd, struct rig_job *job, uint64
     job->answered = true;
 }
 
-void rig_result(struct rig *r, unsigned deliverd, struct rig_job *job, enum ipc_outcome outcome, const char *step,
-                bool last)
+void rig_result(struct rig *r, unsigned deliverd, struct rig_job *job, enum ipc_outcome outcome,
+                const char *step, bool last)
 {
     result(r, deliverd, job, UINT64_MAX, outcome, step, last);
 }
 
-void rig_result_some(struct rig *r, unsigned deliverd, struct rig_job *job, uint64_t mask, enum ipc_outcome outcome,
-                     bool last)
+void rig_result_some(struct rig *r, unsigned deliverd, struct rig_job *job, uint64_t mask,
+                     enum ipc_outcome outcome, bool last)
 {
     result(r, deliverd, job, mask, outcome, "rcpt", last);
 }

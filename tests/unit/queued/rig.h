@@ -8,7 +8,7 @@
 #define RIG_JOBS    256
 #define RIG_ANSWERS 1024
 
-struct rig_job {                /* a J_START as deliverd saw it */
+struct rig_job { /* a J_START as deliverd saw it */
     uint64_t txn, id;
     bool local;
     char dest[64], sender[64];
@@ -18,17 +18,17 @@ struct rig_job {                /* a J_START as deliverd saw it */
     } rcpts[128];
     size_t rcpt_n;
     uint64_t size, attempt;
-    struct buf data;            /* owned: the message as far as it came */
+    struct buf data; /* owned: the message as far as it came */
     bool complete, answered;
 };
 
-struct rig_answer {             /* a Q_SUBMITTED */
+struct rig_answer { /* a Q_SUBMITTED */
     uint64_t txn;
     enum ipc_verdict verdict;
     unsigned code;
 };
 
-struct rig_notice {             /* an N_COMPOSE */
+struct rig_notice { /* an N_COMPOSE */
     uint64_t txn, id;
     enum ipc_notice kind;
     char origin[512], sender[64], reply[256], header[256];
@@ -41,8 +41,8 @@ struct rig {
     struct conf_queue conf;
     int64_t retry[8];
     struct mailq q;
-    struct channel *cleanup;            /* the far end */
-    struct channel *deliverd[4];        /* far ends */
+    struct channel *cleanup;     /* the far end */
+    struct channel *deliverd[4]; /* far ends */
     struct rig_job jobs[RIG_JOBS];
     size_t job_n;
     struct rig_answer answers[RIG_ANSWERS];
@@ -51,37 +51,39 @@ struct rig {
     size_t notice_n;
     unsigned acks;
     unsigned lost;
-    bool hold_results;          /* the test answers jobs itself */
+    bool hold_results; /* the test answers jobs itself */
     struct store_sizes sizes;
 };
 
 /* A queue on spool->path; conf and sizes were set by rig_init and may have been changed. */
 void rig_init(struct rig *r);
-void rig_start(struct rig *r);          /* deliverd 0 and cleanup are connected, both new */
-void rig_start_bare(struct rig *r);     /* nobody is connected */
+void rig_start(struct rig *r);      /* deliverd 0 and cleanup are connected, both new */
+void rig_start_bare(struct rig *r); /* nobody is connected */
 /* As a crash would leave it, except for what the kernel keeps: no drain. */
 void rig_kill(struct rig *r);
-void rig_stop(struct rig *r);           /* orderly */
-void rig_clear(struct rig *r);          /* removes the directory */
+void rig_stop(struct rig *r);  /* orderly */
+void rig_clear(struct rig *r); /* removes the directory */
 
 void rig_connect_cleanup(struct rig *r);
 void rig_connect_deliverd(struct rig *r, unsigned index, bool lived);
 void rig_disconnect_deliverd(struct rig *r, unsigned index);
 
 /* One frame: sender, recipients "l:a@b" or "r:a@b" separated by blanks, a body of so many bytes. */
-void rig_submit(struct rig *r, uint64_t txn, uint64_t id, const char *sender, const char *rcpts, const char *body);
+void rig_submit(struct rig *r, uint64_t txn, uint64_t id, const char *sender, const char *rcpts,
+                const char *body);
 void rig_submit_origin(struct rig *r, uint64_t txn, uint64_t id, const char *rcpts, const char *origin);
 /* In chunks. */
 void rig_submit_large(struct rig *r, uint64_t txn, uint64_t id, const char *rcpts, size_t body_size);
 void rig_query(struct rig *r, uint64_t txn, uint64_t id);
 void rig_notice_failed(struct rig *r, uint64_t txn, const char *origin);
 
-/* The answer of deliverd index to a job: one outcome for all recipients, or for those of the bit mask only. */
-void rig_result(struct rig *r, unsigned deliverd, struct rig_job *job, enum ipc_outcome outcome, const char *step,
-                bool last);
-void rig_result_some(struct rig *r, unsigned deliverd, struct rig_job *job, uint64_t mask, enum ipc_outcome outcome,
-                     bool last);
-void rig_inventory(struct rig *r, unsigned deliverd, uint64_t id, uint32_t rcpt);      /* id 0: only the end */
+/* The answer of deliverd index to a job: one outcome for all recipients, or for those of the bit mask only.
+ */
+void rig_result(struct rig *r, unsigned deliverd, struct rig_job *job, enum ipc_outcome outcome,
+                const char *step, bool last);
+void rig_result_some(struct rig *r, unsigned deliverd, struct rig_job *job, uint64_t mask,
+                     enum ipc_outcome outcome, bool last);
+void rig_inventory(struct rig *r, unsigned deliverd, uint64_t id, uint32_t rcpt); /* id 0: only the end */
 
 /* Runs the loop until the condition holds; fails the test after many rounds. */
 #define RIG_UNTIL(r, condition)                                                                              \
@@ -90,7 +92,7 @@ void rig_inventory(struct rig *r, unsigned deliverd, uint64_t id, uint32_t rcpt)
             fail_msg("line %d: never: %s", __LINE__, #condition);                                            \
         loop_once((r)->loop, 5);                                                                             \
     }
-void rig_rest(struct rig *r);           /* until nothing moves any more: writes, syncs, frames */
+void rig_rest(struct rig *r); /* until nothing moves any more: writes, syncs, frames */
 
-const struct rig_answer *rig_answer(const struct rig *r, uint64_t txn);         /* NULL: none yet */
-struct rig_job *rig_job(struct rig *r, uint64_t id);    /* the newest for this message; NULL: none */
+const struct rig_answer *rig_answer(const struct rig *r, uint64_t txn); /* NULL: none yet */
+struct rig_job *rig_job(struct rig *r, uint64_t id); /* the newest for this message; NULL: none */

@@ -7,11 +7,11 @@
 
 struct spool {
     char path[128];
-    int fd;                     /* of the directory */
+    int fd; /* of the directory */
 };
 
 void spool_make(struct spool *s);
-void spool_remove(struct spool *s);     /* with everything below */
+void spool_remove(struct spool *s); /* with everything below */
 /* Names of a subdirectory ending in suffix, sorted, at most max. */
 size_t spool_list(const struct spool *s, const char *sub, const char *suffix, char names[][64], size_t max);
 void spool_read(const struct spool *s, const char *sub, const char *name, struct buf *out);

@@ -1,4 +1,4 @@
-/* test_crash.c - kill -9 at every durable step, and power cuts: nothing acknowledged is lost, nothing is done twice */
+/* test_crash.c - kill -9 at every durable step, and power cuts: nothing is lost, nothing is done twice */
 #include "tests/support/unit.h"
 #include "tests/unit/queued/rig.h"
 
@@ -18,9 +18,9 @@
 /* What the outside world knows of a message; the child tells it through a pipe, one byte per event. */
 struct known {
     uint64_t id;
-    bool accepted, refused;     /* answers that arrived */
-    bool told;                  /* a final result was sent to queued */
-    bool acked;                 /* and acknowledged */
+    bool accepted, refused; /* answers that arrived */
+    bool told;              /* a final result was sent to queued */
+    bool acked;             /* and acknowledged */
 };
 
 static struct rig *r;
@@ -58,11 +58,12 @@ static void tell(int fd, char event, unsigned index)
 static void tell_answers(int fd, size_t *seen)
 {
     for (; *seen < r->answer_n; (*seen)++)
-        tell(fd, r->answers[*seen].verdict == VERDICT_ACCEPT ? 'A' : 'R', (unsigned)r->answers[*seen].txn - 1);
+        tell(fd, r->answers[*seen].verdict == VERDICT_ACCEPT ? 'A' : 'R',
+             (unsigned)r->answers[*seen].txn - 1);
 }
 
-/* The load: small and large messages, delivered and deferred by turns. Single steps, so that a crash finds all
-   stages. */
+/* The load: small and large messages, delivered and deferred by turns. Single steps, so that a crash finds
+   all stages. */
 static void load(int fd, const uint64_t *ids)
 {
     size_t answers = 0, jobs = 0;
@@ -89,7 +90,8 @@ static void load(int fd, const uint64_t *ids)
             } else {
                 told[told_n++] = UINT32_MAX;
             }
-            rig_result(r, 0, &r->jobs[jobs], index % 3 != 1 ? OUTCOME_DELIVERED : OUTCOME_DEFERRED, "data", true);
+            rig_result(r, 0, &r->jobs[jobs], index % 3 != 1 ? OUTCOME_DELIVERED : OUTCOME_DEFERRED, "data",
+                       true);
         }
         for (; acks < r->acks; acks++)
             if (told[acks] != UINT32_MAX)
@@ -193,10 +195,11 @@ static bool crash_at(const char *point, unsigned spared)
 }
 
 static const char *const points[] = {
-    "queued.segment.create", "queued.segment.created", "queued.segment.write", "queued.segment.written",
-    "queued.segment.sync", "queued.journal.create", "queued.journal.created", "queued.journal.write",
-    "queued.journal.sync", "queued.journal.spare", "queued.journal.forget", "queued.big.create", "queued.big.write",
-    "queued.big.name", "queued.big.sync", "queued.unlink", "queued.sidecar.write",
+    "queued.segment.create", "queued.segment.created", "queued.segment.write",   "queued.segment.written",
+    "queued.segment.sync",   "queued.journal.create",  "queued.journal.created", "queued.journal.write",
+    "queued.journal.sync",   "queued.journal.spare",   "queued.journal.forget",  "queued.big.create",
+    "queued.big.write",      "queued.big.name",        "queued.big.sync",        "queued.unlink",
+    "queued.sidecar.write",
 };
 
 static void kill_9_at_every_step(void **state)
@@ -215,8 +218,9 @@ static void kill_9_at_every_step(void **state)
 /* A second crash, while the first one is being recovered from. */
 static void kill_9_during_recovery(void **state)
 {
-    static const char *const during[] = { "queued.recovery.cut", "queued.journal.create", "queued.journal.created",
-                                          "queued.sidecar.write", "queued.journal.spare" };
+    static const char *const during[] = { "queued.recovery.cut", "queued.journal.create",
+                                          "queued.journal.created", "queued.sidecar.write",
+                                          "queued.journal.spare" };
     struct err err;
 
     (void)state;
@@ -255,7 +259,8 @@ static void kill_9_during_recovery(void **state)
 
 /* ---- power cuts ---- */
 
-/* Where each file is durable for certain: behind the last acknowledged record, the last synced journal byte. */
+/* Where each file is durable for certain: behind the last acknowledged record, the last synced journal byte.
+ */
 struct durable {
     uint64_t segment_end[64];
     uint64_t journal_end;
@@ -301,7 +306,8 @@ static void power_cut(struct spool *s, const struct durable *d, unsigned how)
         uint32_t number;
 
         assert_true(segment_name_parse(names[i], ".seg", &number));
-        tear(s, "seg", names[i], d->segment_end[number % 64] ? d->segment_end[number % 64] : SEGMENT_FIRST, how);
+        tear(s, "seg", names[i], d->segment_end[number % 64] ? d->segment_end[number % 64] : SEGMENT_FIRST,
+             how);
     }
     n = spool_list(s, "state", ".jnl", names, 128);
     for (size_t i = 0; i < n; i++) {
@@ -335,7 +341,8 @@ static void power_cuts_lose_nothing(void **state)
         rig_start(r);
         for (unsigned i = 0; i < MESSAGES; i++) {
             known[i].id = id_new();
-            rig_submit(r, i + 1, known[i].id, "s@example.org", i % 2 ? "l:a@demo.test" : "r:a@far.test", "body\r\n");
+            rig_submit(r, i + 1, known[i].id, "s@example.org", i % 2 ? "l:a@demo.test" : "r:a@far.test",
+                       "body\r\n");
         }
         for (size_t done = 0; r->answer_n < stop;) {
             loop_once(r->loop, 1);
@@ -344,9 +351,9 @@ static void power_cuts_lose_nothing(void **state)
                     rig_result(r, 0, &r->jobs[done], OUTCOME_DELIVERED, "data", true);
             /* Gone and everything written by then synced: it must not come again. */
             for (unsigned i = 0; i < MESSAGES; i++)
-                durably_done[i] = durably_done[i] ||
-                                  (rig_answer(r, i + 1) && !ledger_find(&r->q.ledger, known[i].id) &&
-                                   r->q.store->journal.synced == journal_mark(&r->q.store->journal));
+                durably_done[i] =
+                    durably_done[i] || (rig_answer(r, i + 1) && !ledger_find(&r->q.ledger, known[i].id) &&
+                                        r->q.store->journal.synced == journal_mark(&r->q.store->journal));
         }
         for (size_t i = 0; i < r->answer_n; i++)
             known[r->answers[i].txn - 1].accepted = true;

@@ -14,9 +14,21 @@
 static struct entry sample(enum entry_kind kind)
 {
     return (struct entry){
-        .kind = kind, .id = 0x123456789abcdef, .list = SV("0-3,7"), .time = 1763681234, .due = 1763684834,
-        .attempts = 3, .enhanced = SV("4.4.1"), .relay = SV("mx[192.0.2.1]:25"), .reply = SV("450 no\nnot now 100%"),
-        .remote = true, .notice = NOTICE_DELAY, .segment = 4, .offset = 8192, .flags = 1, .text = SV("- by hand -"),
+        .kind = kind,
+        .id = 0x123456789abcdef,
+        .list = SV("0-3,7"),
+        .time = 1763681234,
+        .due = 1763684834,
+        .attempts = 3,
+        .enhanced = SV("4.4.1"),
+        .relay = SV("mx[192.0.2.1]:25"),
+        .reply = SV("450 no\nnot now 100%"),
+        .remote = true,
+        .notice = NOTICE_DELAY,
+        .segment = 4,
+        .offset = 8192,
+        .flags = 1,
+        .text = SV("- by hand -"),
     };
 }
 
@@ -41,7 +53,7 @@ static void every_kind_comes_back(void **state)
 
     (void)state;
     for (const char *k = kinds; *k; k++) {
-        struct entry e = sample((enum entry_kind)*k), back;
+        struct entry e = sample((enum entry_kind) * k), back;
 
         if (!round_trip(&e, &back, line, sizeof line))
             fail_msg("kind %c does not come back", *k);
@@ -64,7 +76,8 @@ static void every_kind_comes_back(void **state)
 
 static void hostile_words(void **state)
 {
-    static const char *const words[] = { "", "-", "--", " ", "a b", "%", "%%41", "\r\n", "x\ny", "\t", "\x7f\x80\xff" };
+    static const char *const words[] = { "",     "-",    "--",   " ",  "a b",         "%",
+                                         "%%41", "\r\n", "x\ny", "\t", "\x7f\x80\xff" };
     char line[4096];
 
     (void)state;
@@ -104,9 +117,10 @@ static void lists(void **state)
         const char *text;
         bool ok;
     } cases[] = {
-        { "0", true },     { "0-5", true },   { "1,3,5-9", true }, { "", false },     { ",", false },   { "1,", false },
-        { "5-1", false },  { "1,1", false },  { "3,2", false },    { "1-3,3", false }, { "a", false },  { "1-", false },
-        { "-1", false },   { "4294967295", false }, { "4294967294", true }, { "1-2-3", false },
+        { "0", true },    { "0-5", true },         { "1,3,5-9", true },    { "", false },
+        { ",", false },   { "1,", false },         { "5-1", false },       { "1,1", false },
+        { "3,2", false }, { "1-3,3", false },      { "a", false },         { "1-", false },
+        { "-1", false },  { "4294967295", false }, { "4294967294", true }, { "1-2-3", false },
     };
     struct buf b;
     struct list_writer w = { .out = &b };
@@ -158,8 +172,11 @@ static void origins(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kind_comes_back), cmocka_unit_test(hostile_words), cmocka_unit_test(wrong_lines),
-        cmocka_unit_test(lists),                 cmocka_unit_test(origins),
+        cmocka_unit_test(every_kind_comes_back),
+        cmocka_unit_test(hostile_words),
+        cmocka_unit_test(wrong_lines),
+        cmocka_unit_test(lists),
+        cmocka_unit_test(origins),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

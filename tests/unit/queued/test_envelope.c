@@ -67,8 +67,9 @@ static void everything_comes_back(void **state)
     same("origin", back.origin, e.origin);
     same("hold", back.hold, e.hold);
     same("envid", back.envid, e.envid);
-    assert_true(back.arrival == e.arrival && back.stored == e.stored && back.body_type == 1 && back.priority == 255 &&
-                back.ret == 2 && back.big && back.big_size == e.big_size && back.big_crc == e.big_crc);
+    assert_true(back.arrival == e.arrival && back.stored == e.stored && back.body_type == 1 &&
+                back.priority == 255 && back.ret == 2 && back.big && back.big_size == e.big_size &&
+                back.big_crc == e.big_crc);
     assert_int_equal(back.rcpt_n, 3);
     for (size_t i = 0; i < 3; i++) {
         same("to", back.rcpts[i].to, e.rcpts[i].to);

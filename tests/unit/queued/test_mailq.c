@@ -1,4 +1,4 @@
-/* test_mailq.c - the whole queue between a cleanup and a deliverd of the test: submit, dispatch, results, restarts */
+/* test_mailq.c - the whole queue between a cleanup and a deliverd of the test: submit to restart */
 #include "tests/support/unit.h"
 #include "tests/unit/queued/rig.h"
 

@@ -143,8 +143,8 @@ static void damage_in_the_middle_is_skipped(void **state)
     buf_clear(&b);
 }
 
-/* A body that holds whole records: made with another nonce, with this segment's own, copied from this segment, and
-   even computed for another place. */
+/* A body that holds whole records: made with another nonce, with this segment's own, copied from this
+   segment, and even computed for another place. */
 static void bodies_cannot_forge(void **state)
 {
     struct buf b, forged;
@@ -230,9 +230,9 @@ static void headers_of_segments(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_record_comes_back),          cmocka_unit_test(every_changed_byte_is_found),
+        cmocka_unit_test(a_record_comes_back),           cmocka_unit_test(every_changed_byte_is_found),
         cmocka_unit_test(a_torn_last_record_is_the_end), cmocka_unit_test(damage_in_the_middle_is_skipped),
-        cmocka_unit_test(bodies_cannot_forge),          cmocka_unit_test(sizes_at_their_limits),
+        cmocka_unit_test(bodies_cannot_forge),           cmocka_unit_test(sizes_at_their_limits),
         cmocka_unit_test(headers_of_segments),
     };
 

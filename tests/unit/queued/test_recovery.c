@@ -550,8 +550,9 @@ static void a_broken_journal_is_begun_anew(void **state)
         RIG_UNTIL(r, r->job_n == 3);
         assert_true(fault_arm(SV(faults[i]), &err));
         rig_result(r, 0, rig_job(r, ids[0]), OUTCOME_DELIVERED, "data", true);
-        for (int k = 0; k < 3000 && (r->acks == 0 || r->q.store->journal.synced < r->q.store->journal.written ||
-                                     r->q.store->journal_down);
+        for (int k = 0;
+             k < 3000 && (r->acks == 0 || r->q.store->journal.synced < r->q.store->journal.written ||
+                          r->q.store->journal_down);
              k++)
             loop_once(r->loop, 5);
         assert_int_equal(r->acks, 1);
