@@ -207,6 +207,16 @@ void engine_name(struct engine *e, struct strv name)
     }
 }
 
+void engine_cleanup(struct engine *e, bool ready)
+{
+    struct refusal r = { .id = RE_TEMPORARY, .rule = "no-cleanup" };
+
+    if (e->wait != AWAIT_CLEANUP)
+        return;
+    e->wait = AWAIT_NOTHING;
+    policy_resume(e, ready ? NULL : &r);
+}
+
 /* Cleanup's words, or the usual ones when they do not fit its verdict. */
 static struct refusal answer_refusal(const struct tx_answer *a)
 {

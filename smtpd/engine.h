@@ -25,7 +25,7 @@ enum engine_phase {
 };
 #define PH_COMMANDS (PH_GREETED | PH_READY | PH_MAIL | PH_RCPT)
 
-enum engine_wait { AWAIT_NOTHING, AWAIT_NAME, AWAIT_RCPT, AWAIT_DONE };
+enum engine_wait { AWAIT_NOTHING, AWAIT_NAME, AWAIT_CLEANUP, AWAIT_RCPT, AWAIT_DONE };
 
 /* clang-format off */
 /* How a session ended. */
@@ -55,7 +55,7 @@ struct tx_answer {
 
 /* What the engine asks of its driver. None of them may call back into the engine before it returned. */
 struct engine_ops {
-    bool (*tx_ready)(void *arg); /* is there a cleanup to open a transaction with? */
+    bool (*tx_ready)(void *arg); /* can a transaction be opened? If not: engine_cleanup */
     void (*tx_open)(void *arg);  /* reads the envelope from the engine */
     void (*tx_rcpt)(void *arg, unsigned index, struct strv rcpt, bool local); /* answer: engine_rcpt_answer */
     size_t (*tx_room)(void *arg); /* bytes of data that may be sent now */
@@ -120,6 +120,8 @@ enum engine_step engine_input(struct engine *e, struct strv in, size_t *used);
 
 /* Answers; afterwards call engine_input again. An answer nobody waits for is ignored. */
 void engine_name(struct engine *e, struct strv name); /* empty: no confirmed name */
+/* A new cleanup is there, or did not come in time: MAIL goes on, or is answered 451. */
+void engine_cleanup(struct engine *e, bool ready);
 void engine_rcpt_answer(struct engine *e, const struct tx_answer *a);
 void engine_done(struct engine *e, const struct tx_answer *a);
 /* Cleanup went away: the transaction is over, unless its commit is on the way; then the driver finds out from

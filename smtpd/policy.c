@@ -42,15 +42,6 @@ static enum policy_verdict mail_size(struct engine *e, struct refusal *r)
     return refuse_by(r, RE_TOO_BIG, &l->head, "listen", "max_message_size");
 }
 
-static enum policy_verdict mail_queue(struct engine *e, struct refusal *r)
-{
-    if (e->ops->tx_ready(e->arg))
-        return POLICY_PASS;
-    refuse(r, RE_TEMPORARY);
-    snprintf(r->rule, sizeof r->rule, "no-cleanup");
-    return POLICY_REFUSE;
-}
-
 /* Never refuses: the confirmed name is wanted in Received and in the log, and its look-up began at connect.
  */
 static enum policy_verdict mail_name(struct engine *e, struct refusal *r)
@@ -59,6 +50,17 @@ static enum policy_verdict mail_name(struct engine *e, struct refusal *r)
     if (!e->name_pending)
         return POLICY_PASS;
     e->wait = AWAIT_NAME;
+    return POLICY_WAIT;
+}
+
+/* A new cleanup is there in less than a second as a rule: answering 451 at once would delay good mail by the
+   client's retry time, and make a client that knows no pause fill the log. */
+static enum policy_verdict mail_queue(struct engine *e, struct refusal *r)
+{
+    (void)r;
+    if (e->ops->tx_ready(e->arg))
+        return POLICY_PASS;
+    e->wait = AWAIT_CLEANUP;
     return POLICY_WAIT;
 }
 
@@ -147,8 +149,8 @@ static enum policy_verdict message_nul(struct engine *e, struct refusal *r)
 /* clang-format off */
 const struct policy_check policy_checks[] = {
     { "size",        POLICY_MAIL,    mail_size },
-    { "queue",       POLICY_MAIL,    mail_queue },
     { "client-name", POLICY_MAIL,    mail_name },
+    { "queue",       POLICY_MAIL,    mail_queue }, /* last: the transaction is opened behind it */
     { "transaction", POLICY_RCPT,    transaction_alive },
     { "recipients",  POLICY_RCPT,    rcpt_count },
     { "relay",       POLICY_RCPT,    rcpt_relay },

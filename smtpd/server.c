@@ -145,7 +145,13 @@ void server_dns(struct server *sv, int fd)
 
 void server_cleanup(struct server *sv, int fd, unsigned index)
 {
+    struct session *next;
+
     tx_link_set(sv->host.link, fd, index);
+    for (struct session *s = sv->sessions; s; s = next) {
+        next = s->next;
+        session_cleanup(s);
+    }
 }
 
 /* --- life --- */

@@ -17,6 +17,10 @@
 /* The name look-up begins at connect; at MAIL it gets a moment more, then the message goes without a name. */
 #define NAME_WAIT_MS (2 * 1000)
 #define NAME_ASK_MS  (10 * 1000)
+/* How long MAIL waits for a new cleanup. mtad tries after 0.1 s and doubles that: by then five tries have
+   failed and more are not worth sessions that pile up. A client grants MAIL five minutes (RFC 5321
+   4.5.3.2.2). */
+#define CLEANUP_WAIT_MS (5 * 1000)
 /* Last words: how long a client may take to read them. */
 #define GOODBYE_MS (10 * 1000)
 /* Replies that may wait for a verdict. */
@@ -87,10 +91,8 @@ static void wait_client(struct session *s, int64_t now)
 static void arm(struct session *s)
 {
     static const int64_t answers[] = {
-        [AWAIT_NOTHING] = 0,
-        [AWAIT_NAME] = NAME_WAIT_MS,
-        [AWAIT_RCPT] = RCPT_WAIT_MS,
-        [AWAIT_DONE] = DONE_WAIT_MS,
+        [AWAIT_NOTHING] = 0,         [AWAIT_NAME] = NAME_WAIT_MS, [AWAIT_CLEANUP] = CLEANUP_WAIT_MS,
+        [AWAIT_RCPT] = RCPT_WAIT_MS, [AWAIT_DONE] = DONE_WAIT_MS,
     };
     int64_t now = loop_now(s->host->loop);
 
@@ -137,6 +139,11 @@ static void on_timer(void *arg)
         if (e->wait == AWAIT_NAME) {
             dns_ask_cancel(&s->ask);
             engine_name(e, strv_make("", 0));
+            pump(s);
+            return;
+        }
+        if (e->wait == AWAIT_CLEANUP) {
+            engine_cleanup(e, false);
             pump(s);
             return;
         }
@@ -416,6 +423,15 @@ void session_begin(struct session *s)
         dns_client_name(&s->ask, s->host->dns, &s->engine.client, NAME_ASK_MS, on_name, s);
     }
     arm(s);
+}
+
+void session_cleanup(struct session *s)
+{
+    if (s->engine.wait != AWAIT_CLEANUP)
+        return;
+    s->engine.out = stream_out(s->stream);
+    engine_cleanup(&s->engine, true);
+    pump(s);
 }
 
 void session_drain(struct session *s)

@@ -45,6 +45,8 @@ struct session *session_new(struct session_host *host, struct service *sv, int f
                             const struct netaddr *client);
 /* Sends the greeting and asks for the client's name. The session may be over when this returns. */
 void session_begin(struct session *s);
+/* There is a new cleanup. The session may be over when this returns. */
+void session_cleanup(struct session *s);
 /* 421 for the next command outside a transaction; a session outside one can be ended with session_shut. */
 void session_drain(struct session *s);
 /* Ends a session that is outside a transaction with a 421; others go on. */

@@ -302,6 +302,14 @@ void harness_lose_cleanup(struct harness *h, bool up)
     run_engine(h);
 }
 
+void harness_cleanup(struct harness *h, bool came)
+{
+    h->up = came;
+    engine_cleanup(&h->engine, came);
+    collect(h);
+    run_engine(h);
+}
+
 struct strv harness_transcript(struct harness *h)
 {
     static struct buf out = { .max = 1u << 24 };

@@ -56,6 +56,8 @@ void harness_run(struct harness *h, struct strv bytes, size_t piece);
 bool harness_closed(const struct harness *h);
 /* Cleanup goes away; up tells whether a new one is there at once. A commit on its way is settled later. */
 void harness_lose_cleanup(struct harness *h, bool up);
+/* What a MAIL that waits for a new cleanup hears: it came, or time is up. */
+void harness_cleanup(struct harness *h, bool came);
 
 /* The transcript without what differs from run to run: message ids become "ID". Valid until the next call. */
 struct strv harness_transcript(struct harness *h);

@@ -93,14 +93,45 @@ static void loss_of_cleanup_costs_one_transaction(void **state)
     rig_lose_cleanup(&r, false);
     rig_send(&r, fd, "text\r\n.\r\n");
     rig_expect(&r, fd, TEMPORARY);
-    rig_send(&r, fd, "MAIL FROM:<a@far.test>\r\n");
-    rig_expect(&r, fd, TEMPORARY);
     rig_lose_cleanup(&r, true);
     rig_send(&r, fd, GROUP);
     rig_expect(&r, fd, GROUP_OK);
     rig_send(&r, fd, "x\r\n.\r\n");
     rig_expect(&r, fd, QUEUED);
     close(fd);
+    rig_close(&r);
+}
+
+/* Several at once, one of which leaves with its reply; and one that waits in vain. */
+static void mail_waits_for_a_new_cleanup(void **state)
+{
+    struct rig r;
+    int a, b, c;
+
+    (void)state;
+    rig_open(&r, "");
+    a = helo(&r);
+    b = helo(&r);
+    c = helo(&r);
+    rig_lose_cleanup(&r, false);
+    rig_send(&r, a, "MAIL FROM:<a@far.test>\r\nQUIT\r\n");
+    rig_send(&r, b, "MAIL FROM:<a@far.test>\r\nRCPT TO:<user@own.test>\r\nDATA\r\n");
+    rig_send(&r, c, "MAIL FROM:<a@far.test>\r\n");
+    rig_pass(&r, 4000);
+    close(c);
+    rig_lose_cleanup(&r, true);
+    rig_expect_end(&r, a, "250 2.1.0 Sender ok\r\n221 2.0.0 Bye\r\n");
+    rig_expect(&r, b, GROUP_OK);
+    rig_send(&r, b, "x\r\n.\r\n");
+    rig_expect(&r, b, QUEUED);
+    rig_lose_cleanup(&r, false);
+    rig_send(&r, b, "MAIL FROM:<a@far.test>\r\nNOOP\r\n");
+    rig_pass(&r, 4900);
+    rig_pass(&r, 200);
+    rig_expect(&r, b, TEMPORARY "250 2.0.0 Ok\r\n");
+    close(b);
+    rig_spin(&r, 5);
+    assert_int_equal(server_sessions(r.server), 0);
     rig_close(&r);
 }
 
@@ -510,6 +541,7 @@ int main(void)
         cmocka_unit_test(small_message_is_one_frame),
         cmocka_unit_test(big_message_waits_for_credit),
         cmocka_unit_test(loss_of_cleanup_costs_one_transaction),
+        cmocka_unit_test(mail_waits_for_a_new_cleanup),
         cmocka_unit_test(loss_while_answers_are_awaited),
         cmocka_unit_test(message_that_was_not_stored_is_451_after_the_loss),
         cmocka_unit_test(message_in_doubt_gets_no_reply_when_cleanup_stays_away),

@@ -174,7 +174,9 @@ static void endless_message_is_cut_off(void **state)
 
 /* --- loss of cleanup --- */
 
-static void without_cleanup_mail_is_451(void **state)
+#define TEMPORARY "451 4.3.0 Temporary failure here, try again later\r\n"
+
+static void without_cleanup_mail_waits(void **state)
 {
     struct harness h;
 
@@ -182,14 +184,52 @@ static void without_cleanup_mail_is_451(void **state)
     harness_init(&h, "192.0.2.1");
     h.up = false;
     harness_run(&h, SV_LIT("HELO x\r\n"), 0);
-    say(&h, "MAIL FROM:<a@far.test>\r\n", "451 4.3.0 Temporary failure here, try again later\r\n");
-    log_has("rule=no-cleanup");
-    h.up = true;
-    say(&h, "MAIL FROM:<a@far.test>\r\n", "250 2.1.0 Sender ok\r\n");
+    say(&h, "MAIL FROM:<a@far.test>\r\nNOOP\r\n", "");
+    assert_int_equal(h.step, STEP_WAIT);
+    harness_cleanup(&h, false);
+    expect_text("too late", harness_transcript(&h), TEMPORARY "250 2.0.0 Ok\r\n");
+    harness_cut(&h);
+    say(&h, "MAIL FROM:<a@far.test>\r\nNOOP\r\n", "");
+    harness_cleanup(&h, true);
+    expect_text("in time", harness_transcript(&h), "250 2.1.0 Sender ok\r\n250 2.0.0 Ok\r\n");
+    /* to a session that does not wait the news is nothing */
+    harness_cleanup(&h, true);
+    assert_int_equal(h.opens, 1);
     harness_clear(&h);
 }
 
-#define TEMPORARY "451 4.3.0 Temporary failure here, try again later\r\n"
+static void refusal_for_want_of_cleanup_is_logged(void **state)
+{
+    struct harness h;
+
+    (void)state;
+    harness_init(&h, "192.0.2.1");
+    h.up = false;
+    harness_run(&h, SV_LIT("HELO x\r\n"), 0);
+    harness_run(&h, SV_LIT("MAIL FROM:<a@far.test>\r\n"), 0);
+    harness_cleanup(&h, false);
+    log_has("rule=no-cleanup");
+    harness_clear(&h);
+}
+
+/* The name is asked for first: cleanup may go while it is awaited. */
+static void cleanup_goes_while_the_name_is_awaited(void **state)
+{
+    struct harness h;
+
+    (void)state;
+    harness_init(&h, "192.0.2.1");
+    h.engine.name_pending = true;
+    harness_run(&h, SV_LIT("HELO x\r\n"), 0);
+    harness_run(&h, SV_LIT("MAIL FROM:<a@far.test>\r\n"), 0);
+    assert_int_equal(h.engine.wait, AWAIT_NAME);
+    h.up = false;
+    engine_name(&h.engine, SV_LIT("client.test"));
+    assert_int_equal(h.engine.wait, AWAIT_CLEANUP);
+    harness_cleanup(&h, true);
+    assert_int_equal(h.opens, 1);
+    harness_clear(&h);
+}
 
 static void loss_while_a_recipient_is_judged(void **state)
 {
@@ -529,7 +569,9 @@ int main(void)
         cmocka_unit_test(small_message_waits_for_room_at_its_end),
         cmocka_unit_test(oversize_message_frees_cleanup_at_once),
         cmocka_unit_test(endless_message_is_cut_off),
-        cmocka_unit_test(without_cleanup_mail_is_451),
+        cmocka_unit_test(without_cleanup_mail_waits),
+        cmocka_unit_test(refusal_for_want_of_cleanup_is_logged),
+        cmocka_unit_test(cleanup_goes_while_the_name_is_awaited),
         cmocka_unit_test(loss_while_a_recipient_is_judged),
         cmocka_unit_test(loss_in_the_middle_of_data),
         cmocka_unit_test(loss_while_the_commit_is_awaited),
