@@ -3,9 +3,8 @@
 
 #include "common/base/hash.h"
 #include "common/base/id.h"
+#include "queued/digits.h"
 #include "queued/envelope.h"
-
-#include <stdio.h>
 
 #define CRC_LEN 8u
 
@@ -44,9 +43,9 @@ static void word_text(struct buf *out, struct strv s)
 
 static void word_number(struct buf *out, uint64_t v)
 {
-    char text[24];
+    char text[DIGITS_MAX];
 
-    buf_add(out, text, (size_t)snprintf(text, sizeof text, "%llu", (unsigned long long)v));
+    buf_add(out, text, digits_u64(text, v));
 }
 
 static uint64_t *number_of(struct entry *e, char code)
@@ -95,7 +94,6 @@ void entry_print(const struct entry *entry, const char *nonce, struct buf *out)
     struct entry e = *entry;
     const char *words = format_find((char)e.kind);
     size_t start = out->len;
-    char crc[CRC_LEN + 1];
 
     buf_add(out, "........ ", CRC_LEN + 1);
     buf_addc(out, (char)e.kind);
@@ -106,8 +104,7 @@ void entry_print(const struct entry *entry, const char *nonce, struct buf *out)
     if (buf_ok(out)) {
         size_t body = start + CRC_LEN + 1;
 
-        snprintf(crc, sizeof crc, "%08x", line_crc(nonce, out->data + body, out->len - body));
-        memcpy(out->data + start, crc, CRC_LEN);
+        digits_hex32(out->data + start, line_crc(nonce, out->data + body, out->len - body));
     }
     buf_addc(out, '\n');
 }

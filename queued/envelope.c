@@ -2,6 +2,7 @@
 #include "queued/envelope.h"
 
 #include "common/base/mem.h"
+#include "queued/digits.h"
 
 #include <stdlib.h>
 
@@ -119,14 +120,9 @@ static void text_line(struct buf *out, const char *key, struct strv value)
 
 static void number_add(struct buf *out, uint64_t v)
 {
-    char digits[20];
-    size_t n = 0;
+    char digits[DIGITS_MAX];
 
-    do {
-        digits[sizeof digits - ++n] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v > 0);
-    buf_add(out, digits + sizeof digits - n, n);
+    buf_add(out, digits, digits_u64(digits, v));
 }
 
 static void number_line(struct buf *out, const char *key, uint64_t v)

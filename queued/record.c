@@ -3,7 +3,7 @@
 
 #include "common/base/hash.h"
 
-#include <stdio.h>
+#include "queued/digits.h"
 
 #define MAGIC       "MANSIO1 "
 #define MAGIC_LEN   8u
@@ -42,25 +42,17 @@ static bool digits_read(const char *p, size_t *out)
     return true;
 }
 
-static void crc_write(char *dst, uint32_t crc)
-{
-    static const char hex[] = "0123456789abcdef";
-
-    for (int i = 7; i >= 0; i--) {
-        dst[i] = hex[crc & 15];
-        crc >>= 4;
-    }
-}
-
 /* Bounds come from sizes already compared with the bytes that are there. */
 static uint32_t record_crc(const char *record, size_t len, uint32_t segment, uint64_t offset)
 {
-    char place[48];
-    int n = snprintf(place, sizeof place, "%u %llu", segment, (unsigned long long)offset);
+    char place[2 * DIGITS_MAX + 1];
+    size_t n = digits_u64(place, segment);
     uint32_t crc = hash_crc32c(0, record, AT_CRC);
 
+    place[n++] = ' ';
+    n += digits_u64(place + n, offset);
     crc = hash_crc32c(crc, record + RECORD_LINE_LEN, len - RECORD_LINE_LEN);
-    return hash_crc32c(crc, place, (size_t)n);
+    return hash_crc32c(crc, place, n);
 }
 
 void record_line(char *dst, uint64_t id, const struct record_sizes *sizes)
@@ -80,7 +72,7 @@ void record_line(char *dst, uint64_t id, const struct record_sizes *sizes)
 void record_seal(char *record, size_t len, const char *nonce, uint32_t segment, uint64_t offset)
 {
     memcpy(record + MAGIC_LEN, nonce, RECORD_NONCE_LEN);
-    crc_write(record + AT_CRC, record_crc(record, len, segment, offset));
+    digits_hex32(record + AT_CRC, record_crc(record, len, segment, offset));
 }
 
 /* Every byte of the line is checked, blanks too: there is one way to write a record. */
@@ -119,7 +111,7 @@ bool record_parse(struct strv bytes, const char *nonce, uint32_t segment, uint64
     if (bytes.n < RECORD_LINE_LEN || memcmp(bytes.p + MAGIC_LEN, nonce, RECORD_NONCE_LEN) != 0 ||
         !record_views(bytes, out))
         return false;
-    crc_write(crc, record_crc(bytes.p, out->len, segment, offset));
+    digits_hex32(crc, record_crc(bytes.p, out->len, segment, offset));
     return memcmp(crc, bytes.p + AT_CRC, CRC_LEN) == 0;
 }
 

@@ -2,6 +2,7 @@
 #include "queued/result_line.h"
 
 #include "common/base/log.h"
+#include "queued/digits.h"
 
 #include <stdio.h>
 
@@ -24,11 +25,16 @@ static void delays_text(const struct result_line *l, char dst[DELAYS_SIZE])
     size_t n = 0;
 
     for (int i = 0; i < 4; i++) {
-        int64_t v = ms[i] > 0 ? ms[i] : 0;
+        uint64_t v = ms[i] > 0 ? (uint64_t)ms[i] : 0;
 
-        n += (size_t)snprintf(dst + n, DELAYS_SIZE - n, "%s%lld.%03d", i ? "/" : "", (long long)(v / 1000),
-                              (int)(v % 1000));
+        if (i > 0)
+            dst[n++] = '/';
+        n += digits_u64(dst + n, v / 1000);
+        dst[n++] = '.';
+        for (uint64_t unit = 100; unit > 0; unit /= 10)
+            dst[n++] = (char)('0' + v / unit % 10);
     }
+    dst[n] = '\0';
 }
 
 static struct strv if_any(struct strv s)
@@ -43,8 +49,10 @@ void result_line_log(const struct mailq *q, const struct result_line *l)
     uint32_t now = mailq_now_s(q);
 
     id_text(l->id, id);
-    snprintf(attempt, sizeof attempt, "%u", l->v->attempts);
-    snprintf(retry, sizeof retry, "%u", l->v->due > now ? l->v->due - now : 0);
+    if (deferred) {
+        snprintf(attempt, sizeof attempt, "%u", l->v->attempts);
+        snprintf(retry, sizeof retry, "%u", l->v->due > now ? l->v->due - now : 0);
+    }
     if (l->times)
         delays_text(l, delays);
     LOG(INFO, "delivery.result", KS("id", id), KV("to", l->to), KV("orig_to", if_any(l->original)),
