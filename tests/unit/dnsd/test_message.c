@@ -160,18 +160,12 @@ static void odd_names(void **state)
         const char *name;
         struct strv label;
     } cases[] = {
-        {"NUL",                 SV_LIT("a\0b")   },
-        { "dot inside a label", SV_LIT("a.b")    },
-        { "blank",              SV_LIT("a b")    },
-        { "newline",            SV_LIT("a\nb")   },
-        { "CR",                 SV_LIT("a\rb")   },
-        { "backslash",          SV_LIT("a\\000b")},
-        { "8-bit",              SV_LIT("a\xff")  },
-        { "delete",             SV_LIT("a\x7f")  },
-        { "quote",              SV_LIT("a\"b")   },
-        { "angle",              SV_LIT("a<b")    },
-        { "at",                 SV_LIT("a@b")    },
-        { "comment",            SV_LIT("a(b")    },
+        { "NUL", SV_LIT("a\0b") },    { "dot inside a label", SV_LIT("a.b") },
+        { "blank", SV_LIT("a b") },   { "newline", SV_LIT("a\nb") },
+        { "CR", SV_LIT("a\rb") },     { "backslash", SV_LIT("a\\000b") },
+        { "8-bit", SV_LIT("a\xff") }, { "delete", SV_LIT("a\x7f") },
+        { "quote", SV_LIT("a\"b") },  { "angle", SV_LIT("a<b") },
+        { "at", SV_LIT("a@b") },      { "comment", SV_LIT("a(b") },
     };
 
     (void)state;
@@ -238,13 +232,13 @@ static void hostile_compression(void **state)
         const char *name;
         struct strv bytes;
     } cases[] = {
-        {"to itself",             SV_LIT("\xc0\x1c")   },
-        { "forward",              SV_LIT("\xc0\x40")   },
-        { "into the header",      SV_LIT("\xc0\x02")   },
-        { "half a pointer",       SV_LIT("\xc0")       },
-        { "reserved label type",  SV_LIT("\x80x")      },
-        { "label past the end",   SV_LIT("\x3fx")      },
-        { "loop through a label", SV_LIT("\1a\xc0\x1c")},
+        { "to itself", SV_LIT("\xc0\x1c") },
+        { "forward", SV_LIT("\xc0\x40") },
+        { "into the header", SV_LIT("\xc0\x02") },
+        { "half a pointer", SV_LIT("\xc0") },
+        { "reserved label type", SV_LIT("\x80x") },
+        { "label past the end", SV_LIT("\x3fx") },
+        { "loop through a label", SV_LIT("\1a\xc0\x1c") },
     };
     struct packet p;
 
@@ -298,16 +292,11 @@ static void names(void **state)
         bool ok;
         const char *out;
     } cases[] = {
-        {"X.Test",                     true,  "x.test"                   },
-        { "x.test.",                   true,  "x.test"                   },
-        { "",                          false, NULL                       },
-        { ".",                         false, NULL                       },
-        { "a..b",                      false, NULL                       },
-        { ".a",                        false, NULL                       },
-        { "a b",                       false, NULL                       },
-        { "a\\.b",                     false, NULL                       },
-        { "x.test..",                  false, NULL                       },
-        { "0/25.2.0.192.in-addr.arpa", true,  "0/25.2.0.192.in-addr.arpa"},
+        { "X.Test", true, "x.test" }, { "x.test.", true, "x.test" },
+        { "", false, NULL },          { ".", false, NULL },
+        { "a..b", false, NULL },      { ".a", false, NULL },
+        { "a b", false, NULL },       { "a\\.b", false, NULL },
+        { "x.test..", false, NULL },  { "0/25.2.0.192.in-addr.arpa", true, "0/25.2.0.192.in-addr.arpa" },
     };
     char dst[DNS_NAME_MAX + 1], label[80], long_name[300];
 

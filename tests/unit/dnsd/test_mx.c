@@ -55,14 +55,14 @@ static void orders(void **state)
         const char *order;
         size_t unusable;
     } cases[] = {
-        {"by preference",                       { "30 c", "10 a", "20 b", NULL }, DNS_OK,     "a b c ",    0},
-        { "the same host twice keeps its best", { "30 a", "20 b", "10 a", NULL }, DNS_OK,     "a b ",      0},
-        { "null MX",                            { "0 ", NULL },                   DNS_NULLMX, "",          0},
-        { "null MX with a preference",          { "10 ", NULL },                  DNS_NULLMX, "",          0},
-        { "a dot beside others means nothing",  { "0 ", "10 a", NULL },           DNS_OK,     "a ",        1},
-        { "no host name",                       { "5 a/b", "10 b", NULL },        DNS_OK,     "b ",        1},
-        { "nothing usable is not `no MX`",      { "5 a/b", "6 c;d", NULL },       DNS_OK,     "",          2},
-        { "underscore",                         { "5 a_b.test", NULL },           DNS_OK,     "a_b.test ", 0},
+        { "by preference", { "30 c", "10 a", "20 b", NULL }, DNS_OK, "a b c ", 0 },
+        { "the same host twice keeps its best", { "30 a", "20 b", "10 a", NULL }, DNS_OK, "a b ", 0 },
+        { "null MX", { "0 ", NULL }, DNS_NULLMX, "", 0 },
+        { "null MX with a preference", { "10 ", NULL }, DNS_NULLMX, "", 0 },
+        { "a dot beside others means nothing", { "0 ", "10 a", NULL }, DNS_OK, "a ", 1 },
+        { "no host name", { "5 a/b", "10 b", NULL }, DNS_OK, "b ", 1 },
+        { "nothing usable is not `no MX`", { "5 a/b", "6 c;d", NULL }, DNS_OK, "", 2 },
+        { "underscore", { "5 a_b.test", NULL }, DNS_OK, "a_b.test ", 0 },
     };
 
     (void)state;
@@ -150,14 +150,9 @@ static void families_are_interleaved(void **state)
         size_t max;
         const char *families;
     } cases[] = {
-        {"both",            2, 2, 9, "6464"},
-        { "more v4",        1, 3, 9, "6444"},
-        { "more v6",        3, 1, 9, "6466"},
-        { "v6 only",        2, 0, 9, "66"  },
-        { "v4 only",        0, 2, 9, "44"  },
-        { "room for three", 2, 2, 3, "646" },
-        { "none",           0, 0, 9, ""    },
-        { "no room",        2, 2, 0, ""    },
+        { "both", 2, 2, 9, "6464" },  { "more v4", 1, 3, 9, "6444" }, { "more v6", 3, 1, 9, "6466" },
+        { "v6 only", 2, 0, 9, "66" }, { "v4 only", 0, 2, 9, "44" },   { "room for three", 2, 2, 3, "646" },
+        { "none", 0, 0, 9, "" },      { "no room", 2, 2, 0, "" },
     };
 
     (void)state;
@@ -186,14 +181,9 @@ static void why_there_is_no_address(void **state)
         struct dns_answer *six, *four;
         enum ipc_dns status;
     } cases[] = {
-        {no,    no,   DNS_NODATA  },
-        { nx,   nx,   DNS_NXDOMAIN},
-        { temp, no,   DNS_TEMPFAIL},
-        { no,   temp, DNS_TEMPFAIL},
-        { temp, nx,   DNS_TEMPFAIL},
-        { nx,   temp, DNS_TEMPFAIL},
-        { NULL, no,   DNS_NODATA  },
-        { nx,   NULL, DNS_NXDOMAIN},
+        { no, no, DNS_NODATA },     { nx, nx, DNS_NXDOMAIN },   { temp, no, DNS_TEMPFAIL },
+        { no, temp, DNS_TEMPFAIL }, { temp, nx, DNS_TEMPFAIL }, { nx, temp, DNS_TEMPFAIL },
+        { NULL, no, DNS_NODATA },   { nx, NULL, DNS_NXDOMAIN },
     };
 
     (void)state;
@@ -217,12 +207,12 @@ static void cache_ages(void **state)
         uint32_t ttl;
         int64_t lives, dead;
     } cases[] = {
-        {"ttl 0 serves one batch",   DNS_OK,       0,        4999,    5000   },
-        { "ttl as said",             DNS_OK,       60,       59999,   60000  },
-        { "a year is an hour",       DNS_OK,       31536000, 3599999, 3600000},
-        { "could not tell is short", DNS_TEMPFAIL, 3600,     4999,    5000   },
-        { "denial by its SOA",       DNS_NXDOMAIN, 30,       29999,   30000  },
-        { "denial is bounded",       DNS_NODATA,   86400,    299999,  300000 },
+        { "ttl 0 serves one batch", DNS_OK, 0, 4999, 5000 },
+        { "ttl as said", DNS_OK, 60, 59999, 60000 },
+        { "a year is an hour", DNS_OK, 31536000, 3599999, 3600000 },
+        { "could not tell is short", DNS_TEMPFAIL, 3600, 4999, 5000 },
+        { "denial by its SOA", DNS_NXDOMAIN, 30, 29999, 30000 },
+        { "denial is bounded", DNS_NODATA, 86400, 299999, 300000 },
     };
 
     (void)state;
