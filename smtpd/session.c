@@ -213,10 +213,10 @@ static void pump(struct session *s)
     }
     arm(s);
     /* Not reading also hides the client's half close: what it pipelined before is carried out, a message
-       whose end came is committed, and the reply leaves before the end of input is heard. */
+       whose end came is committed. */
     if (s->step != STEP_READ)
         stream_pause(s->stream);
-    else if (stream_unsent(s->stream) == 0)
+    else
         stream_resume(s->stream);
 }
 
@@ -241,8 +241,6 @@ static void on_drained(void *arg, struct stream *st)
     (void)st;
     if (s->step == STEP_FLUSH)
         pump(s);
-    else if (s->step == STEP_READ)
-        stream_resume(s->stream);
 }
 
 static void on_ended(void *arg, struct stream *st, enum stream_end how, int sys)

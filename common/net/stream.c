@@ -156,11 +156,18 @@ static void input_call(struct stream *s)
     input_settle(s);
 }
 
-/* The end of input is told when the reader has had its chance with every byte before it. */
+/* The end of input is told when the reader has had its chance with every byte before it, and the answers have
+   left: who hears of the end frees the stream. */
 static void input_end_if_due(struct stream *s)
 {
-    if (s->state == STREAM_OPEN && s->eof && !s->paused && !s->want_input)
-        stream_end_later(s, s->send_dead ? STREAM_ERROR : STREAM_EOF, s->send_dead ? s->sys : 0);
+    if (s->state != STREAM_OPEN || !s->eof || s->paused || s->want_input)
+        return;
+    if (s->out.len > s->out_at && !s->send_dead && buf_ok(&s->out)) {
+        if (!(s->io.events & LOOP_WRITE))
+            loop_later(s->loop, &s->task);
+        return;
+    }
+    stream_end_later(s, s->send_dead ? STREAM_ERROR : STREAM_EOF, s->send_dead ? s->sys : 0);
 }
 
 /* Reads once. Small leftovers join the new bytes in the shared memory, so that a slow line does not hold a
@@ -343,6 +350,7 @@ static void on_io(void *arg, int events)
         connect_finish(s);
     } else if (events & LOOP_WRITE) {
         output_flush(s);
+        input_end_if_due(s);
     } else if (s->state == STREAM_LINGERING) {
         linger_read(s);
     } else if (s->state == STREAM_OPEN) {
@@ -379,11 +387,11 @@ static void on_task(void *arg)
     if (s->state == STREAM_OPEN) {
         if (s->in_at)
             input_settle(s);
-        input_end_if_due(s);
         stream_watch(s, false);
     }
     if (s->state == STREAM_OPEN || s->state == STREAM_CLOSING)
         output_flush(s);
+    input_end_if_due(s);
 }
 
 /* ---- life ---- */

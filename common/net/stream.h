@@ -32,9 +32,9 @@ void stream_close_after_output(struct stream **s, int64_t ms);
 
 /* Input: a view of the bytes not consumed yet. No memory is held while it is empty. The bytes stay where they
    are, also behind stream_consume, until the callback in which they were seen returns (outside callbacks:
-   until the iteration ends). The end of input is told once input() left bytes and the stream is not paused:
-   who waits for an answer with commands left in the buffer pauses, or a client that closes its half loses
-   them. */
+   until the iteration ends). The end of input is told once input() left bytes, the stream is not paused and
+   all output was sent (or cannot be: deadlines still count): who waits for an answer with commands left in
+   the buffer pauses, or a client that closes its half loses them. */
 struct strv stream_input(const struct stream *s);
 void stream_consume(struct stream *s, size_t n);
 void stream_pause(struct stream *s);  /* stops reading the socket (backpressure) */
