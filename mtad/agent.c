@@ -321,7 +321,7 @@ void agent_ended(struct host *h, pid_t pid, int status)
         if (a->pid != pid)
             continue;
         if (status != 0) {
-            status_text(status, why, sizeof why);
+            status_end_text(status, why, sizeof why);
             LOG(WARN, "mtad.agent.ended", KI("pid", pid), KS("mailbox", a->mailbox), KI("uid", a->uid),
                 KS("why", why));
         }

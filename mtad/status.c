@@ -56,7 +56,7 @@ static const char *code_meaning(int code)
     return "its own last line may say why";
 }
 
-void status_text(int status, char *dst, size_t size)
+void status_end_text(int status, char *dst, size_t size)
 {
     if (WIFSIGNALED(status)) {
         const char *name = sigabbrev_np(WTERMSIG(status));

@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 /* "signal 11 (SEGV): it crashed ...", "exit 0: ..."; status as of waitpid. */
-void status_text(int status, char *dst, size_t size);
+void status_end_text(int status, char *dst, size_t size);
 /* Milliseconds to wait before the next start: 0.1 s doubling to 10 s; a child that lived a minute begins
  * anew. */
 long status_backoff(long last_ms, long lived_ms);

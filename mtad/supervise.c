@@ -126,7 +126,7 @@ static void child_ended(struct child *c, int status)
     struct host *h = c->host;
     char why[256], label[48];
 
-    status_text(status, why, sizeof why);
+    status_end_text(status, why, sizeof why);
     loop_timer_stop(&c->timer);
     child_forget(c);
     if (h->phase != HOST_STOPPING) {

@@ -13,9 +13,9 @@ static bool take_body(struct engine *e, const struct param *p)
 {
     enum param_body body;
 
-    if (!p->has_value || !param_body(p->value, &body) || body == BODY_BINARYMIME)
+    if (!p->has_value || !param_body(p->value, &body) || body == PARAM_BODY_BINARYMIME)
         return false;
-    e->envelope.eight_bit = body == BODY_8BITMIME;
+    e->envelope.eight_bit = body == PARAM_BODY_8BITMIME;
     return true;
 }
 

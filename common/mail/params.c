@@ -57,7 +57,9 @@ bool param_size(struct strv value, uint64_t *out)
 }
 
 static const char *const bodies[] = {
-    [BODY_7BIT] = "7BIT", [BODY_8BITMIME] = "8BITMIME", [BODY_BINARYMIME] = "BINARYMIME",
+    [PARAM_BODY_7BIT] = "7BIT",
+    [PARAM_BODY_8BITMIME] = "8BITMIME",
+    [PARAM_BODY_BINARYMIME] = "BINARYMIME",
 };
 
 bool param_body(struct strv value, enum param_body *out)

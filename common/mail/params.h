@@ -4,8 +4,8 @@
 #include "common/base/buf.h"
 
 struct param {
-    struct strv keyword;        /* letters, digits, inner hyphens; compare without case */
-    struct strv value;          /* printable ASCII without blank and '='; never empty when has_value */
+    struct strv keyword; /* letters, digits, inner hyphens; compare without case */
+    struct strv value;   /* printable ASCII without blank and '='; never empty when has_value */
     bool has_value;
 };
 
@@ -19,7 +19,7 @@ enum param_step param_next(struct strv *rest, struct param *out);
    error. */
 bool param_size(struct strv value, uint64_t *out);
 
-enum param_body { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
+enum param_body { PARAM_BODY_7BIT, PARAM_BODY_8BITMIME, PARAM_BODY_BINARYMIME };
 bool param_body(struct strv value, enum param_body *out);
 const char *param_body_name(enum param_body body);
 

@@ -3,7 +3,8 @@
 
   sizes      files <= 600 lines, functions <= 70 lines, lines <= 110 columns; waivers in tests/lint/waivers
   includes   each folder includes only what the table of docs/ARCHITECTURE.md allows
-  headers    every header compiles alone and begins with `#pragma once`
+  headers    every header compiles alone and begins with `#pragma once`; those of a folder compile together with the
+             libraries that it may include, so that no name means two things
   words      functions and marks that have no place here; first lines; text of a build machine
   log        every log event and key stands in docs/LOGGING.md, and everything there is used
 """
@@ -131,16 +132,28 @@ def check_includes():
                     yield f'{name}:{i}: only {", ".join(who)} may include <{m.group(1)}>'
 
 
+def complaints(headers):
+    """What the compiler says about a file that includes these headers and nothing else."""
+    code = ''.join(f'#include "{h}"\n' for h in headers) + 'int x;\n'
+    r = subprocess.run(['gcc', '-std=c11', '-D_GNU_SOURCE', '-DMANSIO_VERSION="0"', '-Wall', '-Wextra', '-Wconversion', '-fsyntax-only',
+                        '-I', str(ROOT), '-x', 'c', '-'], input=code, cwd=ROOT, capture_output=True, text=True)
+    return r.stderr if r.returncode or 'warning' in r.stderr else ''
+
+
 def check_headers():
-    for name in files('.h'):
-        if name.startswith('tests/'):
-            continue
+    names = [n for n in files('.h') if not n.startswith('tests/')]
+    for name in names:
         if '#pragma once' not in text(name):
             yield f'{name}: no #pragma once'
-        r = subprocess.run(['gcc', '-std=c11', '-D_GNU_SOURCE', '-DMANSIO_VERSION="0"', '-Wall', '-Wextra', '-Wconversion', '-fsyntax-only',
-                            '-I', str(ROOT), '-x', 'c', '-'], input=f'#include "{name}"\nint x;\n', cwd=ROOT, capture_output=True, text=True)
-        if r.returncode or 'warning' in r.stderr:
-            yield f'{name}: does not compile alone\n{r.stderr}'
+        said = complaints([name])
+        if said:
+            yield f'{name}: does not compile alone\n{said}'
+    for own, allowed in INCLUDES.items():
+        libraries = [a for a in allowed if a.endswith('/')]
+        together = [n for n in names if os.path.dirname(n) == own or n.startswith(tuple(libraries))]
+        said = complaints(together)
+        if said:
+            yield f'{own}: a name means two things in the headers that it may include\n{said}'
 
 
 def check_words():

@@ -188,7 +188,7 @@ static void sizes_and_bodies(void **state)
         expect_bool(t[i].in, param_size(SV(t[i].in), &v), t[i].ok);
         assert_true(v == t[i].want);
     }
-    for (int i = BODY_7BIT; i <= BODY_BINARYMIME; i++) {
+    for (int i = PARAM_BODY_7BIT; i <= PARAM_BODY_BINARYMIME; i++) {
         assert_true(param_body(SV(param_body_name((enum param_body)i)), &body));
         assert_int_equal(body, i);
     }

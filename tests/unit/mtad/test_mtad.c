@@ -159,7 +159,7 @@ static void an_end_is_put_into_words(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        status_text(ends[i].status, text, sizeof text);
+        status_end_text(ends[i].status, text, sizeof text);
         if (strncmp(text, ends[i].start, strlen(ends[i].start)) != 0 || !strstr(text, ends[i].has))
             fail_msg("%d: %s", ends[i].status, text);
     }
