@@ -3,10 +3,23 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "common/base/buf.h"
 #include "common/base/log.h"
 #include "common/proc/sanitizer.h"
+#include "conf/conf.h"
 #include "mtad/host.h"
 #include "mtad/notify.h"
+
+static int print_conf(const struct host *host)
+{
+    struct buf text;
+
+    buf_init(&text, SIZE_MAX);
+    conf_describe(host->conf, &text);
+    fwrite(text.data, 1, text.len, stdout);
+    buf_clear(&text);
+    return fflush(stdout) == 0 ? 0 : 1;
+}
 
 int main(int argc, char **argv)
 {
@@ -22,6 +35,8 @@ int main(int argc, char **argv)
     }
     if (!host_load(&host))
         return 1;
+    if (host.options.print_conf)
+        return print_conf(&host);
     if (host.options.check_only) {
         puts("the configuration is in order");
         return 0;

@@ -10,12 +10,13 @@
 
 #define DEFAULT_CONF "/etc/mansio/mansio.conf"
 
-enum { OPT_LANDLOCK = 256, OPT_READY_FD, OPT_HELP, OPT_FAULT, OPT_SYNC_DELAY, OPT_TRY, OPT_PROGRAMS };
+enum { OPT_LANDLOCK = 256, OPT_READY_FD, OPT_HELP, OPT_FAULT, OPT_SYNC_DELAY, OPT_TRY, OPT_PROGRAMS, OPT_CONFIG };
 
 static const char usage[] =
-    "usage: mtad [-n] [-c FILE] [-o TEXT]... [--ready-fd N] [--landlock N]\n"
+    "usage: mtad [-n | --config] [-c FILE] [-o TEXT]... [--ready-fd N] [--landlock N]\n"
     "  -c FILE         configuration (default " DEFAULT_CONF ")\n"
     "  -n              check the configuration and say what is wrong with it\n"
+    "  --config        print every effective value with its origin and exit\n"
     "  -o TEXT         configuration text that overrules the file; can be given several times\n"
     "  -F              stay in the foreground (always so; accepted for scripts)\n"
     "  --ready-fd N    write one line to descriptor N once everything works\n"
@@ -70,6 +71,7 @@ static bool option_take(struct options *o, int c)
     switch (c) {
     case 'c': o->conf_path = optarg; return true;
     case 'n': o->check_only = true; return true;
+    case OPT_CONFIG: o->print_conf = true; return true;
     case 'F': return true;
     case 'o': return list_add(o->overrides, &o->override_n, "-o");
     case OPT_FAULT: return list_add(o->faults, &o->fault_n, "--fault");

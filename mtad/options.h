@@ -9,6 +9,7 @@
 struct options {
     const char *conf_path;
     bool check_only;                         /* -n */
+    bool print_conf;                         /* --config: the effective configuration, then exit */
     bool try_forbidden;                      /* check build */
     const char *overrides[OPTIONS_LIST_MAX]; /* -o; borrowed from argv */
     size_t override_n;

@@ -3,7 +3,7 @@
 # of six minutes that all targets together take in CI, two at a time). A finding is kept in build/fuzz/findings.
 set -u
 program=$1 name=$2
-seconds=${MANSIO_FUZZ_SECONDS:-20}
+seconds=${MANSIO_FUZZ_SECONDS:-34}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p build/fuzz/findings "$work/corpus"

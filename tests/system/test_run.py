@@ -1,11 +1,9 @@
 """./run, as README.md says it: a private host, its message, its stop, strange directories, two hosts side by side."""
-import os, pathlib, re, shutil, smtplib, socket, subprocess, tempfile
+import pathlib, re, shutil, smtplib, socket, subprocess, tempfile
 
 import pytest
 
 from host import ROOT, free_port, wait_for
-
-# ./run builds `release` itself; the test uses what is there, and builds it when it is not.
 
 
 def port_base():
@@ -144,7 +142,7 @@ def test_without_root_it_says_so_loudly_and_works(place):
     if subprocess.run(['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', 'test', '-x', str(bins / 'mtad')]).returncode:
         pytest.skip('the tree is not readable for others')
     r = subprocess.run(['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', str(ROOT / 'run'), '--dir', str(d), '--port-base', str(base), '--detach'],
-                       capture_output=True, text=True, timeout=300, env=dict(os.environ, MANSIO_NO_BUILD='1'))
+                       capture_output=True, text=True, timeout=300)
     assert r.returncode == 0, r.stderr
     assert 'NOT ROOT' in r.stderr
     try:
