@@ -23,17 +23,18 @@ static const struct {
       [ROLE_AGENT] = { 1 * GIB,  64  },
 };
 
-static bool limit_lower(int which, rlim_t to, struct err *err)
+/* glibc gives the resources a type of their own, which clang does not convert to silently. */
+static bool limit_lower(__rlimit_resource_t which, rlim_t to, struct err *err)
 {
     struct rlimit l;
 
     if (getrlimit(which, &l) < 0)
-        return err_sys(err, "read resource limit %d", which);
+        return err_sys(err, "read resource limit %d", (int)which);
     if (l.rlim_max == RLIM_INFINITY || l.rlim_max > to)
         l.rlim_max = to;
     l.rlim_cur = l.rlim_max;
     if (setrlimit(which, &l) < 0)
-        return err_sys(err, "set resource limit %d", which);
+        return err_sys(err, "set resource limit %d", (int)which);
     return true;
 }
 

@@ -23,6 +23,12 @@ struct filter {
     int rc; /* first failure, negative errno */
 };
 
+/* SCMP_CMP without its second datum, which only SCMP_CMP_MASKED_EQ has. */
+static struct scmp_arg_cmp compare(unsigned arg, enum scmp_compare op, uint64_t value)
+{
+    return (struct scmp_arg_cmp){ .arg = arg, .op = op, .datum_a = value };
+}
+
 static void rule(struct filter *f, uint32_t action, int call, unsigned n, const struct scmp_arg_cmp *args)
 {
     int rc;
@@ -43,14 +49,14 @@ static void rule_1(struct filter *f, uint32_t action, int call, struct scmp_arg_
 static void allow_values(struct filter *f, int call, unsigned arg, const int *values, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
-        rule_1(f, SCMP_ACT_ALLOW, call, SCMP_CMP(arg, SCMP_CMP_EQ, (unsigned)values[i]));
+        rule_1(f, SCMP_ACT_ALLOW, call, compare(arg, SCMP_CMP_EQ, (unsigned)values[i]));
 }
 
 /* One value is allowed, all others are refused. */
 static void allow_one(struct filter *f, int call, unsigned arg, uint64_t value)
 {
-    rule_1(f, SCMP_ACT_ALLOW, call, SCMP_CMP(arg, SCMP_CMP_EQ, value));
-    rule_1(f, REFUSE, call, SCMP_CMP(arg, SCMP_CMP_NE, value));
+    rule_1(f, SCMP_ACT_ALLOW, call, compare(arg, SCMP_CMP_EQ, value));
+    rule_1(f, REFUSE, call, compare(arg, SCMP_CMP_NE, value));
 }
 
 /* The bits of mask must be `value`; for masks of one bit everything else is refused. */
@@ -65,9 +71,9 @@ static void socket_kind(struct filter *f, unsigned family, unsigned type, unsign
 {
     for (unsigned p = 0; p <= protocol + 1; p++) {
         struct scmp_arg_cmp args[] = {
-            SCMP_CMP(0, SCMP_CMP_EQ, family),
+            compare(0, SCMP_CMP_EQ, family),
             SCMP_CMP(1, SCMP_CMP_MASKED_EQ, TYPE_MASK, type),
-            SCMP_CMP(2, p > protocol ? SCMP_CMP_GT : SCMP_CMP_EQ, p > protocol ? protocol : p),
+            compare(2, p > protocol ? SCMP_CMP_GT : SCMP_CMP_EQ, p > protocol ? protocol : p),
         };
 
         rule(f, allowed && (p == 0 || p == protocol) ? SCMP_ACT_ALLOW : REFUSE, SCMP_SYS(socket), 3, args);
@@ -80,7 +86,7 @@ static void sockets_of_family(struct filter *f, unsigned family, bool udp)
     socket_kind(f, family, SOCK_DGRAM, IPPROTO_UDP, udp);
     for (unsigned type = 0; type <= TYPE_MASK; type++) {
         struct scmp_arg_cmp args[] = {
-            SCMP_CMP(0, SCMP_CMP_EQ, family),
+            compare(0, SCMP_CMP_EQ, family),
             SCMP_CMP(1, SCMP_CMP_MASKED_EQ, TYPE_MASK, type),
         };
 
@@ -95,7 +101,7 @@ static void allow_sockets(struct filter *f, bool udp)
         if (family == AF_INET || family == AF_INET6)
             sockets_of_family(f, family, udp);
         else
-            rule_1(f, REFUSE, SCMP_SYS(socket), SCMP_CMP(0, SCMP_CMP_EQ, family));
+            rule_1(f, REFUSE, SCMP_SYS(socket), compare(0, SCMP_CMP_EQ, family));
     }
 }
 
