@@ -14,6 +14,10 @@
 
 /* The newest Landlock ABI of this kernel, 0 when it has none. */
 unsigned sandbox_landlock_abi(void);
+/* The ABI that is used for a role where there is `abi`. The first one refuses every rename and link between
+   two directories (EXDEV), whatever its rules say, and an agent's deposit is one from tmp/ to new/: it does
+   without. */
+unsigned sandbox_landlock_for(enum role role, unsigned abi);
 /* Uses at most ABI `abi` (0: nothing is done) of what the kernel has. Nothing in the file system but the tree
    below dirfd (-1: nothing at all) can be opened from here on; no TCP bind, no TCP connect unless the role
    relays; no abstract sockets and no signals outside. */

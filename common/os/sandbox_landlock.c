@@ -71,6 +71,11 @@ unsigned sandbox_landlock_abi(void)
     return abi > 0 ? (unsigned)abi : 0;
 }
 
+unsigned sandbox_landlock_for(enum role role, unsigned abi)
+{
+    return role == ROLE_AGENT && abi == 1 ? 0 : abi;
+}
+
 static struct ruleset_attr ruleset_of(enum role role, unsigned abi, size_t *size)
 {
     struct ruleset_attr a = { .fs = FS_ABI_1 };
@@ -129,8 +134,7 @@ bool sandbox_landlock(enum role role, unsigned abi, int dirfd, struct err *err)
     int ruleset;
     bool ok = true;
 
-    if (abi > have)
-        abi = have;
+    abi = sandbox_landlock_for(role, abi > have ? have : abi);
     if (abi == 0)
         return true;
     attr = ruleset_of(role, abi, &size);
