@@ -173,16 +173,23 @@ def check_words():
 
 
 def log_uses():
-    """event -> [(file, keys)]; keys written with KS/KV/KI/KMS inside the same call or function."""
-    events, keys = {}, set()
+    """event -> [file], and the set of all keys. An event is the literal of a LOG call, or any other that reads like one
+    (area.noun.verb, where the area is one of those): tables of events and choices between two are seen that way."""
+    events, keys, others = {}, set(), []
     for name in files('.c'):
         if name.startswith(('tests/', 'bench/')):
             continue
         code = strip(text(name), strings=False)
         for m in re.finditer(r'\bLOG0?\s*\(\s*\w+\s*,\s*"([^"]+)"|\blog_emit\s*\(\s*[^,"]+,\s*"([^"]+)"', code):
             events.setdefault(m.group(1) or m.group(2), []).append(name)
+        code = re.sub(r'\bFAULT\w*\s*\(\s*"[^"]*"', '', code)
+        others += [(m.group(1), name) for m in re.finditer(r'"([a-z]+(?:\.[a-z-]+){2})"', code)]
         for m in re.finditer(r'\bK(?:S|V|I|MS)\s*\(\s*"([^"]+)"', code):
             keys.add(m.group(1))
+    areas = {e.split('.')[0] for e in events}
+    for event, name in others:
+        if event.split('.')[0] in areas:
+            events.setdefault(event, []).append(name)
     return events, keys
 
 
