@@ -32,7 +32,8 @@ static const char usage[] =
     ;
 
 static const struct option names[] = {
-    {"landlock",       required_argument, NULL, OPT_LANDLOCK  },
+    {"config",         no_argument,       NULL, OPT_CONFIG    },
+    { "landlock",      required_argument, NULL, OPT_LANDLOCK  },
     { "ready-fd",      required_argument, NULL, OPT_READY_FD  },
     { "help",          no_argument,       NULL, OPT_HELP      },
     { "version",       no_argument,       NULL, 'V'           },

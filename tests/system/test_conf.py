@@ -31,11 +31,11 @@ MISTAKES = [
 ]
 
 
-def check(tmp_path, text, *options):
+def check(tmp_path, text, *options, what='-n'):
     conf = tmp_path / 'mansio.conf'
     conf.write_text(text)
     conf.chmod(0o644)
-    return conf, subprocess.run([str(BUILD / 'bin/mtad'), '-n', '-c', str(conf), *options], capture_output=True, text=True, timeout=60)
+    return conf, subprocess.run([str(BUILD / 'bin/mtad'), what, '-c', str(conf), *options], capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize('section,text,at,words', MISTAKES)
@@ -61,9 +61,21 @@ def test_good_configuration_is_silent(tmp_path):
     assert r.returncode == 0, r.stderr
 
 
+def test_effective_values_are_printed_and_read_back(tmp_path):
+    text = f'hostname = mx.demo.test\nmailbox postmaster {{ root = "{tmp_path}" }}\n'
+    conf, r = check(tmp_path, text, '-o', 'queue { warn_after = 2h }', what='--config')
+    assert r.returncode == 0, r.stderr
+    assert f'hostname = mx.demo.test    # {conf}:1' in r.stdout
+    assert 'warn_after = 2h' in r.stdout and '# default' in r.stdout
+    _, again = check(tmp_path, r.stdout)
+    assert again.returncode == 0, again.stderr
+    _, r = check(tmp_path, 'hostnam = x\n', what='--config')
+    assert r.returncode != 0 and not r.stdout and 'did you mean "hostname"' in r.stderr
+
+
 def test_sample_configuration_is_good(tmp_path):
     sample = (ROOT / 'etc/mansio.conf').read_text()
-    _, r = check(tmp_path, sample)
+    _, r = check(tmp_path, sample, '-o', 'hostname = mx.demo.test')  # the machine's own name may have no dot
     assert r.returncode == 0, r.stderr
 
 

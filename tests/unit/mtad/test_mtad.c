@@ -25,6 +25,7 @@ static const struct {
 } command_lines[] = {
     {"nothing",           { "mtad" },                      OPTIONS_RUN  },
     { "check",            { "mtad", "-n", "-c", "/x" },    OPTIONS_RUN  },
+    { "effective values", { "mtad", "--config" },          OPTIONS_RUN  },
     { "scripts' -F",      { "mtad", "-F" },                OPTIONS_RUN  },
     { "landlock",         { "mtad", "--landlock", "2" },   OPTIONS_RUN  },
     { "landlock word",    { "mtad", "--landlock", "all" }, OPTIONS_WRONG},
