@@ -145,7 +145,9 @@ static void on_lost(void *arg, struct channel *ch, const char *why)
     struct dns_client *dc = arg;
 
     (void)ch;
-    LOG(WARN, "dns.peer.lost", KS("peer", role_name(ROLE_DNSD)), KS("error", why));
+    /* mtad says who died and why; here only what it cost. */
+    if (asker_pending(dc->asker))
+        LOG(WARN, "dns.channel.lost", KS("error", why), KI("pending", asker_pending(dc->asker)));
     asker_set_channel(dc->asker, NULL);
     channel_free(&dc->ch);
 }

@@ -177,7 +177,8 @@ static void on_frame(void *arg, struct channel *ch, struct ipc_in *in)
 
 static void on_lost(void *arg, struct channel *ch, const char *why)
 {
-    LOG(WARN, "dns.peer.lost", KS("peer", role_name(channel_peer(ch))), KI("index", channel_peer_index(ch)),
+    /* Whoever asked is gone, so nobody waits for an answer here; mtad says who ended, and why. */
+    LOG(DEBUG, "dns.peer.lost", KS("peer", role_name(channel_peer(ch))), KI("index", channel_peer_index(ch)),
         KS("error", why));
     asking_free(arg);
 }

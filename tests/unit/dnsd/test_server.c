@@ -1,6 +1,7 @@
 /* test_server.c - questions of smtpd and deliverd, answered by dnsd from fake resolvers on loopback */
 #include "tests/support/unit.h"
 
+#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/net/loop.h"
 #include "common/os/fd.h"
@@ -431,6 +432,39 @@ static void answers_are_kept_and_shared(void **state)
     assert_int_equal(w->fakes[1].asked, 0);
 }
 
+static unsigned warnings;
+
+static void count_warnings(void *arg, enum log_level level, const char *line, size_t len)
+{
+    (void)arg;
+    (void)line;
+    (void)len;
+    warnings += level <= LOG_LV_WARN;
+}
+
+/* At the stop of the host everybody leaves, dnsd last: who has nothing to lose is silent. */
+static void ends_that_cost_nothing_are_silent(void **state)
+{
+    static const struct row silent[] = { { "x.test", 0, "SILENT" }, { NULL, 0, NULL } };
+    struct world *w = *state;
+
+    w->fakes[0].rows = silent;
+    w->fakes[1].rows = silent;
+    log_set_sink(count_warnings, NULL);
+    warnings = 0;
+    dns_client_free(&w->smtpd);
+    for (int i = 0; i < 5; i++)
+        loop_once(w->loop, 1);
+    assert_int_equal(warnings, 0);
+    dns_mx(&w->ask, w->client, SV("x.test"), FAMILY_ANY, 5000, on_hosts, w);
+    for (int i = 0; i < 5; i++)
+        loop_once(w->loop, 1);
+    server_free(&w->server);
+    until(w, 1);
+    expect(w, "lost", DNS_TEMPFAIL, "");
+    assert_int_equal(warnings, 1);
+}
+
 static void questions_end_with_their_askers(void **state)
 {
     static const struct row silent[] = { { "x.test", 0, "SILENT" }, { NULL, 0, NULL } };
@@ -464,6 +498,7 @@ int main(void)
         WORLD(another_server),
         WORLD(nobody_answers),
         WORLD(answers_are_kept_and_shared),
+        WORLD(ends_that_cost_nothing_are_silent),
         WORLD(questions_end_with_their_askers),
     };
 
