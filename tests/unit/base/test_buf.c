@@ -126,7 +126,10 @@ static void wire_round_trip(void **state)
     buf_adds(&b, "tail");
     assert_memory_equal(b.data, "\x12\x12\x34\x12\x34\x56\x78", 7);
     r = rd_make(b.data, b.len);
-    assert_true(rd_u8(&r, &v8) && rd_u16(&r, &v16) && rd_u32(&r, &v32) && rd_u64(&r, &v64));
+    assert_true(rd_u8(&r, &v8));
+    assert_true(rd_u16(&r, &v16));
+    assert_true(rd_u32(&r, &v32));
+    assert_true(rd_u64(&r, &v64));
     assert_int_equal(v8, 0x12);
     assert_int_equal(v16, 0x1234);
     assert_int_equal(v32, 0x12345678);

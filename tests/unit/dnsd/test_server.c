@@ -55,7 +55,7 @@ struct world {
 static void put_record(struct packet *p, const struct row *r)
 {
     struct strv rest = SV(r->value), preference;
-    uint64_t n;
+    uint64_t n = 0;
 
     switch (r->type) {
     case DNS_TYPE_A:

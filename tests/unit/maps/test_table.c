@@ -66,7 +66,7 @@ static struct map *map_of(const char *type, char *source, enum conf_map_type t, 
     static struct conf_map c;
 
     (void)type;
-    c = (struct conf_map){ .type = t, .source = source, .syntax = syntax };
+    c = (struct conf_map){ .type = (int)t, .source = source, .syntax = (int)syntax };
     c.head.name = (char *)"m";
     return map_new(&c);
 }

@@ -60,7 +60,7 @@ static void option(struct dialog *d, struct strv text, unsigned line)
 static void repeat(struct dialog *d, struct strv rest, unsigned line)
 {
     struct strv number;
-    uint64_t n;
+    uint64_t n = 0;
     struct buf once;
     struct dialog_step *s;
 
