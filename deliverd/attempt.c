@@ -37,7 +37,8 @@ struct attempt {
     struct deliverd *d;
     struct route route;
     struct pool_wait wait;
-    bool slot; /* ours at wait.dest */
+    int64_t began; /* loop ms; with the slot, or when the line was joined */
+    bool slot;     /* ours at wait.dest */
     struct dns_ask ask;
     struct targets targets;
     bool resolved;
@@ -169,7 +170,7 @@ static void failure_add(struct attempt *a, const char *relay, const struct clien
 
 static bool time_is_left(const struct attempt *a)
 {
-    return loop_now(a->d->loop) - a->job->started < ATTEMPT_MS && a->transactions < TRANSACTIONS_MAX;
+    return loop_now(a->d->loop) - a->began < ATTEMPT_MS && a->transactions < TRANSACTIONS_MAX;
 }
 
 static void next_host(struct attempt *a)
@@ -303,15 +304,20 @@ static void on_hosts(void *arg, const struct dns_hosts *hosts)
 
 static void use_address(struct attempt *a)
 {
-    if (own_addresses_have(&a->d->own, &a->route.addr)) {
-        bool literal = a->job->dest.n && a->job->dest.p[0] == '[';
-
-        finish_with(a, literal ? OUTCOME_FAILED : OUTCOME_DEFERRED, STATUS(literal ? 5 : 4, 4, 6), "route",
-                    "this address is the host's own: mail would loop");
-        return;
-    }
     targets_make_address(&a->route, &a->targets);
     dial_targets(a);
+}
+
+/* Of an address that was written down this is known before anything is asked. */
+static bool is_loop(struct attempt *a)
+{
+    bool literal = a->job->dest.n && a->job->dest.p[0] == '[';
+
+    if (a->route.kind != ROUTE_ADDRESS || !own_addresses_have(&a->d->own, &a->route.addr))
+        return false;
+    finish_with(a, literal ? OUTCOME_FAILED : OUTCOME_DEFERRED, STATUS(literal ? 5 : 4, 4, 6), "route",
+                "this address is the host's own: mail would loop");
+    return true;
 }
 
 static void resolve(struct attempt *a)
@@ -481,6 +487,7 @@ static void on_granted(void *arg, struct connection *c)
     struct attempt *a = arg;
 
     a->slot = true;
+    a->began = loop_now(a->d->loop);
     if (c)
         use_pooled(a, c);
     else
@@ -493,6 +500,7 @@ static struct attempt *attempt_new(struct job *j)
 
     a->job = j;
     a->d = j->d;
+    a->began = loop_now(a->d->loop);
     a->todo = mem_new(j->rcpt_n);
     a->map = mem_array(j->rcpt_n, sizeof *a->map);
     a->addresses = mem_array(j->rcpt_n, sizeof *a->addresses);
@@ -516,6 +524,8 @@ void attempt_start(struct job *j)
                     STATUS(permanent ? 5 : 4, permanent ? 1 : 4, permanent ? 2 : 4), "route", err.text);
         return;
     }
+    if (is_loop(a))
+        return;
     switch (pool_get(j->d->pool, SV(a->route.key), (unsigned)a->route.conf->max_connections, &a->wait, &c)) {
     case POOL_CONNECTION:
         a->slot = true;

@@ -13,8 +13,6 @@
 
 #define CLOSE_MS 5000 /* for QUIT to leave and the peer to close */
 
-static void settle(struct connection *c);
-
 /* ---- the end ---- */
 
 static void log_end(struct connection *c, const char *how)
@@ -114,8 +112,10 @@ static void tell_dead(struct connection *c)
     }
 }
 
-/* After anything happened: sends what the engine wrote, watches the time, tells the user. */
-static void settle(struct connection *c)
+/* After anything happened: sends what the engine wrote, watches the time, tells the user. progress: the
+   server did something that counts; bytes of a reply that does not end are none, or a drip could hold us for
+   days. */
+static void settle(struct connection *c, bool progress)
 {
     enum client_step step = client_step(&c->client);
 
@@ -127,7 +127,8 @@ static void settle(struct connection *c)
     }
     if (stream_unsent(c->stream))
         stream_flush(c->stream);
-    deadline(c, true);
+    deadline(c, progress || c->client.replies != c->replies_seen);
+    c->replies_seen = c->client.replies;
     if (step != CLIENT_READY)
         return;
     if (c->phase == CONNECTION_OPENING) {
@@ -141,7 +142,7 @@ static void settle(struct connection *c)
 
 static void on_task(void *arg)
 {
-    settle(arg);
+    settle(arg, true);
 }
 
 /* ---- the engine's questions ---- */
@@ -180,7 +181,7 @@ static void on_input(void *arg, struct stream *s)
     struct connection *c = arg;
 
     stream_consume(s, client_input(&c->client, stream_input(s)));
-    settle(c);
+    settle(c, false);
 }
 
 static void on_drained(void *arg, struct stream *s)
@@ -191,7 +192,7 @@ static void on_drained(void *arg, struct stream *s)
     if (client_step(&c->client) != CLIENT_BODY)
         return;
     client_more_body(&c->client);
-    settle(c);
+    settle(c, true);
 }
 
 static void connect_failed(struct connection *c, enum stream_end how, int sys)
@@ -229,7 +230,7 @@ static void on_ended(void *arg, struct stream *s, enum stream_end how, int sys)
         client_lost(&c->client, text);
         break;
     }
-    settle(c);
+    settle(c, true);
 }
 
 static const struct stream_ops stream_ops = {

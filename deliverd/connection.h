@@ -50,7 +50,7 @@ struct connection {
     int64_t started;
     bool deadline_set;
     enum client_step deadline_step;
-    bool timer_ready;
+    unsigned replies_seen;
     struct dest *dest;              /* of pool.c */
     struct connection *next, *prev; /* in its idle list */
     struct netaddr addr;

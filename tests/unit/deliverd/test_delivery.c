@@ -378,6 +378,43 @@ static void without_dnsd(void **state)
     expect_told(told_of(w, txn, 0), "literal", OUTCOME_DELIVERED, "2.0.0", "end", "250");
 }
 
+/* Bytes that make no reply are no sign of life. */
+static void drips_do_not_hold_us(void **state)
+{
+    struct world *w = *state;
+    uint64_t txn;
+
+    w->servers[0].drip = true;
+    txn = job_send(w, "x.test", "a@x", MESSAGE);
+    world_until_over(w);
+    expect_told(told_of(w, txn, 0), "drip", OUTCOME_DEFERRED, "4.4.2", "greeting",
+                "timed out while waiting for the greeting");
+    w->servers[0].drip = false;
+    w->servers[0].hang_at = "DATA";
+    txn = job_send(w, "y.test", "a@x", MESSAGE);
+    world_until_over(w);
+    expect_told(told_of(w, txn, 0), "silence", OUTCOME_DEFERRED, "4.4.2", "data", "timed out");
+}
+
+static void own_address(void **state)
+{
+    struct world *w = *state;
+    uint64_t txn;
+
+    w->d.own.v = mem_new(sizeof *w->d.own.v);
+    w->d.own.n = 1;
+    assert_true(netaddr_parse_ip(SV("127.0.0.2"), &w->d.own.v[0]));
+    w->d.own.v[0].port = w->port;
+    txn = job_send(w, "[127.0.0.2]", "a@[127.0.0.2]", MESSAGE);
+    world_until_over(w);
+    expect_told(told_of(w, txn, 0), "own literal", OUTCOME_FAILED, "5.4.6", "route", "loop");
+    txn = job_send(w, "x.test", "a@x.test", MESSAGE);
+    world_until_over(w);
+    expect_told(told_of(w, txn, 0), "own by MX", OUTCOME_FAILED, "5.4.6", "dns", "loops back");
+    assert_int_equal(w->servers[0].sessions_n, 0);
+    MEM_FREE(w->d.own.v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +434,8 @@ int main(void)
         WORLD(half_a_job_is_forgotten),
         WORLD(cancel),
         WORLD(without_dnsd),
+        WORLD(drips_do_not_hold_us),
+        WORLD(own_address),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,6 +30,7 @@ struct session {
     struct line_reader line;
     bool in_data;
     unsigned rcpts;
+    struct loop_timer drip;
 };
 
 static void session_free(struct session *ss)
@@ -39,6 +40,7 @@ static void session_free(struct session *ss)
     while (*at != ss)
         at = &(*at)->next;
     *at = ss->next;
+    loop_timer_stop(&ss->drip);
     stream_free(&ss->stream);
     free(ss);
 }
@@ -161,6 +163,14 @@ static void on_ended(void *arg, struct stream *st, enum stream_end how, int sys)
 
 static const struct stream_ops server_ops = { .input = on_input, .ended = on_ended };
 
+static void on_drip(void *arg)
+{
+    struct session *ss = arg;
+
+    stream_write(ss->stream, "2", 1);
+    loop_timer_set(&ss->drip, 200);
+}
+
 static void on_accept(void *arg, int fd, const struct netaddr *peer)
 {
     struct server *s = arg;
@@ -173,7 +183,10 @@ static void on_accept(void *arg, int fd, const struct netaddr *peer)
     line_init(&ss->line, 4000);
     ss->next = s->sessions;
     s->sessions = ss;
-    if (!s->hang_at || strcmp(s->hang_at, "greeting") != 0)
+    loop_timer_init(&ss->drip, s->w->loop, on_drip, ss);
+    if (s->drip)
+        on_drip(ss);
+    else if (!s->hang_at || strcmp(s->hang_at, "greeting") != 0)
         say(ss, s->greeting, "220 server.test ESMTP");
 }
 
@@ -428,7 +441,7 @@ static void load_conf(struct world *w)
 
     snprintf(text, sizeof text,
              "hostname = own.test\n"
-             "route default { port = %u connect_timeout = 2s timeout = 2s max_connections = 2 }\n"
+             "route default { port = %u connect_timeout = 2s timeout = 1s max_connections = 2 }\n"
              "route one.test { port = %u max_connections = 1 }\n"
              "route noidle.test { port = %u idle = 0 }\n",
              w->port, w->port, w->port);

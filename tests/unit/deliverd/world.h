@@ -34,6 +34,7 @@ struct server {
     /* script; NULL: the good reply */
     const char *greeting, *mail, *rcpt_bad, *body; /* rcpt_bad: reply to recipients that begin with "bad" */
     unsigned rcpt_max;                             /* 452 4.5.3 beyond; 0: no limit */
+    bool drip;                                     /* greets with one byte every 200 ms */
     const char *hang_at;                           /* verb after which nothing is said */
     const char *die_at;                            /* verb at which it hangs up: "DATA", or "." */
     unsigned die_times;                            /* only so often; 0: always */
