@@ -9,7 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const struct {
     size_t piece;
     unsigned delay;
-} cuts[] = { { 0, 0 }, { 1, 0 }, { 7, 3 } };
+    bool flaps;
+} cuts[] = { { 0, 0, false }, { 1, 0, false }, { 7, 3, true } };
 
 struct outcome {
     struct buf text;
@@ -22,6 +23,8 @@ static void run(struct harness *h, struct strv in, bool own, size_t cut, struct 
 {
     harness_again(h, own ? "127.0.0.1" : "192.0.2.1");
     h->delay = cuts[cut].delay;
+    h->flaps = cuts[cut].flaps;
+    h->up = !h->flaps;
     harness_run(h, in, cuts[cut].piece);
     buf_init(&o->text, 1u << 24);
     buf_addv(&o->text, harness_transcript(h));

@@ -135,6 +135,7 @@ static void op_abort(void *arg)
     h->open = h->ended = false;
     h->pending = ANSWER_NONE;
     h->aborts++;
+    h->up = h->up && !h->flaps;
 }
 
 static const struct engine_ops ops = {
@@ -189,6 +190,7 @@ static void answer_done(struct harness *h)
     struct strv data = buf_view(&h->tx.data);
 
     h->open = h->ended = false;
+    h->up = h->up && !h->flaps;
     if (strv_istarts(data, SV_LIT("X-Fake: refuse"))) {
         a = (struct tx_answer){ .verdict = TX_REFUSE,
                                 .code = 554,
@@ -253,10 +255,25 @@ static void run_engine(struct harness *h)
         FAIL("STEP_CLOSE before the end");
 }
 
+void harness_cleanup(struct harness *h, bool came)
+{
+    h->up = came;
+    engine_cleanup(&h->engine, came);
+    collect(h);
+    run_engine(h);
+}
+
+static bool cleanup_is_due(const struct harness *h)
+{
+    return h->flaps && h->engine.wait == AWAIT_CLEANUP;
+}
+
 void harness_feed(struct harness *h, struct strv bytes)
 {
     if (harness_closed(h))
         return;
+    if (cleanup_is_due(h))
+        harness_cleanup(h, true);
     buf_addv(&h->in, bytes);
     if (h->pending != ANSWER_NONE && h->due > 0) {
         h->due--;
@@ -268,8 +285,10 @@ void harness_feed(struct harness *h, struct strv bytes)
 
 void harness_settle(struct harness *h)
 {
-    while (!harness_closed(h) && h->pending != ANSWER_NONE) {
+    while (!harness_closed(h) && (h->pending != ANSWER_NONE || cleanup_is_due(h))) {
         h->due = 0;
+        if (cleanup_is_due(h))
+            harness_cleanup(h, true);
         answer_if_due(h);
         collect(h);
         run_engine(h);
@@ -298,14 +317,6 @@ void harness_lose_cleanup(struct harness *h, bool up)
         h->pending = ANSWER_NONE;
     }
     engine_tx_lost(&h->engine);
-    collect(h);
-    run_engine(h);
-}
-
-void harness_cleanup(struct harness *h, bool came)
-{
-    h->up = came;
-    engine_cleanup(&h->engine, came);
     collect(h);
     run_engine(h);
 }

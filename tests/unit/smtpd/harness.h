@@ -26,7 +26,8 @@ struct harness {
     struct buf transcript;
     enum engine_step step;
     /* the fake cleanup */
-    bool up; /* tx_ready */
+    bool up;    /* tx_ready */
+    bool flaps; /* it is away between two transactions, and comes when MAIL has waited a moment */
     bool open, ended;
     size_t room; /* what tx_room says */
     struct harness_message tx;
