@@ -1,6 +1,6 @@
 /* sink.c - SMTP server that takes everything and counts exactly
  *
- * bench-sink PORT FILE: FILE is mapped and holds u64 messages, u64 sessions, double time of the latest message
+ * bench-sink PORT FILE: FILE is mapped and holds u64 messages, u64 sessions, double time of the last message
  * (CLOCK_MONOTONIC), all native. Loopback only.
  */
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* source.c - SMTP load generator: many connections in one process, so that the server is the limit, not we
  *
  * bench-source -h 127.0.0.1 -p PORT -c CONNECTIONS -n MESSAGES -l BYTES -f FROM -t TO [-d] [-w SECONDS]
- *   -d  many messages per connection (else one); MAIL, RCPT and DATA go in one write when the server has PIPELINING
+ *   -d  many messages per connection (else one); MAIL, RCPT and DATA in one write when PIPELINING is offered
  * Prints "messages refused seconds p50ms p99ms": latency from the final dot to its reply. Loopback only.
  */
 #include <arpa/inet.h>
@@ -209,7 +209,8 @@ static int float_cmp(const void *a, const void *b)
 static void make_body(size_t size)
 {
     static const char head[] = "From: <bench@bench.test>\r\nTo: <a@bench.test>\r\nSubject: bench\r\n"
-                               "Date: Fri, 20 Nov 2026 10:00:00 +0000\r\nMessage-ID: <bench@bench.test>\r\n\r\n";
+                               "Date: Fri, 20 Nov 2026 10:00:00 +0000\r\n"
+                               "Message-ID: <bench@bench.test>\r\n\r\n";
     size_t n = sizeof head - 1;
 
     bench.body = malloc(size + sizeof head + 128);
@@ -217,7 +218,8 @@ static void make_body(size_t size)
         exit(1);
     memcpy(bench.body, head, n);
     while (n < size) {
-        memcpy(bench.body + n, "XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX\r\n", 80);
+        memcpy(bench.body + n,
+               "XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX\r\n", 80);
         n += 80;
     }
     memcpy(bench.body + n, ".\r\n", 3);

@@ -22,7 +22,8 @@ static const struct conf_field fields[] = {
     FIELD(conf_queue, max_jobs, CT_INT, "500", .min = 1, .max = 100000, QUEUED,
           .doc = "Deliveries at once, to all destinations together."),
     FIELD(conf_queue, deliver, CT_BOOL, "yes", QUEUED,
-          .doc = "`no`: mail is taken and kept, nothing is delivered (to look at it first, to move a spool)."),
+          .doc = "`no`: mail is taken and kept, nothing is delivered (to look at it first, to move a "
+                 "spool)."),
     FIELD(
         conf_queue, postmaster, CT_STRING, "\"\"", .max = 254,
         .roles = ROLE_BIT(ROLE_QUEUED) | ROLE_BIT(ROLE_CLEANUP) | ROLE_BIT(ROLE_MAPD),

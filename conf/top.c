@@ -10,7 +10,8 @@
 
 #include <stdlib.h>
 
-#define READERS (ROLE_BIT(ROLE_SMTPD) | ROLE_BIT(ROLE_CLEANUP) | ROLE_BIT(ROLE_MAPD) | ROLE_BIT(ROLE_DELIVERD))
+#define READERS                                                                                              \
+    (ROLE_BIT(ROLE_SMTPD) | ROLE_BIT(ROLE_CLEANUP) | ROLE_BIT(ROLE_MAPD) | ROLE_BIT(ROLE_DELIVERD))
 
 static const struct conf_field fields[] = {
     FIELD(conf_top, hostname, CT_HOSTNAME, .roles = ROLE_ALL,

@@ -10,7 +10,16 @@
 
 #define DEFAULT_CONF "/etc/mansio/mansio.conf"
 
-enum { OPT_LANDLOCK = 256, OPT_READY_FD, OPT_HELP, OPT_FAULT, OPT_SYNC_DELAY, OPT_TRY, OPT_PROGRAMS, OPT_CONFIG };
+enum {
+    OPT_LANDLOCK = 256,
+    OPT_READY_FD,
+    OPT_HELP,
+    OPT_FAULT,
+    OPT_SYNC_DELAY,
+    OPT_TRY,
+    OPT_PROGRAMS,
+    OPT_CONFIG
+};
 
 static const char usage[] =
     "usage: mtad [-n | --config] [-c FILE] [-o TEXT]... [--ready-fd N] [--landlock N]\n"
@@ -32,18 +41,18 @@ static const char usage[] =
     ;
 
 static const struct option names[] = {
-    {"config",         no_argument,       NULL, OPT_CONFIG    },
-    { "landlock",      required_argument, NULL, OPT_LANDLOCK  },
-    { "ready-fd",      required_argument, NULL, OPT_READY_FD  },
-    { "help",          no_argument,       NULL, OPT_HELP      },
-    { "version",       no_argument,       NULL, 'V'           },
+    { "config", no_argument, NULL, OPT_CONFIG },
+    { "landlock", required_argument, NULL, OPT_LANDLOCK },
+    { "ready-fd", required_argument, NULL, OPT_READY_FD },
+    { "help", no_argument, NULL, OPT_HELP },
+    { "version", no_argument, NULL, 'V' },
 #ifdef MANSIO_CHECK
-    { "fault",         required_argument, NULL, OPT_FAULT     },
-    { "sync-delay",    required_argument, NULL, OPT_SYNC_DELAY},
-    { "try-forbidden", no_argument,       NULL, OPT_TRY       },
-    { "programs",      required_argument, NULL, OPT_PROGRAMS  },
+    { "fault", required_argument, NULL, OPT_FAULT },
+    { "sync-delay", required_argument, NULL, OPT_SYNC_DELAY },
+    { "try-forbidden", no_argument, NULL, OPT_TRY },
+    { "programs", required_argument, NULL, OPT_PROGRAMS },
 #endif
-    { NULL,            0,                 NULL, 0             },
+    { NULL, 0, NULL, 0 },
 };
 
 static bool wrong(const char *what, const char *value)

@@ -1,4 +1,4 @@
-/* replay.c - runs a fuzz target over its corpus without libFuzzer, so that every build checks the known inputs */
+/* replay.c - runs a fuzz target over its corpus without libFuzzer: every build checks the known inputs */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
