@@ -37,6 +37,7 @@ static void fresh_forget(struct mailq *q, uint64_t id)
     bytes_unref(&b);
 }
 
+/* Only until the next start: what a backup brought back is then tried again. */
 static void message_damaged(struct mailq *q, uint32_t message, const char *why)
 {
     struct message *m = ledger_at(&q->ledger, message);
@@ -45,7 +46,6 @@ static void message_damaged(struct mailq *q, uint32_t message, const char *why)
     id_text(m->id, id);
     LOG(ERROR, "queue.message.unreadable", KS("id", id), KS("reason", why));
     m->flags |= MESSAGE_DAMAGED;
-    store_note(q->store, &(struct entry){ .kind = ENTRY_HOLD, .id = m->id, .text = SV_LIT("damaged") });
 }
 
 struct bytes *message_bytes(struct mailq *q, uint32_t message, struct err *err)

@@ -160,12 +160,10 @@ bool entry_parse(char *line, size_t n, const char *nonce, struct entry *out)
 {
     struct strv rest, word;
     const char *words;
-    uint8_t crc[4];
     uint32_t want;
 
-    if (n < CRC_LEN + 2 || line[CRC_LEN] != ' ' || !strv_hex(strv_make(line, CRC_LEN), crc, sizeof crc))
+    if (n < CRC_LEN + 2 || line[CRC_LEN] != ' ' || !digits_hex32_read(line, &want))
         return false;
-    want = (uint32_t)crc[0] << 24 | (uint32_t)crc[1] << 16 | (uint32_t)crc[2] << 8 | crc[3];
     if (line_crc(nonce, line + CRC_LEN + 1, n - CRC_LEN - 1) != want)
         return false;
     rest = strv_make(line + CRC_LEN + 1, n - CRC_LEN - 1);

@@ -10,24 +10,24 @@
 enum kind { TEXT, NUMBER };
 
 static const struct field {
-    const char *key;
+    struct strv key;
     enum kind kind;
     size_t offset;
 } fields[] = {
-    { "sid", TEXT, offsetof(struct envelope, sid) },
-    { "arrival", NUMBER, offsetof(struct envelope, arrival) },
-    { "stored", NUMBER, offsetof(struct envelope, stored) },
-    { "client", TEXT, offsetof(struct envelope, client) },
-    { "client-name", TEXT, offsetof(struct envelope, client_name) },
-    { "helo", TEXT, offsetof(struct envelope, helo) },
-    { "protocol", TEXT, offsetof(struct envelope, protocol) },
-    { "login", TEXT, offsetof(struct envelope, login) },
-    { "origin", TEXT, offsetof(struct envelope, origin) },
-    { "hold", TEXT, offsetof(struct envelope, hold) },
-    { "envid", TEXT, offsetof(struct envelope, envid) },
-    { "body-type", NUMBER, offsetof(struct envelope, body_type) },
-    { "priority", NUMBER, offsetof(struct envelope, priority) },
-    { "ret", NUMBER, offsetof(struct envelope, ret) },
+    { { "sid", 3 }, TEXT, offsetof(struct envelope, sid) },
+    { { "arrival", 7 }, NUMBER, offsetof(struct envelope, arrival) },
+    { { "stored", 6 }, NUMBER, offsetof(struct envelope, stored) },
+    { { "client", 6 }, TEXT, offsetof(struct envelope, client) },
+    { { "client-name", 11 }, TEXT, offsetof(struct envelope, client_name) },
+    { { "helo", 4 }, TEXT, offsetof(struct envelope, helo) },
+    { { "protocol", 8 }, TEXT, offsetof(struct envelope, protocol) },
+    { { "login", 5 }, TEXT, offsetof(struct envelope, login) },
+    { { "origin", 6 }, TEXT, offsetof(struct envelope, origin) },
+    { { "hold", 4 }, TEXT, offsetof(struct envelope, hold) },
+    { { "envid", 5 }, TEXT, offsetof(struct envelope, envid) },
+    { { "body-type", 9 }, NUMBER, offsetof(struct envelope, body_type) },
+    { { "priority", 8 }, NUMBER, offsetof(struct envelope, priority) },
+    { { "ret", 3 }, NUMBER, offsetof(struct envelope, ret) },
 };
 
 #define FIELD_COUNT (sizeof fields / sizeof *fields)
@@ -145,9 +145,9 @@ void envelope_print_head(const struct envelope *e, struct buf *out)
         const void *at = (const char *)e + fields[i].offset;
 
         if (fields[i].kind == TEXT)
-            text_line(out, fields[i].key, *(const struct strv *)at);
+            text_line(out, fields[i].key.p, *(const struct strv *)at);
         else
-            number_line(out, fields[i].key, *(const uint64_t *)at);
+            number_line(out, fields[i].key.p, *(const uint64_t *)at);
     }
     if (e->big)
         buf_addf(out, "big: %llu %08x\n", (unsigned long long)e->big_size, e->big_crc);
@@ -177,12 +177,12 @@ void envelope_print(const struct envelope *e, struct buf *out)
 static bool line_big(struct envelope *e, struct strv value)
 {
     struct strv size;
-    uint8_t crc[4];
 
-    if (!strv_word(&value, &size) || !strv_u64(size, INT64_MAX, &e->big_size) ||
-        !strv_hex(strv_trim(value), crc, sizeof crc))
+    if (!strv_word(&value, &size) || !strv_u64(size, INT64_MAX, &e->big_size))
         return false;
-    e->big_crc = (uint32_t)crc[0] << 24 | (uint32_t)crc[1] << 16 | (uint32_t)crc[2] << 8 | crc[3];
+    value = strv_trim(value);
+    if (value.n != 8 || !digits_hex32_read(value.p, &e->big_crc))
+        return false;
     e->big = true;
     return true;
 }
@@ -192,7 +192,7 @@ static bool line_rcpt(struct envelope *e, struct strv key, struct strv value)
 {
     struct envelope_rcpt *r = e->rcpt_n ? &e->rcpts[e->rcpt_n - 1] : NULL;
 
-    if (strv_is(key, "local") || strv_is(key, "remote")) {
+    if (strv_eq(key, SV_LIT("local")) || strv_eq(key, SV_LIT("remote"))) {
         r = envelope_add(e);
         r->local = key.p[0] == 'l';
         r->to = value;
@@ -200,9 +200,9 @@ static bool line_rcpt(struct envelope *e, struct strv key, struct strv value)
     }
     if (!r)
         return false;
-    if (strv_is(key, "original"))
+    if (strv_eq(key, SV_LIT("original")))
         r->original = value;
-    else if (strv_is(key, "orcpt"))
+    else if (strv_eq(key, SV_LIT("orcpt")))
         r->orcpt = value;
     else
         return strv_u64(value, 15, &r->notify);
@@ -212,7 +212,7 @@ static bool line_rcpt(struct envelope *e, struct strv key, struct strv value)
 static const struct field *field_find(struct strv key)
 {
     for (size_t i = 0; i < FIELD_COUNT; i++)
-        if (strv_is(key, fields[i].key))
+        if (strv_eq(key, fields[i].key))
             return &fields[i];
     return NULL;
 }
@@ -222,15 +222,15 @@ static bool line_take(struct envelope *e, struct strv key, struct strv value, bo
     const struct field *f;
     void *at;
 
-    if (strv_is(key, "local") || strv_is(key, "remote") || strv_is(key, "original") ||
-        strv_is(key, "orcpt") || strv_is(key, "notify"))
+    if (strv_eq(key, SV_LIT("local")) || strv_eq(key, SV_LIT("remote")) || strv_eq(key, SV_LIT("original")) ||
+        strv_eq(key, SV_LIT("orcpt")) || strv_eq(key, SV_LIT("notify")))
         return line_rcpt(e, key, value);
-    if (strv_is(key, "sender")) {
+    if (strv_eq(key, SV_LIT("sender"))) {
         e->sender = value;
         *sender = true;
         return true;
     }
-    if (strv_is(key, "big"))
+    if (strv_eq(key, SV_LIT("big")))
         return line_big(e, value);
     f = field_find(key);
     if (!f)

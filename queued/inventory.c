@@ -143,7 +143,7 @@ void deliverd_edge(struct mailq *q, unsigned index, int fd, bool lived)
         q->deliverd_n = index + 1;
     if (lived) {
         /* It presents what it has: jobs of ours that it does not name were lost on the way. */
-        d->unknown = !q->started;
+        d->unknown = d->unknown || !q->started;
         d->state = DELIVERD_AWAITED;
         for (struct job *job = d->jobs; job; job = job->next)
             job->unconfirmed = true;

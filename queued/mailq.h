@@ -183,7 +183,8 @@ void notice_lost(struct mailq *q); /* the channel to cleanup is gone */
 void notice_committed(struct mailq *q, struct strv origin, uint64_t id, bool ok);
 /* True when nothing is owed any more for which this origin would be right: a second copy. */
 bool notice_is_over(struct mailq *q, struct strv origin);
-bool notice_warn(struct mailq *q, uint32_t message); /* composes the delay notice; false: nobody to tell */
+void notice_warn(struct mailq *q,
+                 uint32_t message); /* composes the delay notice, when there is somebody to tell */
 void notice_sweep(struct mailq *q);
 void notice_clear(struct mailq *q);
 

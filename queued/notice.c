@@ -168,6 +168,16 @@ static void notice_remember(struct mailq *q, uint64_t id, uint64_t txn, enum ipc
     q->notice_n++;
 }
 
+static bool message_is_due(struct mailq *q, uint32_t handle, enum ipc_notice kind)
+{
+    struct message *m = ledger_at(&q->ledger, handle);
+
+    for (uint32_t i = 0; i < m->rcpt_n; i++)
+        if (rcpt_is_due(m, message_rcpt(m, i), kind))
+            return true;
+    return false;
+}
+
 /* False: there is nobody to tell, or the message cannot be read now. */
 static bool notice_compose(struct mailq *q, uint32_t handle, enum ipc_notice kind)
 {
@@ -205,22 +215,12 @@ static bool notice_compose(struct mailq *q, uint32_t handle, enum ipc_notice kin
     return count > 0;
 }
 
-static bool message_owes(struct mailq *q, uint32_t handle)
-{
-    struct message *m = ledger_at(&q->ledger, handle);
-
-    for (uint32_t i = 0; i < m->rcpt_n; i++)
-        if (rcpt_is_due(m, message_rcpt(m, i), NOTICE_FAILURE))
-            return true;
-    return false;
-}
-
 void notice_want(struct mailq *q, uint32_t handle)
 {
     struct message *m = ledger_at(&q->ledger, handle);
 
     if (!(m->flags & MESSAGE_OWED)) {
-        if (!message_owes(q, handle))
+        if (!message_is_due(q, handle, NOTICE_FAILURE))
             return;
         m->flags |= MESSAGE_OWED;
         ids_push(&q->owed, m->id);
@@ -239,23 +239,23 @@ void notice_pump(struct mailq *q)
         if (!m)
             continue;
         m->flags = (uint16_t)(m->flags & ~MESSAGE_OWED);
-        if (!notice_compose(q, handle, NOTICE_FAILURE) && message_owes(q, handle))
+        if (!notice_compose(q, handle, NOTICE_FAILURE) && message_is_due(q, handle, NOTICE_FAILURE))
             m->retry_notice = mailq_now_s(q) + RETRY_S;
-        else if (message_owes(q, handle))
+        else if (message_is_due(q, handle, NOTICE_FAILURE))
             notice_want(q, handle); /* the rest, in another notice */
     }
 }
 
-bool notice_warn(struct mailq *q, uint32_t handle)
+void notice_warn(struct mailq *q, uint32_t handle)
 {
     struct message *m = ledger_at(&q->ledger, handle);
 
-    if (!q->cleanup || q->notice_n >= NOTICES_MAX)
-        return true;
-    if (!notice_compose(q, handle, NOTICE_DELAY))
-        return false;
-    m->flags |= MESSAGE_WARNING;
-    return true;
+    if (!q->cleanup || q->notice_n >= NOTICES_MAX || !message_is_due(q, handle, NOTICE_DELAY))
+        return;
+    if (notice_compose(q, handle, NOTICE_DELAY))
+        m->flags |= MESSAGE_WARNING;
+    else
+        m->retry_notice = mailq_now_s(q) + RETRY_S;
 }
 
 /* ---- how it went ---- */

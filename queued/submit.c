@@ -8,9 +8,10 @@
 
 #include <stdlib.h>
 
-#define BODY_MAX   (256u * 1024u)        /* larger bodies go to big/ */
-#define MEMORY_MAX (64u * 1024u * 1024u) /* uncommitted bytes beyond which small bodies do too */
-#define HEADER_MAX (16u * 1024u * 1024u) /* cleanup has smaller limits */
+#define BODY_MAX    (256u * 1024u)         /* larger bodies go to big/ */
+#define MEMORY_MAX  (64u * 1024u * 1024u)  /* uncommitted bytes beyond which small bodies do too */
+#define MEMORY_HARD (256u * 1024u * 1024u) /* and headers and recipients are refused */
+#define HEADER_MAX  (16u * 1024u * 1024u)  /* cleanup has smaller limits */
 
 /* A transaction of cleanup that is not submitted yet. */
 struct tx {
@@ -106,9 +107,19 @@ static void tx_body(struct mailq *q, struct tx *t, struct strv data)
         t->failed = true;
 }
 
+/* Bodies leave memory when there is too much of them; what cannot must not come. */
+static bool tx_crowded(struct mailq *q, struct tx *t)
+{
+    if (q->memory < MEMORY_HARD)
+        return false;
+    t->failed = true;
+    err_set(&t->err, ERR_LIMIT, "transactions hold too much memory");
+    return true;
+}
+
 static void tx_header(struct mailq *q, struct tx *t, struct strv data)
 {
-    if (t->failed)
+    if (t->failed || tx_crowded(q, t))
         return;
     if (data.n > HEADER_MAX - t->header.len) {
         t->failed = err_set(&t->err, ERR_PERM, "the header is larger than the queue takes") || true;
@@ -162,7 +173,7 @@ static void on_rcpts(void *arg, struct channel *ch, struct ipc_in *in)
     struct tx *t = tx_get(q, in->txn);
     size_t before = t->rcpts.len;
 
-    if (!t->failed) {
+    if (!t->failed && !tx_crowded(q, t)) {
         t->rcpt_n += rcpts_print(in, &t->rcpts);
         q->memory += t->rcpts.len - before;
         if (!buf_ok(&t->rcpts))

@@ -95,7 +95,8 @@ static void message_sweep(struct mailq *q, uint32_t handle)
     struct message *m = ledger_at(&q->ledger, handle);
     int64_t age = mailq_now_ms(q) - id_wall_ms(m->id);
 
-    if (!q->ledger.paused && age >= q->conf->expire_after * 1000 && message_has_expiring(m)) {
+    if (!q->ledger.paused && q->conf->deliver && age >= q->conf->expire_after * 1000 &&
+        message_has_expiring(m)) {
         message_expire(q, handle);
         return;
     }

@@ -99,6 +99,18 @@ static void load(int fd, const uint64_t *ids)
     }
 }
 
+/* Until the slow things have happened too: the snapshot's files, bodies that are not needed any more. */
+static void settle(void)
+{
+    for (int round = 0; round < 3000; round++) {
+        const struct store *st = r->q.store;
+
+        if (st->journal.oldest > 1 && st->doomed_n == 0 && st->journal.synced == st->journal.written)
+            return;
+        loop_once(r->loop, 2);
+    }
+}
+
 static pid_t child(const uint64_t *ids, const char *fault, int *from)
 {
     struct err err = { .cls = ERR_OK };
@@ -120,6 +132,7 @@ static pid_t child(const uint64_t *ids, const char *fault, int *from)
     }
     rig_start(r);
     load(ends[1], ids);
+    settle();
     rig_stop(r);
     _exit(0);
 }
