@@ -35,7 +35,7 @@ struct includes {
 
 bool include_is_key(struct strv key)
 {
-    return strv_istarts(key, (struct strv){ prefix, PREFIX_LEN });
+    return list_is_include(key);
 }
 
 struct includes *includes_new(void)

@@ -6,6 +6,7 @@
 #include "conf/address.h"
 #include "conf/conf.h"
 #include "conf/mailbox.h"
+#include "maps/list.h"
 
 #include <stdlib.h>
 
@@ -103,16 +104,20 @@ static bool forms_make(struct key_chain *c, const char *separators, const struct
     return buf_ok(&c->text);
 }
 
+static void add_catch_all(struct key_chain *c, const char *map, const struct forms *f)
+{
+    struct key_item *item = chain_item(c, map, f->full + f->local_len, f->domain_len, KEYS_VIRTUAL);
+
+    if (item)
+        item->catch_all = true;
+}
+
 static void add_virtual(struct key_chain *c, const char *map, const struct forms *f)
 {
-    struct key_item *item;
-
     chain_item(c, map, f->full, f->full_len, KEYS_VIRTUAL);
     if (f->base_len)
         chain_item(c, map, f->base, f->base_len, KEYS_VIRTUAL);
-    item = chain_item(c, map, f->full + f->local_len, f->domain_len, KEYS_VIRTUAL);
-    if (item)
-        item->catch_all = true;
+    add_catch_all(c, map, f);
 }
 
 /* The local part alone: aliases and the system's users. */
@@ -154,6 +159,12 @@ void keys_for_address(struct key_chain *c, const struct conf *conf, const struct
         return;
     if (!forms_make(c, ca ? ca->extension : "", a, &f)) {
         c->over = true;
+        return;
+    }
+    /* `":include:/etc/staff"@own.test` is a valid address, and its forms would be the keys of lists. */
+    if (list_is_include(a->local)) {
+        if ((uses & KEYS_VIRTUAL) && ca && ca->virtual_map && *ca->virtual_map)
+            add_catch_all(c, ca->virtual_map, &f);
         return;
     }
     own = a->kind == ADDRESS_DOMAIN &&

@@ -8,8 +8,10 @@
  *   aliases   local+ext, local                                  own domains
  *   mailbox   for each section in the order written: with a root local+ext@domain, local@domain; in the
  * users' homes local+ext, local                                  own domains (mailbox.domains when that is
- * set) Keys are lower case and in semantic form (no quotes). An extension may be left out only where the
- * address has one.
+ * set)
+ * A local part that looks like an :include: list has no key but @domain: lists are asked for by cleanup
+ * alone, never by whoever can write an address. Keys are lower case and in semantic form (no quotes). An
+ * extension may be left out only where the address has one.
  */
 #pragma once
 

@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+static const struct strv include = SV_LIT(":include:");
+
 static bool is_separator(char c, unsigned flags)
 {
     return c == ',' || ((flags & LIST_BLANKS) && byte_is_blank((unsigned char)c));
@@ -59,16 +61,20 @@ static struct strv in_brackets(struct strv s)
     return strv_trim(strv_sub(s, open + 1, close - open - 1));
 }
 
+bool list_is_include(struct strv text)
+{
+    return strv_istarts(text, include);
+}
+
 static void classify(struct list_item *out, struct strv s)
 {
-    static const struct strv include = SV_LIT(":include:");
     struct strv inner = s;
 
     out->quoted = unquote(&inner);
     if (inner.n && inner.p[0] == '|') {
         out->kind = LIST_COMMAND;
         out->text = strv_trim(strv_from(inner, 1));
-    } else if (strv_istarts(inner, include)) {
+    } else if (list_is_include(inner)) {
         out->kind = LIST_INCLUDE;
         out->text = strv_trim(strv_from(inner, include.n));
     } else if (strv_is(inner, "/dev/null")) {
