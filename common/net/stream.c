@@ -3,11 +3,9 @@
    An idle connection holds no buffers: bytes are read into memory of the process and copied to the
    connection's own only when the reader leaves some (measured: 0.3 KiB instead of 1.25 KiB with
    bufferevents). */
-#include "common/net/stream.h"
+#include "common/net/stream_inner.h"
 
 #include "common/base/mem.h"
-#include "common/net/loop.h"
-#include "common/net/transport.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -23,45 +21,6 @@
 /* After our last words we read on so that the close is no reset, which could destroy these words on their
    way; not for ever, and not without end. */
 #define LINGER_BYTES (4u * 1024u * 1024u)
-
-enum stream_state {
-    STREAM_CONNECTING,
-    STREAM_OPEN,
-    STREAM_CLOSING, /* nobody listens to us any more: output, then linger */
-    STREAM_LINGERING,
-    STREAM_OVER, /* ended was called or is about to be; stream_free follows */
-    STREAM_FREED,
-};
-
-struct stream {
-    struct loop *loop;
-    struct loop_io io;
-    struct loop_timer timer;
-    struct loop_task task;
-    const struct stream_ops *ops;
-    void *arg;
-    int fd;
-    enum stream_state state;
-    bool paused;
-    bool inside;     /* in the input callback: the view may lie in the shared buffer */
-    bool eof;        /* the peer sent its last byte */
-    bool want_input; /* resumed: call input from the task */
-    bool send_dead;  /* a write failed; what the peer said before is still read */
-    bool had_output; /* for drained */
-    bool ending;     /* the task calls ended with how and sys */
-    enum stream_end how;
-    int sys;
-    const char *shared; /* unconsumed input in the shared buffer, during input only */
-    size_t shared_n;
-    struct buf in; /* what was left over; in_at bytes of it are consumed */
-    size_t in_at;
-    size_t in_max;
-    struct buf out; /* out_at bytes of it are sent */
-    size_t out_at;
-    uint64_t bytes_in, bytes_out;
-    size_t lingered;
-    struct netaddr peer;
-};
 
 /* One thread reads, one connection at a time. */
 static char read_shared[READ_MAX];
@@ -85,13 +44,13 @@ static void stream_release(struct stream *s)
     loop_later_cancel(s->loop, &s->task);
     loop_timer_stop(&s->timer);
     loop_io_clear(&s->io);
+    stream_tls_end(s, !s->send_dead);
     close(s->fd);
     s->fd = -1;
     loop_reap(s->loop, stream_destroy, s);
 }
 
-/* ended runs from the task only, so that no function of ours calls back into its caller. */
-static void stream_end_later(struct stream *s, enum stream_end how, int sys)
+void stream_end_later(struct stream *s, enum stream_end how, int sys)
 {
     if (s->state == STREAM_CLOSING || s->state == STREAM_LINGERING) {
         stream_release(s);
@@ -115,18 +74,28 @@ static size_t input_pending(const struct stream *s)
     return s->in.len - s->in_at;
 }
 
+static bool input_is_wanted(const struct stream *s)
+{
+    return !s->eof && !s->paused && input_pending(s) < s->in_max;
+}
+
 /* What should be watched now. Pausing leaves the registration until the socket really has something: most
    pauses are over before, and cost no system call. */
 static void stream_watch(struct stream *s, bool readable_now)
 {
     int events = s->io.events & LOOP_READ;
-    bool want = s->state == STREAM_OPEN && !s->eof && !s->paused && input_pending(s) < s->in_max;
+    bool want = s->state == STREAM_OPEN && stream_is_readable(s) && input_is_wanted(s);
+
+    if (s->secure == SECURE_SHAKING)
+        return;
 
     if (want || s->state == STREAM_LINGERING)
         events = LOOP_READ;
     else if (readable_now || s->state != STREAM_OPEN || s->eof)
         events = 0;
     if (s->out.len > s->out_at && s->io.events & LOOP_WRITE)
+        events |= LOOP_WRITE;
+    if (want && s->tls && tls_read_wants_write(s->tls))
         events |= LOOP_WRITE;
     if (s->state != STREAM_OVER && s->state != STREAM_FREED)
         loop_io_set(&s->io, events);
@@ -181,7 +150,7 @@ static enum transfer input_fill(struct stream *s, size_t *n)
     if (pending <= INPUT_JOIN) {
         if (room > READ_MAX - pending)
             room = READ_MAX - pending;
-        t = transport_read(s->fd, read_shared + pending, room, n);
+        t = stream_recv(s, read_shared + pending, room, n);
         if (t != TRANSFER_DONE)
             return t;
         if (pending)
@@ -196,7 +165,7 @@ static enum transfer input_fill(struct stream *s, size_t *n)
     if (room > READ_MAX)
         room = READ_MAX;
     p = buf_reserve(&s->in, room);
-    t = transport_read(s->fd, p, room, n);
+    t = stream_recv(s, p, room, n);
     if (t == TRANSFER_DONE)
         buf_commit(&s->in, *n);
     return t;
@@ -210,6 +179,8 @@ static void input_read(struct stream *s)
     case TRANSFER_DONE:
         s->bytes_in += n;
         input_call(s);
+        if (s->state == STREAM_OPEN && s->tls && tls_has_more(s->tls))
+            loop_later(s->loop, &s->task);
         break;
     case TRANSFER_WAIT: break;
     case TRANSFER_EOF:
@@ -234,6 +205,7 @@ static void output_sent_all(struct stream *s)
 static void linger_begin(struct stream *s)
 {
     s->state = STREAM_LINGERING;
+    stream_tls_end(s, true);
     buf_clear(&s->in);
     buf_clear(&s->out);
     s->in_at = s->out_at = 0;
@@ -282,7 +254,7 @@ static bool output_send(struct stream *s)
 {
     while (s->out.len > s->out_at) {
         size_t n = 0, left = s->out.len - s->out_at;
-        enum transfer t = transport_write(s->fd, s->out.data + s->out_at, left, &n);
+        enum transfer t = stream_send(s, s->out.data + s->out_at, left, &n);
 
         s->out_at += n;
         s->bytes_out += n;
@@ -310,8 +282,13 @@ static void output_flush(struct stream *s)
     }
     if (s->send_dead)
         output_sent_all(s);
-    if (s->send_dead || !output_send(s) || s->out.len > s->out_at)
+    if (s->secure == SECURE_SHAKING || s->send_dead || !output_send(s) || s->out.len > s->out_at)
         return;
+    if (s->secure == SECURE_WAITING) {
+        s->had_output = false;
+        stream_shake(s);
+        return;
+    }
     if (s->state == STREAM_CLOSING) {
         linger_begin(s);
         return;
@@ -324,6 +301,14 @@ static void output_flush(struct stream *s)
 }
 
 /* ---- events ---- */
+
+/* TLS: bytes that no readiness will be told for, and reading that had to wait for writing. */
+static void input_more(struct stream *s)
+{
+    if (s->state == STREAM_OPEN && s->secure == SECURE_UP && input_is_wanted(s) &&
+        (tls_has_more(s->tls) || tls_read_wants_write(s->tls)))
+        input_read(s);
+}
 
 static void connect_finish(struct stream *s)
 {
@@ -348,13 +333,16 @@ static void on_io(void *arg, int events)
 
     if (s->state == STREAM_CONNECTING) {
         connect_finish(s);
+    } else if (s->secure == SECURE_SHAKING) {
+        stream_shake(s);
     } else if (events & LOOP_WRITE) {
         output_flush(s);
+        input_more(s);
         input_end_if_due(s);
     } else if (s->state == STREAM_LINGERING) {
         linger_read(s);
     } else if (s->state == STREAM_OPEN) {
-        bool wanted = !s->paused && input_pending(s) < s->in_max;
+        bool wanted = stream_is_readable(s) && !s->paused && input_pending(s) < s->in_max;
 
         if (wanted)
             input_read(s);
@@ -384,6 +372,7 @@ static void on_task(void *arg)
         if (!s->paused && input_pending(s))
             input_call(s);
     }
+    input_more(s);
     if (s->state == STREAM_OPEN) {
         if (s->in_at)
             input_settle(s);
@@ -458,7 +447,7 @@ void stream_close_after_output(struct stream **sp, int64_t ms)
     if (!s)
         return;
     *sp = NULL;
-    if (s->state != STREAM_OPEN) {
+    if (s->state != STREAM_OPEN || !stream_is_readable(s)) { /* in a handshake: last words would be plain */
         stream_release(s);
         return;
     }
@@ -537,52 +526,4 @@ void stream_write(struct stream *s, const void *p, size_t n)
 size_t stream_unsent(const struct stream *s)
 {
     return s->out.len - s->out_at;
-}
-
-/* ---- the rest ---- */
-
-void stream_deadline(struct stream *s, int64_t ms)
-{
-    if (s->state != STREAM_OPEN && s->state != STREAM_CONNECTING)
-        return;
-    if (ms > 0)
-        loop_timer_set(&s->timer, ms);
-    else
-        loop_timer_stop(&s->timer);
-}
-
-uint64_t stream_bytes_in(const struct stream *s)
-{
-    return s->bytes_in;
-}
-
-uint64_t stream_bytes_out(const struct stream *s)
-{
-    return s->bytes_out;
-}
-
-const struct netaddr *stream_peer(const struct stream *s)
-{
-    /* An accepted stream asks the kernel when somebody wants to know: most owners know from accept. */
-    struct netaddr *peer = (struct netaddr *)&s->peer;
-    struct sockaddr_storage ss;
-    socklen_t n = sizeof ss;
-
-    if (peer->family == AF_UNSPEC && getpeername(s->fd, (struct sockaddr *)&ss, &n) == 0)
-        (void)netaddr_from_sockaddr((struct sockaddr *)&ss, n, peer);
-    return peer;
-}
-
-bool stream_local(const struct stream *s, struct netaddr *out)
-{
-    struct sockaddr_storage ss;
-    socklen_t n = sizeof ss;
-
-    return getsockname(s->fd, (struct sockaddr *)&ss, &n) == 0 &&
-           netaddr_from_sockaddr((struct sockaddr *)&ss, n, out);
-}
-
-int stream_fd(const struct stream *s)
-{
-    return s->fd;
 }

@@ -1,5 +1,5 @@
-/* stream.h - one TCP (or Unix) connection: buffered, bounded, with deadlines; plain now, TLS later behind the
-   same functions. FACTS.md 4's own connection layer, not bufferevents */
+/* stream.h - one TCP (or Unix) connection: buffered, bounded, with deadlines; plain or TLS behind the same
+   functions. FACTS.md 4's own connection layer, not bufferevents */
 #pragma once
 
 #include "common/base/buf.h"
@@ -7,6 +7,8 @@
 
 struct loop;
 struct stream;
+struct tls_context;
+struct tls_info;
 
 /* EOF: the peer closed its side. ERROR: sys is the errno. OVERFLOW: the peer does not take our output. */
 enum stream_end { STREAM_EOF, STREAM_ERROR, STREAM_TIMEOUT, STREAM_OVERFLOW };
@@ -15,6 +17,7 @@ struct stream_ops {
     void (*input)(void *arg, struct stream *s);     /* new bytes; also called after resume with bytes left */
     void (*drained)(void *arg, struct stream *s);   /* output fell to zero after it was not; may be NULL */
     void (*connected)(void *arg, struct stream *s); /* stream_connect succeeded; may be NULL for accepted */
+    void (*secured)(void *arg, struct stream *s);   /* stream_start_tls succeeded; may be NULL without it */
     void (*ended)(void *arg, struct stream *s, enum stream_end how, int sys); /* once; then stream_free */
 };
 
@@ -55,3 +58,16 @@ uint64_t stream_bytes_out(const struct stream *s);
 const struct netaddr *stream_peer(const struct stream *s); /* AF_UNSPEC: a Unix socket, or gone already */
 bool stream_local(const struct stream *s, struct netaddr *out);
 int stream_fd(const struct stream *s);
+
+/* Turns to TLS: what was written before leaves in the clear, everything behind it is the handshake's. secured
+   or ended follows from the loop, never before this returns; nothing may be written meanwhile. name: client:
+   the host that is meant (SNI, verification); NULL for servers. False when that cannot be: input is there
+   already (it came in the clear and must never be taken for the session's: INCIDENTS 6), TLS is on, or the
+   library refuses; the connection then has to go. */
+bool stream_start_tls(struct stream *s, struct tls_context *c, const char *name)
+    __attribute__((warn_unused_result));
+bool stream_is_secure(const struct stream *s);
+/* False: plain. */
+bool stream_tls_info(const struct stream *s, struct tls_info *out);
+/* Why TLS failed, "" otherwise; good until stream_free. Foreign words: for the log. */
+const char *stream_tls_why(const struct stream *s);
