@@ -189,7 +189,7 @@ void channel_send(struct channel *ch, struct ipc_out *o)
     f->credit = k;
     queue_add(&ch->queue, f, !k);
     if (ch->queue.bytes > QUEUE_HARD) {
-        channel_lose(ch, "peer does not read");
+        channel_give_up(ch, "peer does not read");
         return;
     }
     if (!(ch->io.events & LOOP_WRITE))
@@ -372,9 +372,9 @@ static void channel_receive(struct channel *ch)
     } while (n < 0 && (errno == EINTR || errno == ECONNRESET));
     if (n < 0) {
         if (errno != EAGAIN)
-            channel_lose(ch, strerror(errno));
+            channel_give_up(ch, strerror(errno));
         else if (ch->send_dead)
-            channel_lose(ch, "the peer stopped reading");
+            channel_give_up(ch, "the peer stopped reading");
         return;
     }
     ch->large_frames = receive.msgs[n - 1].msg_len > LARGE_FRAME;
