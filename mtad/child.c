@@ -77,7 +77,7 @@ void child_setup_frame(struct host *h, const struct setup_frame *s, struct ipc_o
     ipc_put_u64(o, TAG_PROCESS, s->process);
     ipc_put_u64(o, TAG_FLAGS, flags);
     ipc_put_u64(o, TAG_LANDLOCK, h->options.landlock);
-    ipc_put_u64(o, TAG_LEVEL, (uint64_t)h->conf->log->level);
+    ipc_put_u64(o, TAG_LEVEL, log_get_level()); /* an operator may have changed it */
     ipc_put_u64(o, TAG_KIND, log_target_kind(h));
     ipc_put_u64(o, TAG_CODE, (uint64_t)h->conf->log->facility);
     ipc_put_text(o, TAG_HOST, SV(h->conf->top->hostname));
@@ -233,6 +233,7 @@ void child_forget(struct child *c)
 
     c->state = CHILD_DOWN;
     c->pid = 0;
+    troubles_clear(&c->troubles);
     if (c->control)
         channel_free(&c->control);
     for (size_t i = 0; was && i < h->child_n; i++) {

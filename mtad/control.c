@@ -3,6 +3,7 @@
 
 #include <signal.h>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "mtad/agent.h"
 #include "mtad/attempt.h"
@@ -54,6 +55,14 @@ static void on_tried(void *arg, struct channel *ch, struct ipc_in *in)
     attempt_tried(c->host, ch, in);
 }
 
+static void on_trouble(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct child *c = arg;
+
+    (void)ch;
+    troubles_take(&c->troubles, in, clock_wall_ms());
+}
+
 static const struct channel_route routes[] = {
     {IPC_READY,    on_ready },
     { IPC_LOG_LOST,           on_log_lost },
@@ -61,6 +70,7 @@ static const struct channel_route routes[] = {
     { IPC_HELPER,   on_helper },
     { IPC_TRIED,           on_tried },
     { IPC_EDGE_LOST, on_edge_lost },
+    { IPC_TROUBLE, on_trouble },
     { .type = IPC_NONE  },
 };
 

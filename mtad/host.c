@@ -19,6 +19,7 @@
 #include "conf/processes.h"
 #include "maps/client.h"
 #include "mtad/child.h"
+#include "mtad/ctl.h"
 #include "mtad/directory.h"
 #include "mtad/drain.h"
 #include "mtad/edge.h"
@@ -87,7 +88,11 @@ static void children_make(struct host *h)
             /* Process numbers make ids unique: mtad is 0, a slot keeps its number (a restart is later in
              * time). */
             *c = (struct child){
-                .host = h, .role = r->role, .index = i, .process = (unsigned)++h->child_n & 255
+                .host = h,
+                .role = r->role,
+                .index = i,
+                .process = (unsigned)++h->child_n & 255,
+                .generation = 1,
             };
         }
     }
@@ -119,7 +124,8 @@ bool host_prepare(struct host *h, struct err *err)
     if (h->devnull < 0)
         return err_sys(err, "/dev/null");
     return log_target_begin(h, err) && faults_check(h, err) && identity_resolve(h, err) &&
-           directory_prepare(h, err) && pidfile_take(h, err) && program_open_all(h, err) &&
+           directory_prepare(h, err) && pidfile_take(h, err) && ctl_open_all(h, err) &&
+           program_open_all(h, err) &&
            source_open_all(h, err) && listener_open_all(h, err) && confs_seal(h, err) && walls_raise(h, err);
 }
 
@@ -179,7 +185,9 @@ int host_run(struct host *h)
         die("cannot make the event loop");
     log_target_watch(h);
     h->maps = maps_client_new(h->loop, ROLE_MTAD);
+    h->began_ms = loop_now(h->loop);
     children_make(h);
+    ctl_watch(h);
     edge_watch_own(h);
     walls_tell(h);
     supervise_begin(h);

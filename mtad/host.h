@@ -9,6 +9,7 @@
 #include "common/net/loop.h"
 #include "mtad/graph.h"
 #include "mtad/options.h"
+#include "mtad/trouble.h"
 
 struct channel;
 struct conf;
@@ -56,7 +57,9 @@ struct child {
     struct channel *control; /* owned; NULL when down or lost */
     int64_t started_ms;
     long backoff_ms;
+    unsigned generation; /* of the configuration it was started with */
     unsigned runs;
+    struct troubles troubles; /* what it says does not work */
     unsigned nonsense; /* channels that peers closed on it since nonsense_since_ms */
     int64_t nonsense_since_ms;
     bool was_restarted;      /* this run is not the first */
@@ -70,6 +73,7 @@ struct host {
     struct options options;
     struct conf *conf; /* owned */
     struct loop *loop; /* owned */
+    int64_t began_ms;  /* of the loop's clock */
     bool privileged;
     enum host_phase phase;
     int status; /* of the exit */

@@ -60,6 +60,9 @@ FIELDS(f_none) = { END };
 FIELDS(f_drain) = { R(DEADLINE, U64, 0, "milliseconds until exit is forced"), END };
 FIELDS(f_level) = { R(LEVEL, U64, 3, "enum log_level"), END };
 FIELDS(f_gone) = { R(ROLE, U64, 31, "the peer"), R(INDEX, U64, 255, "which"), END };
+FIELDS(f_trouble) = { R(NAME, TEXT, 64, "what does not work, e.g. resolver"),
+                      O(TEXT, TEXT, 512, "how it shows; absent: it works again"),
+                      O(REPLY, TEXT, 512, "what to do about it"), END };
 FIELDS(f_agent) = { R(MAILBOX, TEXT, 64, "label of the mailbox section"),
                     O(USER, TEXT, 64,
                       "system user, for mailboxes of system users; or owner given by the mailbox map"),
@@ -211,6 +214,12 @@ FIELDS(f_n_compose) = { R(ID, U64, 0, "message the notice is about"),
                         O(ENVID, TEXT, 256, "ENVID"),
                         O(SIZE, U64, 0, "size of the message"),
                         END };
+FIELDS(f_drop_open) = { R(ORIGIN, TEXT, 512, "drop/NAME, to finish by its commit"),
+                        R(UID, U64, 0, "who submitted it: the owner of the file"),
+                        R(SIZE, U64, 0, "bytes of the file"), R(ARRIVAL, U64, 0, "wall ms"), END };
+FIELDS(f_drop_done) = { R(VERDICT, U64, 2,
+                          "ACCEPT: nothing is left to do; REFUSE: it can never be sent; TEMPFAIL: later"),
+                        O(TEXT, TEXT, 512, "why not"), END };
 FIELDS(f_n_failed) = { R(ORIGIN, TEXT, 512, "which"), O(TEXT, TEXT, 0, "why"), END };
 
 /* ---- queued and deliverd ---- */
@@ -274,7 +283,19 @@ FIELDS(f_a_deposit) = { R(ID, U64, 0, "message id"),
 FIELDS(f_a_result) = { R(OUTCOME, U64, 2, "enum ipc_outcome"), R(ENHANCED, TEXT, 16, "x.y.z"),
                        R(TEXT, TEXT, 1024, "what was done, or why not"), END };
 
+/* ---- the operator ---- */
+FIELDS(g_value_f) = { R(NAME, TEXT, 64, "name"), O(VALUE, BYTES, 16384, "text: any bytes"),
+                      O(COUNT, U64, 0, "or number"), END };
+static const struct ipc_group g_value = { "value", g_value_f };
+FIELDS(f_ctl_call) = { R(ACT, TEXT, 64, "what is asked for"), G(ITEM, g_value, "arguments"),
+                       O(CURSOR, U64, 0, "where to go on, from the CTL_DONE of the portion before"), END };
+FIELDS(f_ctl_row) = { R(NAME, TEXT, 64, "kind of row"), G(ITEM, g_value, "its values, in order"), END };
+FIELDS(f_ctl_done) = { R(CODE, U64, 255, "exit status, as of sysexits.h"),
+                       O(TEXT, TEXT, 2048, "why not, or what was done"),
+                       O(CURSOR, U64, 0, "there is more: call again with this"), END };
+
 #define B(role)  ROLE_BIT(ROLE_##role)
+#define CONTROLLED (B(MTAD) | B(QUEUED) | B(MAPD) | B(CLEANUP) | B(SMTPD))
 #define CHILDREN (B(SMTPD) | B(CLEANUP) | B(QUEUED) | B(DELIVERD) | B(MAPD) | B(MAPD_WORKER) | B(DNSD))
 #define ALL      (CHILDREN | B(MTAD) | B(AGENT))
 #define MSG(type, class, fds, from, to, fields, doc)                                                         \
@@ -299,6 +320,8 @@ const struct ipc_message ipc_messages[] = {
     MSG(PEER_GONE, REPLY, 0, B(MTAD), CHILDREN, f_gone, "a peer ended and has nothing to present"),
     MSG(EDGE_LOST, REPLY, 0, CHILDREN, B(MTAD), f_gone,
         "the channel to a living peer was closed for its nonsense: a new one, please"),
+    MSG(TROUBLE, REPLY, 0, CHILDREN, B(MTAD), f_trouble,
+        "for the operator's status: something is degraded, or well again"),
     MSG(AGENT, REQUEST, 0, B(DELIVERD), B(MTAD), f_agent, "an agent for this mailbox, please"),
     MSG(AGENT_REPLY, REPLY, IPC_FDS_ANY, B(MTAD), B(DELIVERD), f_agent_reply, "its channel, or why not"),
     MSG(HELPER, REQUEST, 0, CHILDREN, B(MTAD), f_helper,
@@ -341,6 +364,10 @@ const struct ipc_message ipc_messages[] = {
     MSG(N_COMPOSE, REQUEST, 0, B(QUEUED), B(CLEANUP), f_n_compose,
         "compose a notice (RFC 3464) and submit it with this origin"),
     MSG(N_FAILED, REPLY, 0, B(CLEANUP), B(QUEUED), f_n_failed, "could not now"),
+    MSG(DROP_OPEN, REQUEST, 1, B(QUEUED), B(CLEANUP), f_drop_open,
+        "a file of drop/, read-only: submit it with this origin"),
+    MSG(DROP_DONE, REPLY, 0, B(CLEANUP), B(QUEUED), f_drop_done,
+        "how it ended; the commit with its origin may have come before"),
     MSG(J_START, CHUNK, 0 + IPC_FDS_ANY, B(QUEUED), B(DELIVERD), f_j_start,
         "deliver; a descriptor holds a big body, read-only"),
     MSG(J_BODY, CHUNK, 0, B(QUEUED), B(DELIVERD), f_j_body, "message bytes of a job"),
@@ -358,6 +385,12 @@ const struct ipc_message ipc_messages[] = {
     MSG(A_RESULT, REPLY, 0, B(AGENT), B(DELIVERD), f_a_result,
         "durable in the mailbox, or why not; may come before A_END: its other frames are ignored then"),
     MSG(A_ABORT, REPLY, 0, B(DELIVERD), B(AGENT), f_none, "forget it"),
+    MSG(CTL_CALL, REQUEST, 0, B(MTACTL), CONTROLLED, f_ctl_call,
+        "the operator asks; one call at a time, the next after CTL_DONE"),
+    MSG(CTL_ROW, REPLY, 0, CONTROLLED, B(MTACTL), f_ctl_row, "a row of the answer"),
+    MSG(CTL_DATA, REPLY, 0, CONTROLLED, B(MTACTL), f_data, "bytes of the answer (a message)"),
+    MSG(CTL_DONE, REPLY, 0, CONTROLLED, B(MTACTL), f_ctl_done,
+        "the answer is complete, or this portion of it"),
     { .type = IPC_NONE },
 };
 
@@ -476,6 +509,7 @@ static const char *const tag_names[TAG__END] = {
     T(REMOTE, "remote"),
     T(LAST_ATTEMPT, "last-attempt"),
     T(GROUP, "group"),
+    T(CURSOR, "cursor"),
 #undef T
 };
 

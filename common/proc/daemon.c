@@ -119,6 +119,21 @@ void daemon_exit(struct daemon *d, int status)
     loop_stop(d->loop);
 }
 
+void daemon_trouble(struct daemon *d, const char *what, const char *text, const char *advice)
+{
+    struct ipc_out o;
+
+    ipc_out_init(&o);
+    ipc_begin(&o, IPC_TROUBLE, 0);
+    ipc_put_text(&o, TAG_NAME, SV(what));
+    if (text)
+        ipc_put_clean(&o, TAG_TEXT, SV(text));
+    if (text && advice)
+        ipc_put_clean(&o, TAG_REPLY, SV(advice));
+    channel_send(d->control, &o);
+    ipc_out_clear(&o);
+}
+
 /* ---- drain ---- */
 
 static void on_drain_limit(void *arg)
@@ -184,8 +199,8 @@ static void on_broken(void *arg, struct channel *ch)
     enum role peer = channel_peer(ch);
     struct ipc_out o;
 
-    if (ch == d->control || peer == ROLE_AGENT)
-        return; /* the end of us, or of that agent */
+    if (ch == d->control || peer == ROLE_AGENT || peer == ROLE_MTACTL)
+        return; /* the end of us, or of that agent or operator's program */
     ipc_out_init(&o);
     ipc_begin(&o, IPC_EDGE_LOST, 0);
     ipc_put_u64(&o, TAG_ROLE, peer);

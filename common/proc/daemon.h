@@ -79,6 +79,9 @@ const char *daemon_hostname(const struct daemon *d);
 struct channel *daemon_control(struct daemon *d); /* the channel to mtad */
 void *daemon_state(struct daemon *d);             /* the daemon's own object */
 void daemon_set_state(struct daemon *d, void *state);
+/* Something does not work, in words for `mtactl status`, with what to do about it; text NULL: it works again.
+   Cheap to repeat; not for what is one message's or one client's. */
+void daemon_trouble(struct daemon *d, const char *what, const char *text, const char *advice);
 bool daemon_draining(const struct daemon *d);
 /* Leaves the loop after this iteration; what is queued on the channel to mtad is flushed. */
 void daemon_exit(struct daemon *d, int status);

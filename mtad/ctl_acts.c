@@ -1,0 +1,207 @@
+/* ctl_acts.c - what the operator may ask of mtad itself: one row each */
+#include "mtad/ctl_acts.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/os/fd.h"
+#include "common/os/sandbox.h"
+#include "conf/conf.h"
+#include "conf/listen.h"
+#include "mtad/child.h"
+#include "mtad/drain.h"
+#include "mtad/graph.h"
+
+/* Resident memory; 0 when it cannot be told. */
+static uint64_t memory_kib(pid_t pid)
+{
+    char path[64], text[128];
+    struct strv rest, word;
+    uint64_t pages = 0;
+    ssize_t n;
+    int fd;
+
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    n = fd_read_full(fd, text, sizeof text - 1);
+    fd_close(&fd);
+    rest = strv_make(text, n > 0 ? (size_t)n : 0);
+    if (!strv_word(&rest, &word) || !strv_word(&rest, &word) || !strv_u64(word, INT64_MAX, &pages))
+        return 0;
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
+}
+
+static const char *state_word(const struct child *c)
+{
+    switch (c->state) {
+    case CHILD_DOWN: return "down";
+    case CHILD_STARTING: return "starting";
+    case CHILD_READY: return "ready";
+    }
+    return "?";
+}
+
+static void daemon_row(struct ctl_call *call, const struct host *h, const char *name, pid_t pid,
+                       const struct child *c)
+{
+    const struct identity *id = &h->ids[c ? c->role : ROLE_MTAD];
+    int64_t started = c ? c->started_ms : h->began_ms;
+
+    ctl_row(call, "daemon");
+    ctl_put(call, "name", SV(name));
+    ctl_put_u64(call, "index", c ? c->index : 0);
+    ctl_put_u64(call, "pid", (uint64_t)pid);
+    ctl_put(call, "state", SV(c ? state_word(c) : "ready"));
+    ctl_put(call, "user", SV(id->user ? id->user : h->privileged ? "root" : "caller"));
+    ctl_put_u64(call, "uid", id->user ? id->uid : geteuid());
+    ctl_put_u64(call, "generation", c ? c->generation : 0);
+    ctl_put_u64(call, "uptime", pid ? (uint64_t)(loop_now(h->loop) - started) / 1000 : 0);
+    ctl_put_u64(call, "restarts", c && c->runs > 1 ? c->runs - 1 : 0);
+    ctl_put_u64(call, "memory_kib", pid ? memory_kib(pid) : 0);
+    ctl_row_end(call);
+}
+
+static void listener_row(struct ctl_call *call, const struct listener_fd *l)
+{
+    static const char *const tls[] = { [CONF_TLS_NONE] = "none", [CONF_TLS_OFFER] = "offer",
+                                       [CONF_TLS_REQUIRE] = "require", [CONF_TLS_IMPLICIT] = "implicit" };
+    static const char *const auth[] = { [CONF_AUTH_NONE] = "none", [CONF_AUTH_OFFER] = "offer",
+                                        [CONF_AUTH_REQUIRE] = "require" };
+    char address[NETADDR_TEXT];
+
+    netaddr_text(&l->address, address, sizeof address);
+    ctl_row(call, "listener");
+    ctl_put(call, "name", SV(l->section->head.name));
+    ctl_put(call, "address", SV(address));
+    ctl_put(call, "tls", SV(tls[l->section->tls]));
+    ctl_put(call, "auth", SV(auth[l->section->auth]));
+    ctl_row_end(call);
+}
+
+static void trouble_row(struct ctl_call *call, const char *what, int64_t since_ms, const char *text,
+                        const char *advice)
+{
+    int64_t age = (clock_wall_ms() - since_ms) / 1000;
+
+    ctl_row(call, "degraded");
+    ctl_put(call, "what", SV(what));
+    ctl_put_u64(call, "for", age > 0 ? (uint64_t)age : 0);
+    ctl_put(call, "problem", SV(text));
+    ctl_put(call, "advice", SV(advice));
+    ctl_row_end(call);
+}
+
+static void child_troubles(struct ctl_call *call, const struct child *c)
+{
+    char label[48];
+
+    if (c->state == CHILD_DOWN)
+        trouble_row(call, child_label(c, label), clock_wall_ms() - (loop_now(c->host->loop) - c->started_ms),
+                    "it ended and is being restarted, with growing pauses",
+                    "see the mtad.child.ended lines of the log for the reason");
+    for (unsigned i = 0; i < c->troubles.n; i++)
+        trouble_row(call, c->troubles.rows[i].what, c->troubles.rows[i].since_ms, c->troubles.rows[i].text,
+                    c->troubles.rows[i].advice);
+}
+
+static const char *phase_word(const struct host *h)
+{
+    switch (h->phase) {
+    case HOST_STARTING: return "starting";
+    case HOST_RUNNING: return "running";
+    case HOST_STOPPING: return "stopping";
+    }
+    return "?";
+}
+
+static void on_status(void *arg, struct ctl_call *call)
+{
+    struct host *h = arg;
+
+    ctl_row(call, "host");
+    ctl_put(call, "version", SV(MANSIO_VERSION));
+    ctl_put(call, "state", SV(phase_word(h)));
+    ctl_put(call, "configuration", SV(h->options.conf_path));
+    ctl_put_u64(call, "uptime", (uint64_t)(loop_now(h->loop) - h->began_ms) / 1000);
+    ctl_put_u64(call, "privileged", h->privileged);
+    ctl_row_end(call);
+    daemon_row(call, h, "mtad", getpid(), NULL);
+    for (size_t i = 0; i < h->child_n; i++)
+        daemon_row(call, h, role_name(h->children[i].role), h->children[i].pid, &h->children[i]);
+    for (size_t i = 0; i < h->listener_n; i++)
+        listener_row(call, &h->listeners[i]);
+    for (size_t i = 0; i < h->child_n; i++)
+        child_troubles(call, &h->children[i]);
+    ctl_done(call, 0, NULL);
+}
+
+static void on_stop(void *arg, struct ctl_call *call)
+{
+    ctl_done(call, 0, "stopping");
+    drain_begin(arg);
+}
+
+static void level_send(struct child *c, enum log_level level)
+{
+    struct ipc_out o;
+
+    if (!c->control)
+        return;
+    ipc_out_init(&o);
+    ipc_begin(&o, IPC_LOG_LEVEL, 0);
+    ipc_put_u64(&o, TAG_LEVEL, level);
+    channel_send(c->control, &o);
+    ipc_out_clear(&o);
+}
+
+/* Until the next start: the configuration says what is normal. */
+static void on_log(void *arg, struct ctl_call *call)
+{
+    struct host *h = arg;
+    enum log_level level;
+
+    if (!log_level_parse(ctl_text(call, "level"), &level)) {
+        ctl_done(call, EX_USAGE, "the levels are error, warn, info and debug");
+        return;
+    }
+    log_set_level(level);
+    for (size_t i = 0; i < h->child_n; i++)
+        level_send(&h->children[i], level);
+    ctl_done(call, 0, "log level is %s until the next start", log_level_name(level));
+}
+
+static void on_edges(void *arg, struct ctl_call *call)
+{
+    struct host *h = arg;
+    unsigned abi = sandbox_landlock_abi();
+
+    ctl_row(call, "landlock");
+    ctl_put_u64(call, "kernel", abi);
+    ctl_put_u64(call, "used", abi < h->options.landlock ? abi : h->options.landlock);
+    ctl_row_end(call);
+    for (enum role a = 0; a < ROLE_COUNT; a++) {
+        for (enum role b = a + 1; b < ROLE_COUNT; b++) {
+            if (!graph_is_edge(a, b))
+                continue;
+            ctl_row(call, "edge");
+            ctl_put(call, "between", SV(role_name(a)));
+            ctl_put(call, "and", SV(role_name(b)));
+            ctl_row_end(call);
+        }
+    }
+    ctl_done(call, 0, NULL);
+}
+
+const struct ctl_act ctl_acts[] = {
+    {"status",   on_status, false},
+    { "stop",    on_stop,   true },
+    { "log",     on_log,    true },
+    { "edges",   on_edges,  false},
+    { .name = NULL               },
+};
