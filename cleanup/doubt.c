@@ -5,10 +5,9 @@
 #include "common/base/dict.h"
 #include "common/base/log.h"
 
-/* Longer than a restart of queued with its recovery, shorter than what clients wait behind their final dot
-   (RFC 5321 4.5.3.2.6: ten minutes). After it the client is told to try again: a duplicate is better than a
-   loss. */
-#define DOUBT_MS 120000
+/* Longer than smtpd waits (five minutes, then it closes the connection without an answer): whatever queued says
+   until then is the truth, and is told. After it nobody listens any more. */
+#define DOUBT_MS 360000
 
 static void ask(struct txn *t)
 {
@@ -31,10 +30,8 @@ static void on_deadline(void *arg)
         next = t->doubt_next;
         if (t->doubt_until > now)
             continue;
-        LOG(ERROR, "cleanup.message.doubtful", KS("id", t->id_text), KS("why", "queued did not come back"));
-        txn_refuse(t, VERDICT_TEMPFAIL, 451, "4.3.0", "The queue did not answer, please try again later",
-                   "queued");
-        txn_finish(t);
+        LOG(ERROR, "cleanup.message.doubtful", KS("id", t->id_text), KS("why", "queued did not answer"));
+        txn_drop(t);
     }
     if (cl->doubts)
         loop_timer_set(&cl->doubt_timer, 1000);

@@ -2,7 +2,7 @@
  *
  * Two ways into doubt: queued was lost between Q_SUBMIT and its answer; or cleanup was, and smtpd asks the
  * new one (TX_QUERY). 451 for a stored message would make a duplicate, 250 for one that was not would lose
- * it.
+ * it: while queued does not answer, smtpd gets none.
  */
 #pragma once
 

@@ -61,6 +61,12 @@ void txn_finish(struct txn *t)
     txn_end(t);
 }
 
+void txn_drop(struct txn *t)
+{
+    commit_abort(t);
+    txn_end(t);
+}
+
 void txn_abort(struct txn *t)
 {
     if (t->phase == TXN_SUBMITTED) {

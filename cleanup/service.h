@@ -52,6 +52,8 @@ extern const struct channel_route queued_routes[];
 /* The transaction is over for its client: reply, forget, free. refused.verdict ACCEPT: it is durable (or went
    to /dev/null, as its addresses say). */
 void txn_finish(struct txn *t);
+/* The same without a word to anybody: what became of the message is not known. */
+void txn_drop(struct txn *t);
 /* Nobody wants it any more: queued is told unless it has everything, then it is gone (or goes with queued's
  * answer). */
 void txn_abort(struct txn *t);

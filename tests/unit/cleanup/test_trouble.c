@@ -265,7 +265,7 @@ static int64_t fake_clock(void)
     return fake_ms;
 }
 
-/* A doubt ends at the latest by its deadline, with a temporary failure: a duplicate is better than a loss. */
+/* Nobody may hear 451 for what queued may have stored: it is told late, or nothing is. */
 static void doubt_deadline(void **state)
 {
     struct world *w = *state;
@@ -276,14 +276,46 @@ static void doubt_deadline(void **state)
     world_turn(w);
     smtpd_query(w, 1, 5001);
     world_turn(w);
-    fake_ms += 60000;
+    fake_ms += 290000;
     smtpd_query(w, 2, 5002);
     expect_replies(w, "still time", "");
-    fake_ms += 61000;
-    expect_replies(w, "the first is over", "done 1 451 4.3.0");
-    fake_ms += 60000;
-    expect_replies(w, "the second is over", "done 2 451 4.3.0");
+    fake_ms += 71000;
+    expect_replies(w, "the first is over, without an answer", "");
+    assert_int_equal(w->cl.live, 1);
+    w->knows = true;
+    world_join_queued(w);
+    expect_replies(w, "the second hears it late", "done 2 ok");
     assert_int_equal(w->cl.live, 0);
+    clock_fake(NULL, NULL);
+}
+
+/* The new queued has the question and is stopped: its answer comes behind the deadline. */
+static void doubt_deadline_of_a_silent_queued(void **state)
+{
+    struct world *w = *state;
+
+    clock_fake(fake_clock, NULL);
+    w->hold = true;
+    smtpd_open(w, 1, false);
+    smtpd_rcpt(w, 1, 0, "bob@own.test", true);
+    world_turn(w);
+    buf_reset(&w->replies);
+    smtpd_whole(w, 1, world_message);
+    world_turn(w);
+    channel_free(&w->queued);
+    world_turn(w);
+    world_join_queued(w);
+    world_turn(w);
+    assert_true(w->stored[w->stored_n - 1].query);
+    fake_ms += 361000;
+    expect_replies(w, "nothing", "");
+    assert_int_equal(w->cl.live, 0);
+    queued_answer(w, w->stored_n - 1, VERDICT_ACCEPT);
+    expect_replies(w, "too late for everybody", "");
+    smtpd_abort(w, 1); /* smtpd lets its client go */
+    expect_replies(w, "and nothing breaks", "");
+    assert_non_null(w->smtpd);
+    assert_non_null(w->queued);
     clock_fake(NULL, NULL);
 }
 
@@ -354,7 +386,7 @@ int main(void)
         WORLD(aborted_at_each_point), WORLD(smtpd_lost),
         WORLD(queued_lost),           WORLD(doubt),
         WORLD(query_of_smtpd),        WORLD(mapd_trouble),
-        WORLD(end_before_resolution), WORLD(doubt_deadline),
+        WORLD(end_before_resolution), WORLD(doubt_deadline), WORLD(doubt_deadline_of_a_silent_queued),
         WORLD(nonsense_from_smtpd),   WORLD(queued_answers_too_early),
     };
 
