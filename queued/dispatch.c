@@ -112,24 +112,52 @@ void message_settle(struct mailq *q, uint32_t message)
 
 /* ---- starting a job ---- */
 
-static unsigned deliverd_choose(const struct mailq *q, struct strv domain)
+/* Of so many jobs, how many one side may have. */
+static unsigned side_max(unsigned all)
+{
+    return all > 1 ? all - (all + QUEUE_SHARE - 1) / QUEUE_SHARE : 1;
+}
+
+static bool has_room(unsigned all, const unsigned side_n[2], unsigned max, bool local)
+{
+    return all < max && side_n[local] < side_max(max);
+}
+
+static bool deliverd_has_room(const struct mailq *q, unsigned i, bool local)
+{
+    const struct deliverd *d = &q->deliverds[i];
+    unsigned max = ((unsigned)q->conf->max_jobs + q->deliverd_n - 1) / q->deliverd_n;
+
+    return d->state == DELIVERD_READY && has_room(d->job_n, d->side_n, max, local);
+}
+
+static unsigned deliverd_choose(const struct mailq *q, struct strv domain, bool local)
 {
     unsigned home = (unsigned)(hash_stable(domain) % q->deliverd_n), best = QUEUE_DELIVERDS;
 
     for (unsigned i = 0; i < q->deliverd_n; i++) {
-        const struct deliverd *d = &q->deliverds[i];
-
-        if (d->state != DELIVERD_READY || d->job_n >= QUEUE_JOBS)
+        if (!deliverd_has_room(q, i, local))
             continue;
-        if (best == QUEUE_DELIVERDS || d->job_n < q->deliverds[best].job_n)
+        if (best == QUEUE_DELIVERDS || q->deliverds[i].job_n < q->deliverds[best].job_n)
             best = i;
     }
     /* Its home has the open connections. */
-    if (best < QUEUE_DELIVERDS && q->deliverds[home].state == DELIVERD_READY &&
-        q->deliverds[home].job_n < QUEUE_JOBS &&
+    if (best < QUEUE_DELIVERDS && deliverd_has_room(q, home, local) &&
         q->deliverds[home].job_n <= q->deliverds[best].job_n + UNBALANCED)
         return home;
     return best;
+}
+
+/* Which kinds of destinations have room for one more job. */
+static unsigned sides_open(const struct mailq *q)
+{
+    unsigned sides = 0;
+
+    for (int local = 0; local < 2; local++)
+        if (has_room(q->job_n, q->side_n, (unsigned)q->conf->max_jobs, local) &&
+            deliverd_choose(q, SV_LIT(""), local) < QUEUE_DELIVERDS)
+            sides |= local ? SCHED_LOCAL : SCHED_REMOTE;
+    return sides;
 }
 
 /* Everybody whose time has come: those never tried first, the deferred ones when there are none. */
@@ -323,13 +351,12 @@ static void on_dispatch(void *arg)
         return;
     sched_tick(sched, mailq_now_s(q));
     while (q->deliverd_n > 0 && deliverd_all_known(q) && !q->ledger.paused && !q->draining &&
-           q->conf->deliver && q->job_n < (uint64_t)q->conf->max_jobs &&
-           deliverd_choose(q, SV_LIT("")) < QUEUE_DELIVERDS) {
-        uint32_t part = sched_pick(sched);
+           q->conf->deliver) {
+        uint32_t part = sched_pick(sched, sides_open(q));
 
         if (!part)
             break;
-        part_start(q, part, deliverd_choose(q, sched_domain(sched, part)));
+        part_start(q, part, deliverd_choose(q, sched_domain(sched, part), sched_is_local(sched, part)));
     }
     due_arm(q);
 }

@@ -49,8 +49,11 @@ struct job *job_new(struct mailq *q, unsigned deliverd, uint32_t message, uint32
     if (d->jobs)
         d->jobs->prev = job;
     d->jobs = job;
+    job->local = sched_is_local(q->ledger.sched, part);
     d->job_n++;
+    d->side_n[job->local]++;
     q->job_n++;
+    q->side_n[job->local]++;
     sched_part(q->ledger.sched, part)->running++;
     ledger_at(&q->ledger, message)->jobs++;
     return job;
@@ -90,7 +93,9 @@ void job_free(struct mailq *q, struct job *job)
     if (job->next)
         job->next->prev = job->prev;
     d->job_n--;
+    d->side_n[job->local]--;
     q->job_n--;
+    q->side_n[job->local]--;
     stream_stop(job);
     free(job->rcpts);
     free(job->text);

@@ -11,7 +11,9 @@ struct daemon;
 struct dict;
 
 #define QUEUE_DELIVERDS 64u /* processes.deliverd has this maximum */
-#define QUEUE_JOBS      50u /* jobs of one deliverd: more would only wait there instead of here */
+#define QUEUE_SHARE                                                                                          \
+    5u /* a fifth of all jobs is for other hosts alone, one for our mailboxes: slow ones cannot              \
+          stop the others */
 
 /* A whole record in memory, shared by what needs it: the fresh message, its jobs. */
 struct bytes {
@@ -37,6 +39,7 @@ struct job {
     uint64_t id;
     uint32_t message, part; /* 0: settled, the job only waits for its last frame */
     unsigned deliverd;
+    bool local;
     struct job_rcpt *rcpts; /* owned */
     size_t rcpt_n, pending;
     char *text;      /* owned */
@@ -58,9 +61,9 @@ enum deliverd_state { DELIVERD_ABSENT, DELIVERD_AWAITED, DELIVERD_READY };
 struct deliverd {
     struct channel *ch; /* owned; NULL while there is none */
     enum deliverd_state state;
-    bool unknown;     /* ran before us: it may hold jobs that we know nothing of */
-    struct job *jobs; /* owned */
-    unsigned job_n;
+    bool unknown;              /* ran before us: it may hold jobs that we know nothing of */
+    struct job *jobs;          /* owned */
+    unsigned job_n, side_n[2]; /* all; to other hosts and to mailboxes */
 };
 
 struct ack {
@@ -94,7 +97,7 @@ struct mailq {
     /* dispatch.c */
     struct deliverd deliverds[QUEUE_DELIVERDS];
     unsigned deliverd_n; /* highest index + 1 */
-    unsigned job_n;
+    unsigned job_n, side_n[2];
     uint64_t job_number;
     struct dict *fresh; /* message id -> struct bytes, not dispatched yet */
     size_t fresh_bytes;

@@ -41,7 +41,8 @@ struct sched {
     struct pool parts, dests;
     struct dict *by_name; /* -> (void *) handle */
     struct heap waiting, resting;
-    uint32_t turn; /* the ring's next destination, 0: empty */
+    uint32_t turn[2]; /* rings of remote and local: the next destination, 0: empty */
+    uint8_t side;     /* whose turn it is when both may go */
 };
 
 static struct dest *dest_at(const struct sched *s, uint32_t d)
@@ -123,21 +124,27 @@ void sched_free(struct sched **sp)
     free(s);
 }
 
-/* ---- the ring ---- */
+/* ---- the rings ---- */
+
+static bool dest_is_local(const struct dest *d)
+{
+    return d->name[0] == 'l';
+}
 
 static void ring_leave(struct sched *s, uint32_t handle)
 {
     struct dest *d = dest_at(s, handle);
+    uint32_t *turn = &s->turn[dest_is_local(d)];
 
     if (!d->next)
         return;
     if (d->next == handle) {
-        s->turn = 0;
+        *turn = 0;
     } else {
         dest_at(s, d->prev)->next = d->next;
         dest_at(s, d->next)->prev = d->prev;
-        if (s->turn == handle)
-            s->turn = d->next;
+        if (*turn == handle)
+            *turn = d->next;
     }
     d->prev = d->next = 0;
 }
@@ -146,17 +153,18 @@ static void ring_leave(struct sched *s, uint32_t handle)
 static void ring_join(struct sched *s, uint32_t handle)
 {
     struct dest *d = dest_at(s, handle);
+    uint32_t *turn = &s->turn[dest_is_local(d)];
 
     if (d->next)
         return;
-    if (!s->turn) {
-        d->prev = d->next = s->turn = handle;
+    if (!*turn) {
+        d->prev = d->next = *turn = handle;
         return;
     }
-    d->next = s->turn;
-    d->prev = dest_at(s, s->turn)->prev;
+    d->next = *turn;
+    d->prev = dest_at(s, *turn)->prev;
     dest_at(s, d->prev)->next = handle;
-    dest_at(s, s->turn)->prev = handle;
+    dest_at(s, *turn)->prev = handle;
 }
 
 static void ring_update(struct sched *s, uint32_t handle)
@@ -314,16 +322,21 @@ static uint32_t dest_first(struct dest *d)
     return d->lanes[d->cursor - 1].head;
 }
 
-uint32_t sched_pick(struct sched *s)
+uint32_t sched_pick(struct sched *s, unsigned sides)
 {
-    uint32_t handle = s->turn, part;
+    bool remote = sides & SCHED_REMOTE && s->turn[0], local = sides & SCHED_LOCAL && s->turn[1];
+    uint32_t handle, part;
+    unsigned side;
     struct dest *d;
 
-    if (!handle)
+    if (!remote && !local)
         return 0;
+    side = remote && local ? s->side : local;
+    s->side = (uint8_t)!side;
+    handle = s->turn[side];
     d = dest_at(s, handle);
     part = dest_first(d);
-    s->turn = d->next;
+    s->turn[side] = d->next;
     d->running++;
     sched_idle(s, part);
     return part;
@@ -446,7 +459,7 @@ struct strv sched_domain(const struct sched *s, uint32_t part)
 
 bool sched_is_local(const struct sched *s, uint32_t part)
 {
-    return dest_at(s, sched_part(s, part)->dest)->name[0] == 'l';
+    return dest_is_local(dest_at(s, sched_part(s, part)->dest));
 }
 
 uint32_t sched_rest_until(const struct sched *s, uint32_t part)

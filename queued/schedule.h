@@ -55,9 +55,11 @@ void sched_ready(struct sched *s, uint32_t part);
 void sched_wait(struct sched *s, uint32_t part, uint32_t due_s);
 void sched_idle(struct sched *s, uint32_t part);
 
-/* The part whose turn it is, now idle, its destination counting one more running job; 0: nothing may go now.
- */
-uint32_t sched_pick(struct sched *s);
+enum { SCHED_REMOTE = 1, SCHED_LOCAL = 2, SCHED_ANY = SCHED_REMOTE | SCHED_LOCAL };
+
+/* The part whose turn it is among the sides that may go (other hosts and our own mailboxes, which take
+ * turns), now idle, its destination counting one more running job; 0: nothing may go now. */
+uint32_t sched_pick(struct sched *s, unsigned sides);
 /* For jobs that were not picked (an inventory of earlier ones). */
 void sched_started(struct sched *s, uint32_t part);
 

@@ -203,6 +203,65 @@ static void an_unreachable_destination_rests(void **state)
     close_rig(r);
 }
 
+/* mapd or dnsd away: neither an attempt, nor the destination's fault, nor a matter of minutes. */
+static void own_troubles_cost_no_attempt(void **state)
+{
+    struct rig *r = open_rig();
+    char rcpts[64];
+
+    (void)state;
+    rig_start(r);
+    for (uint64_t i = 1; i <= 5; i++) {
+        snprintf(rcpts, sizeof rcpts, "r:u%d@far.test", (int)i);
+        rig_submit(r, i, id_new(), "s@example.org", rcpts, "x\r\n");
+    }
+    RIG_UNTIL(r, r->job_n == 5);
+    for (size_t i = 0; i < 5; i++)
+        rig_result(r, 0, &r->jobs[i], OUTCOME_DEFERRED, "service", true);
+    RIG_UNTIL(r, r->acks == 5);
+    for (size_t i = 0; i < 5; i++) {
+        uint32_t part = ledger_at(&r->q.ledger, ledger_find(&r->q.ledger, r->jobs[i].id))->part;
+        const struct part *p = sched_part(r->q.ledger.sched, part);
+
+        assert_int_equal(p->attempts, 0);
+        assert_true(p->due <= mailq_now_s(&r->q) + 10);
+        assert_int_equal(sched_rest_until(r->q.ledger.sched, part), 0);
+        assert_true(sched_window(r->q.ledger.sched, part) >= 5);
+    }
+    rig_submit(r, 6, id_new(), "s@example.org", "r:new@far.test", "x\r\n");
+    RIG_UNTIL(r, r->job_n == 6);
+    rig_kill(r);
+    close_rig(r);
+}
+
+static void slow_hosts_leave_room_for_mailboxes(void **state)
+{
+    struct rig *r = open_rig();
+    char rcpts[64];
+
+    (void)state;
+    r->conf.max_jobs = 10;
+    rig_start(r);
+    rig_connect_deliverd(r, 1, false);
+    for (uint64_t i = 1; i <= 20; i++) {
+        snprintf(rcpts, sizeof rcpts, "r:u@slow%d.test", (int)i);
+        rig_submit(r, i, id_new(), "s@example.org", rcpts, "x\r\n");
+    }
+    RIG_UNTIL(r, r->answer_n == 20);
+    RIG_UNTIL(r, r->job_n == 8);
+    rig_rest(r);
+    assert_int_equal(r->job_n, 8);
+    for (uint64_t i = 21; i <= 23; i++)
+        rig_submit(r, i, id_new(), "s@example.org", "l:user@demo.test", "x\r\n");
+    RIG_UNTIL(r, r->job_n == 10);
+    assert_true(r->jobs[8].local && r->jobs[9].local);
+    rig_rest(r);
+    assert_int_equal(r->job_n, 10);
+    assert_true(r->q.deliverds[0].job_n == 5 && r->q.deliverds[1].job_n == 5);
+    rig_kill(r);
+    close_rig(r);
+}
+
 static void nothing_is_dispatched_before_the_inventory(void **state)
 {
     struct rig *r = open_rig();
@@ -525,6 +584,8 @@ int main(void)
         cmocka_unit_test(deferred_recipients_wait_for_their_time),
         cmocka_unit_test(a_new_configuration_shortens_old_waits),
         cmocka_unit_test(an_unreachable_destination_rests),
+        cmocka_unit_test(own_troubles_cost_no_attempt),
+        cmocka_unit_test(slow_hosts_leave_room_for_mailboxes),
         cmocka_unit_test(nothing_is_dispatched_before_the_inventory),
         cmocka_unit_test(a_result_presented_again_changes_nothing),
         cmocka_unit_test(a_lost_deliverd_gives_its_jobs_back),

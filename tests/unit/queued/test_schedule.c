@@ -43,13 +43,39 @@ static void destinations_take_turns(void **state)
     for (uint32_t i = 0; i < 2; i++)
         part(s, "b.test", 1, 1);
     part(s, "c.test", 1, 2);
-    for (int i = 0; i < 6 && (p = sched_pick(s)); i++)
+    for (int i = 0; i < 6 && (p = sched_pick(s, SCHED_ANY)); i++)
         got[sched_part(s, p)->message]++;
     assert_true(got[1] == 2 && got[2] == 1 && got[0] == 3);
     /* The busy one's window is full after five. */
-    while ((p = sched_pick(s)))
+    while ((p = sched_pick(s, SCHED_ANY)))
         got[sched_part(s, p)->message]++;
     assert_int_equal(got[0], 5);
+    sched_free(&s);
+}
+
+static void sides_have_room_of_their_own(void **state)
+{
+    struct sched *s = make();
+    uint32_t here = sched_part_new(s, SV("a.test"), true, 1), there = part(s, "b.test", 1, 1);
+    unsigned locals = 0;
+
+    (void)state;
+    sched_ready(s, here);
+    assert_int_equal(sched_pick(s, 0), 0);
+    assert_int_equal(sched_pick(s, SCHED_LOCAL), here);
+    assert_int_equal(sched_pick(s, SCHED_LOCAL), 0);
+    assert_int_equal(sched_pick(s, SCHED_REMOTE), there);
+    /* Ten destinations there are one side, one here is the other: they take turns. */
+    for (int i = 0; i < 10; i++) {
+        char name[32];
+
+        snprintf(name, sizeof name, "d%d.test", i);
+        part(s, name, 1, 0);
+        sched_ready(s, sched_part_new(s, SV("a.test"), true, 1));
+    }
+    for (int i = 0; i < 10; i++)
+        locals += sched_is_local(s, sched_pick(s, SCHED_ANY));
+    assert_int_equal(locals, 5);
     sched_free(&s);
 }
 
@@ -64,7 +90,7 @@ static void senders_take_turns(void **state)
     part(s, "a.test", 8, 1);
     part(s, "a.test", 9, 2);
     for (size_t i = 0; i < 5; i++) {
-        p = sched_pick(s);
+        p = sched_pick(s, SCHED_ANY);
         assert_true(p);
         order[i] = sched_part(s, p)->message;
     }
@@ -81,13 +107,13 @@ static void windows_grow_and_shrink(void **state)
     (void)state;
     for (uint32_t i = 0; i < 200; i++)
         part(s, "a.test", i, i);
-    while ((p[n] = sched_pick(s)))
+    while ((p[n] = sched_pick(s, SCHED_ANY)))
         n++;
     assert_int_equal(n, 5);
     for (size_t i = 0; i < 4; i++)
         sched_ended(s, p[i], SCHED_SUCCESS, 1000);
     assert_int_equal(sched_window(s, p[0]), 9);
-    for (n = 4; (p[n + 1] = sched_pick(s));)
+    for (n = 4; (p[n + 1] = sched_pick(s, SCHED_ANY));)
         n++;
     assert_int_equal(n, 4 + 8);
     for (int i = 0; i < 2000; i++) {
@@ -107,18 +133,18 @@ static void windows_grow_and_shrink(void **state)
         other += sched_ended(s, p[i], SCHED_UNREACHABLE, 1000);
     assert_int_equal(other, 1);
     assert_int_equal(sched_rest_until(s, p[0]), 1300);
-    assert_int_equal(sched_pick(s), 0);
+    assert_int_equal(sched_pick(s, SCHED_ANY), 0);
     assert_int_equal(sched_next(s), 1300);
     assert_int_equal(sched_tick(s, 1299), 0);
     assert_int_equal(sched_tick(s, 1300), 1);
     /* One probe, and only when it succeeds others. */
-    p[0] = sched_pick(s);
+    p[0] = sched_pick(s, SCHED_ANY);
     assert_true(p[0]);
-    assert_int_equal(sched_pick(s), 0);
+    assert_int_equal(sched_pick(s, SCHED_ANY), 0);
     sched_ended(s, p[0], SCHED_SUCCESS, 1301);
-    assert_true(sched_pick(s));
-    assert_true(sched_pick(s));
-    assert_int_equal(sched_pick(s), 0);
+    assert_true(sched_pick(s, SCHED_ANY));
+    assert_true(sched_pick(s, SCHED_ANY));
+    assert_int_equal(sched_pick(s, SCHED_ANY), 0);
     sched_free(&s);
 }
 
@@ -128,7 +154,7 @@ static void one_dead_destination_stops_nobody_else(void **state)
     uint32_t p, dead = part(s, "dead.test", 1, 1);
 
     (void)state;
-    assert_int_equal(sched_pick(s), dead);
+    assert_int_equal(sched_pick(s, SCHED_ANY), dead);
     for (int i = 1; i < 5; i++) {
         assert_false(sched_ended(s, dead, SCHED_UNREACHABLE, 100));
         sched_started(s, dead);
@@ -136,9 +162,9 @@ static void one_dead_destination_stops_nobody_else(void **state)
     assert_true(sched_ended(s, dead, SCHED_UNREACHABLE, 100));
     part(s, "dead.test", 1, 2);
     part(s, "alive.test", 1, 3);
-    p = sched_pick(s);
+    p = sched_pick(s, SCHED_ANY);
     assert_int_equal(sched_part(s, p)->message, 3);
-    assert_int_equal(sched_pick(s), 0);
+    assert_int_equal(sched_pick(s, SCHED_ANY), 0);
     sched_free(&s);
 }
 
@@ -160,7 +186,7 @@ static void waiting_parts_come_in_order_of_time(void **state)
         uint32_t got;
 
         sched_tick(s, now);
-        while ((got = sched_pick(s))) {
+        while ((got = sched_pick(s, SCHED_ANY))) {
             assert_true(sched_part(s, got)->message + 1000 <= now && sched_part(s, got)->message >= last);
             last = sched_part(s, got)->message;
             sched_ended(s, got, SCHED_SUCCESS, now);
@@ -211,8 +237,8 @@ static void destinations_are_forgotten(void **state)
     dropped = 0;
     sched_set_why(s, p, &why);
     sched_set_why(s, q, &why);
-    sched_pick(s);
-    sched_pick(s);
+    sched_pick(s, SCHED_ANY);
+    sched_pick(s, SCHED_ANY);
     sched_ended(s, p, SCHED_NEUTRAL, 1);
     /* One failure is not yet a rest; five in a row are. */
     assert_false(sched_ended(s, q, SCHED_UNREACHABLE, 1));
@@ -259,7 +285,7 @@ static void ready_parts_can_leave_while_walked(void **state)
         p = part(s, "a.test", i, i);
     sched_each_ready(s, p, on_each, &e);
     assert_int_equal(e.count, 300);
-    assert_int_equal(sched_pick(s), 0);
+    assert_int_equal(sched_pick(s, SCHED_ANY), 0);
     sched_ready(s, p);
     e.count = 0;
     sched_each_ready(s, p, on_each, &e);
@@ -271,6 +297,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(destinations_take_turns),
+        cmocka_unit_test(sides_have_room_of_their_own),
         cmocka_unit_test(senders_take_turns),
         cmocka_unit_test(windows_grow_and_shrink),
         cmocka_unit_test(one_dead_destination_stops_nobody_else),
