@@ -40,6 +40,8 @@ struct attempt {
     int64_t began; /* loop ms; with the slot, or when the line was joined */
     bool slot;     /* ours at wait.dest */
     struct dns_ask ask;
+    struct loop_timer again; /* dnsd is away */
+    int64_t asked;           /* loop ms, first */
     struct targets targets;
     bool resolved;
     struct netaddr avoid; /* had trouble with us already; AF_UNSPEC: none */
@@ -87,6 +89,7 @@ static void attempt_end(struct attempt *a, bool keep)
 
     a->job->attempt = NULL;
     dns_ask_cancel(&a->ask);
+    loop_timer_stop(&a->again);
     dial_clear(&a->dial);
     pool_leave(d->pool, &a->wait);
     a->c = NULL;
@@ -283,10 +286,24 @@ static void use_hosts(struct attempt *a, const struct dns_hosts *hosts)
     }
 }
 
+/* dnsd is being replaced: a matter of seconds, and nobody else's fault. */
+static void ask_again(struct attempt *a)
+{
+    if (loop_now(a->d->loop) - a->asked < a->d->patience_ms)
+        loop_timer_set(&a->again, SERVICE_AGAIN_MS);
+    else
+        finish_with(a, OUTCOME_DEFERRED, STATUS(4, 3, 0), STEP_SERVICE,
+                    "host look-up: no answer from the own DNS service");
+}
+
 static void on_hosts(void *arg, const struct dns_hosts *hosts)
 {
     struct attempt *a = arg;
 
+    if (hosts->lost) {
+        ask_again(a);
+        return;
+    }
     switch (hosts->answer) {
     case DNS_OK: use_hosts(a, hosts); return;
     case DNS_NXDOMAIN: no_target(a, STATUS(5, 1, 2), "domain", "does not exist", "does not exist"); return;
@@ -320,7 +337,7 @@ static bool is_loop(struct attempt *a)
     return true;
 }
 
-static void resolve(struct attempt *a)
+static void ask(struct attempt *a)
 {
     switch (a->route.kind) {
     case ROUTE_ADDRESS: use_address(a); return;
@@ -331,6 +348,12 @@ static void resolve(struct attempt *a)
         dns_mx(&a->ask, a->d->dns, a->route.host, a->route.family, DNS_DEADLINE_MS, on_hosts, a);
         return;
     }
+}
+
+static void resolve(struct attempt *a)
+{
+    a->asked = loop_now(a->d->loop);
+    ask(a);
 }
 
 /* ---- transactions ---- */
@@ -494,6 +517,11 @@ static void on_granted(void *arg, struct connection *c)
         resolve(a);
 }
 
+static void on_again(void *arg)
+{
+    ask(arg);
+}
+
 static struct attempt *attempt_new(struct job *j)
 {
     struct attempt *a = mem_new(sizeof *a);
@@ -506,6 +534,7 @@ static struct attempt *attempt_new(struct job *j)
     a->addresses = mem_array(j->rcpt_n, sizeof *a->addresses);
     a->wait.granted = on_granted;
     a->wait.arg = a;
+    loop_timer_init(&a->again, a->d->loop, on_again, a);
     buf_init(&a->failure.text, 4000);
     j->attempt = a;
     return a;

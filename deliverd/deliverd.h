@@ -25,6 +25,7 @@ struct deliverd {
     struct agents *agents;
     struct trouble *trouble;
     struct own_addresses own;
-    struct ipc_out out; /* scratch */
+    struct ipc_out out;  /* scratch */
+    int64_t patience_ms; /* for mapd or dnsd that is being replaced, before an attempt ends with "service" */
     bool draining;
 };

@@ -18,6 +18,7 @@ struct local_rcpt {
     size_t i;          /* of the job */
     uint64_t question; /* handle of maps_ask */
     struct key_chain chain;
+    bool unasked;           /* mapd is away: to be asked again */
     struct address address; /* owned */
     struct deposit deposit;
     char *path;      /* owned: where the message goes, for the deposit */
@@ -27,7 +28,9 @@ struct local_rcpt {
 struct local {
     struct job *job;
     struct deliverd *d;
-    size_t open; /* recipients without a result */
+    size_t open;   /* recipients without a result */
+    int64_t began; /* loop ms */
+    struct loop_timer again;
     struct loop_task task;
     struct local_rcpt rcpts[];
 };
@@ -61,6 +64,7 @@ void local_free(struct local **lp)
     for (size_t i = 0; i < l->job->rcpt_n; i++)
         rcpt_clear(&l->rcpts[i]);
     loop_later_cancel(l->d->loop, &l->task);
+    loop_timer_stop(&l->again);
     loop_reap(l->d->loop, local_destroy, l);
 }
 
@@ -172,6 +176,21 @@ static void absent(struct local_rcpt *r)
     result_own(r, OUTCOME_FAILED, STATUS(5, 1, 1), "lookup", SV("no such mailbox here"));
 }
 
+/* mapd is being replaced: a matter of seconds. */
+static void ask_later(struct local_rcpt *r)
+{
+    struct local *l = r->l;
+
+    if (loop_now(l->d->loop) - l->began >= l->d->patience_ms) {
+        result_own(r, OUTCOME_DEFERRED, STATUS(4, 3, 0), STEP_SERVICE,
+                   SV("mailbox look-up: no answer from the own map service"));
+        return;
+    }
+    r->unasked = true;
+    if (!loop_timer_is_set(&l->again))
+        loop_timer_set(&l->again, SERVICE_AGAIN_MS);
+}
+
 static void on_answer(void *arg, const struct maps_answer *answer)
 {
     struct local_rcpt *r = arg;
@@ -187,6 +206,10 @@ static void on_answer(void *arg, const struct maps_answer *answer)
         return;
     case ANSWER_ABSENT: absent(r); return;
     case ANSWER_FAILED:
+        if (answer->lost) {
+            ask_later(r);
+            return;
+        }
         snprintf(text, sizeof text, "mailbox look-up failed: %.*s",
                  (int)(answer->why.n < 300 ? answer->why.n : 300), answer->why.p);
         result_own(r, OUTCOME_DEFERRED, STATUS(4, 3, 0), "lookup", SV(text));
@@ -213,6 +236,20 @@ static void ask(struct local_rcpt *r)
     r->question = maps_ask(l->d->maps, &r->chain, MAPS_DEADLINE_MS, on_answer, r);
 }
 
+static void on_again(void *arg)
+{
+    struct local *l = arg;
+
+    for (size_t i = 0; i < l->job->rcpt_n; i++) {
+        struct local_rcpt *r = &l->rcpts[i];
+
+        if (!r->unasked)
+            continue;
+        r->unasked = false;
+        r->question = maps_ask(l->d->maps, &r->chain, MAPS_DEADLINE_MS, on_answer, r);
+    }
+}
+
 void local_start(struct job *j)
 {
     struct local *l = mem_new(sizeof *l + j->rcpt_n * sizeof *l->rcpts);
@@ -220,6 +257,8 @@ void local_start(struct job *j)
     l->job = j;
     l->d = j->d;
     l->open = j->rcpt_n;
+    l->began = loop_now(j->d->loop);
+    loop_timer_init(&l->again, l->d->loop, on_again, l);
     l->task = (struct loop_task){ .fn = on_over, .arg = l };
     j->delivery = l;
     for (size_t i = 0; i < j->rcpt_n; i++) {

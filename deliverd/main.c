@@ -15,6 +15,8 @@
 
 #include <unistd.h>
 
+#define PATIENCE_MS 20000 /* mtad's back-off after a first crash is far below */
+
 static bool deliverd_open(struct daemon *d, struct err *err)
 {
     struct deliverd *dd = mem_new(sizeof *dd);
@@ -23,6 +25,7 @@ static bool deliverd_open(struct daemon *d, struct err *err)
     daemon_set_state(d, dd);
     dd->daemon = d;
     dd->conf = daemon_conf(d);
+    dd->patience_ms = PATIENCE_MS;
     own_addresses_find(dd->conf, &dd->own);
     return true;
 }

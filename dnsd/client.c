@@ -58,7 +58,7 @@ static void read_host(struct host_space *sp, const struct ipc_in *group)
 static void on_hosts(void *arg, struct ipc_in *in)
 {
     struct dns_ask *q = arg;
-    struct dns_hosts hosts = { .answer = DNS_TEMPFAIL, .text = SV_LIT("no answer from dnsd") };
+    struct dns_hosts hosts = { .answer = DNS_TEMPFAIL, .text = SV_LIT("no answer from dnsd"), .lost = true };
     struct host_space sp;
     struct ipc_in group;
     size_t at = 0;

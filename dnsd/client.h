@@ -34,6 +34,7 @@ struct dns_hosts {
     bool authentic; /* a trusted validating resolver vouches for it */
     uint32_t ttl;
     struct strv text; /* explanation for log and notice; may be empty */
+    bool lost; /* DNS_TEMPFAIL because dnsd was not there or late: ask again, it says nothing of the name */
 };
 
 /* One question on its way. The caller embeds it (zeroed before the first use) and must not free it before

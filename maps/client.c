@@ -59,9 +59,12 @@ static void on_ready(void *arg)
 static void on_answer(void *arg, struct ipc_in *in)
 {
     struct question *q = arg;
-    struct maps_answer a = { .answer = ANSWER_FAILED, .why = SV_LIT("mapd is not there or late") };
+    struct maps_answer a = { .answer = ANSWER_FAILED,
+                             .why = SV_LIT("mapd is not there or late"),
+                             .lost = true };
 
     if (in) {
+        a.lost = false;
         a.answer = (enum ipc_answer)ipc_get_u64(in, TAG_ANSWER);
         a.index = ipc_get_u64(in, TAG_INDEX);
         a.value = ipc_get(in, TAG_VALUE);

@@ -1,4 +1,5 @@
 /* results.c - what became of recipients: into the journal, then acknowledged to deliverd */
+#include "common/base/hash.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/ipc/frame.h"
@@ -8,6 +9,7 @@
 
 #include <stdlib.h>
 
+#define SERVICE_S   5u /* until the next try when one of our own daemons was away, and up to as long again */
 #define SUSPEND_MAX 1000u /* lines at once; further ones wait silently for the destination */
 
 bool rcpt_wants(const struct message *m, const struct rcpt *r, unsigned notify_bit)
@@ -117,12 +119,18 @@ static void job_learns(struct mailq *q, struct job *job, const struct verdict *v
     }
 }
 
-static void deferred_until(struct mailq *q, struct job *job, uint32_t part, struct verdict *v)
+/* own: mapd or dnsd was away, which is no attempt and no matter of minutes. */
+static void deferred_until(struct mailq *q, struct job *job, uint32_t part, bool own, struct verdict *v)
 {
     struct sched *sched = q->ledger.sched;
     unsigned attempts = job ? job->attempt : sched_part(sched, part)->attempts + 1u;
     uint32_t due = job ? job->due : 0;
 
+    if (own) {
+        v->attempts = attempts - 1;
+        v->due = mailq_now_s(q) + SERVICE_S + (uint32_t)rand_below(SERVICE_S + 1);
+        return;
+    }
     if (!due)
         due = sched_retry_at(sched, attempts, mailq_now_s(q));
     if (job)
@@ -164,7 +172,7 @@ static void result_one(struct frame *f, const struct ipc_in *group)
     verdict_take(group, &v);
     notice = v.outcome == OUTCOME_FAILED && rcpt_wants(m, r, NOTIFY_FAILURE);
     if (v.outcome == OUTCOME_DEFERRED)
-        deferred_until(q, job, part, &v);
+        deferred_until(q, job, part, strv_is(ipc_get(group, TAG_STEP), "service"), &v);
     result_line(f, job, at, index, &v, v.outcome != OUTCOME_FAILED ? NULL : notice ? "owed" : "none");
     if (job) {
         if (!job->txn)

@@ -372,10 +372,39 @@ static void without_dnsd(void **state)
     world_turn(w, 3);
     txn = job_send(w, "x.test", "a@x", MESSAGE);
     world_until_over(w);
-    expect_told(told_of(w, txn, 0), "no dnsd", OUTCOME_DEFERRED, "4.4.3", "dns", "dnsd");
+    expect_told(told_of(w, txn, 0), "no dnsd", OUTCOME_DEFERRED, "4.3.0", "service", "DNS service");
     txn = job_send(w, "[127.0.0.2]", "a@[127.0.0.2]", MESSAGE);
     world_until_over(w);
     expect_told(told_of(w, txn, 0), "literal", OUTCOME_DELIVERED, "2.0.0", "end", "250");
+}
+
+/* A restart of dnsd or mapd costs a moment, not the attempt. */
+static void services_come_back(void **state)
+{
+    struct world *w = *state;
+    uint64_t remote, local;
+
+    w->dns_silent = true;
+    remote = job_send(w, "x.test", "a@x", MESSAGE);
+    w->local = true;
+    local = job_send(w, "own.test", "nobody@own.test", MESSAGE);
+    world_turn(w, 5);
+    channel_free(&w->dnsd);
+    for (int i = 0; i < 5; i++)
+        loop_once(w->loop, 50);
+    assert_int_equal(w->told_n, 0);
+    w->dns_silent = false;
+    world_join_dnsd(w);
+    world_join_mapd(w);
+    world_until_over(w);
+    expect_told(told_of(w, remote, 0), "dnsd is back", OUTCOME_DELIVERED, "2.0.0", "end", "250");
+    expect_told(told_of(w, local, 0), "mapd is back", OUTCOME_FAILED, "5.1.1", "lookup", "no such mailbox");
+    /* Nor when it stays away. */
+    channel_free(&w->mapd);
+    world_turn(w, 3);
+    local = job_send(w, "own.test", "nobody@own.test", MESSAGE);
+    world_until_over(w);
+    expect_told(told_of(w, local, 0), "no mapd", OUTCOME_DEFERRED, "4.3.0", "service", "map service");
 }
 
 /* Bytes that make no reply are no sign of life. */
@@ -434,6 +463,7 @@ int main(void)
         WORLD(half_a_job_is_forgotten),
         WORLD(cancel),
         WORLD(without_dnsd),
+        WORLD(services_come_back),
         WORLD(drips_do_not_hold_us),
         WORLD(own_address),
     };

@@ -268,6 +268,37 @@ static void on_lost(void *arg, struct channel *ch, const char *why)
 
 static const struct channel_ops dnsd_ops = { .frame = on_dns_frame, .lost = on_lost };
 
+void world_join_dnsd(struct world *w)
+{
+    int ends[2];
+
+    assert_true(fd_seqpacket_pair(ends));
+    w->dnsd = channel_new(w->loop, ends[0], ROLE_DNSD, ROLE_DELIVERD, 0, &dnsd_ops, w);
+    dns_client_edge(w->d.dns, ends[1]);
+}
+
+/* ---- mapd ---- */
+
+static void on_map_frame(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct world *w = arg;
+
+    ipc_begin(&w->out, IPC_MAP_ANSWER, in->txn);
+    ipc_put_u64(&w->out, TAG_ANSWER, ANSWER_ABSENT);
+    channel_send(ch, &w->out);
+}
+
+static const struct channel_ops mapd_ops = { .frame = on_map_frame, .lost = on_lost };
+
+void world_join_mapd(struct world *w)
+{
+    int ends[2];
+
+    assert_true(fd_seqpacket_pair(ends));
+    w->mapd = channel_new(w->loop, ends[0], ROLE_MAPD, ROLE_DELIVERD, 0, &mapd_ops, w);
+    maps_client_edge(w->d.maps, ends[1]);
+}
+
 /* ---- queued ---- */
 
 static void copy_text(char *dst, size_t size, const struct ipc_in *in, enum ipc_tag tag)
@@ -372,7 +403,7 @@ uint64_t job_send_parts(struct world *w, const char *dest, const char *rcpts, co
     ipc_begin(o, IPC_J_START, txn);
     ipc_put_u64(o, TAG_ID, id_new());
     ipc_put_text(o, TAG_DEST, SV(dest));
-    ipc_put_u64(o, TAG_LOCAL, 0);
+    ipc_put_u64(o, TAG_LOCAL, w->local);
     ipc_put_text(o, TAG_SENDER, SV("s@own.test"));
     put_rcpts(o, rcpts);
     ipc_put_u64(o, TAG_SIZE, strlen(first) + (chunk ? strlen(chunk) : 0) + (file ? strlen(file) : 0));
@@ -437,10 +468,12 @@ void world_until_over(struct world *w)
 static void load_conf(struct world *w)
 {
     struct conf_errors errs;
-    char text[400];
+    char text[600];
 
     snprintf(text, sizeof text,
              "hostname = own.test\n"
+             "domains = [ \"own.test\" ]\n"
+             "mailbox box { lookup = users root = \"/nonexistent\" owner = nobody }\n"
              "route default { port = %u connect_timeout = 2s timeout = 1s max_connections = 2 }\n"
              "route one.test { port = %u max_connections = 1 }\n"
              "route noidle.test { port = %u idle = 0 }\n",
@@ -454,7 +487,6 @@ static void load_conf(struct world *w)
 int world_setup(void **state)
 {
     struct world *w = mem_new(sizeof *w);
-    int ends[2];
 
     *state = w;
     w->loop = loop_new();
@@ -471,15 +503,14 @@ int world_setup(void **state)
     ipc_out_init(&w->d.out);
     w->d.loop = w->loop;
     w->d.conf = w->conf;
+    w->d.patience_ms = 1000;
     w->d.trouble = trouble_new();
     w->d.dns = dns_client_new(w->loop, ROLE_DELIVERD);
     w->d.maps = maps_client_new(w->loop, ROLE_DELIVERD);
     w->d.pool = pool_new(&w->d);
     w->d.agents = agents_new(&w->d);
     w->d.jobs = jobs_new(&w->d);
-    assert_true(fd_seqpacket_pair(ends));
-    w->dnsd = channel_new(w->loop, ends[0], ROLE_DNSD, ROLE_DELIVERD, 0, &dnsd_ops, w);
-    dns_client_edge(w->d.dns, ends[1]);
+    world_join_dnsd(w);
     world_join_queued(w);
     return 0;
 }
@@ -497,6 +528,7 @@ int world_teardown(void **state)
     ipc_out_clear(&w->d.out);
     channel_free(&w->queued);
     channel_free(&w->dnsd);
+    channel_free(&w->mapd);
     for (unsigned i = 0; i < SERVERS_MAX; i++) {
         server_close_idle(&w->servers[i]);
         listener_free(&w->servers[i].listener);

@@ -47,9 +47,10 @@ struct world {
     uint16_t port;
     struct server servers[SERVERS_MAX];
 
-    struct channel *queued, *dnsd;
+    struct channel *queued, *dnsd, *mapd; /* mapd: NULL until world_join_mapd; it knows nobody */
     struct ipc_out out;
     uint64_t txn;
+    bool local; /* jobs are for our mailboxes */
     bool no_ack;
     struct told told[RESULTS_MAX];
     unsigned told_n, lasts, inventories, inventory_ends, running_n;
@@ -69,6 +70,8 @@ void server_close_idle(struct server *s);
 void world_join_queued(struct world *w);
 void world_lose_queued(struct world *w);
 /* Turns the loop until the condition holds; fails the test after some seconds. */
+void world_join_dnsd(struct world *w);
+void world_join_mapd(struct world *w);
 void world_until_told(struct world *w, unsigned n);
 void world_until_over(struct world *w); /* no job is left */
 void world_turn(struct world *w, unsigned rounds);
