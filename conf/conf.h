@@ -26,6 +26,7 @@ struct conf_log;
 struct conf_dns;
 struct conf_users;
 struct conf_tls_section;
+struct conf_auth_section;
 struct conf_processes;
 
 /* Every pointer is owned. Lists are in the order of the text. Sections that nobody wrote exist with defaults;
@@ -44,7 +45,8 @@ struct conf {
     struct conf_log *log;
     struct conf_dns *dns;
     struct conf_users *users;
-    struct conf_tls_section *tls;
+    struct conf_tls_section **tls;     size_t tls_n;
+    struct conf_auth_section *auth;
     struct conf_processes *processes;
 
     struct dict *own;                       /* own domains */

@@ -15,6 +15,7 @@ extern const struct conf_kind conf_log_kind;
 extern const struct conf_kind conf_dns_kind;
 extern const struct conf_kind conf_users_kind;
 extern const struct conf_kind conf_tls_kind;
+extern const struct conf_kind conf_auth_kind;
 extern const struct conf_kind conf_processes_kind;
 
 /* Words shared by sections; NULL-ended. */

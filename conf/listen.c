@@ -1,6 +1,7 @@
 /* listen.c - section `listen NAME` */
 #include "conf/listen.h"
 
+#include "conf/auth.h"
 #include "conf/check.h"
 #include "conf/kinds.h"
 #include "conf/tls.h"
@@ -61,13 +62,28 @@ static const struct conf_field fields[] = {
     FIELD_END
 };
 
+static bool certificate_is_missing(const struct conf *conf)
+{
+    for (size_t i = 0; i < conf->tls_n; i++) {
+        if (conf_section_damaged(conf->tls[i]) || conf->tls[i]->certificate[0] != '\0')
+            return false;
+    }
+    return conf->tls_n > 0;
+}
+
 static void check_listen(struct conf_check *check, void *section)
 {
     struct conf_listen *listen = section;
-    const struct conf_tls_section *tls = check->conf->tls;
-    if (listen->tls != CONF_TLS_NONE && tls && !conf_section_damaged(tls) && tls->certificate[0] == '\0')
+    const struct conf_auth_section *auth = check->conf->auth;
+    if (listen->tls != CONF_TLS_NONE && certificate_is_missing(check->conf))
         conf_check_fail(check, listen, "tls", 0, "TLS needs a certificate; add a section: "
                         "tls { certificate = /path/cert.pem  key = /path/key.pem }");
+    if (listen->auth != CONF_AUTH_NONE && auth && !conf_section_damaged(auth) && auth->users[0] == '\0')
+        conf_check_fail(check, listen, "auth", 0, "AUTH needs the passwords of users; add a section: "
+                        "auth { users = NAME_OF_A_MAP }");
+    if (listen->auth != CONF_AUTH_NONE && listen->tls == CONF_TLS_NONE)
+        conf_check_fail(check, listen, "auth", 0,
+                        "passwords travel under TLS only; add: tls = require (or implicit, for port 465)");
     if (listen->session_timeout < listen->timeout)
         conf_check_fail(check, listen, "session_timeout", 0, "session_timeout is shorter than timeout");
     if (listen->address.n == 0)

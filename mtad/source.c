@@ -62,10 +62,11 @@ static bool maps_open(struct host *h, struct err *err)
 }
 
 /* As a sealed copy, so that the daemon does not hold the file itself. */
-static bool pem_open(struct host *h, enum ipc_source kind, const char *field, const char *path,
-                     struct err *err)
+static bool pem_open(struct host *h, enum role role, enum ipc_source kind,
+                     const struct conf_tls_section *tls, struct err *err)
 {
-    const struct conf_tls_section *tls = h->conf->tls;
+    const char *field = kind == SOURCE_CERT ? "certificate" : "key";
+    const char *path = kind == SOURCE_CERT ? tls->certificate : tls->key;
     struct buf text;
     char where[512];
     int fd, sealed;
@@ -80,18 +81,22 @@ static bool pem_open(struct host *h, enum ipc_source kind, const char *field, co
     fd_close(&fd);
     if (sealed < 0)
         return err_wrap(err, "%s: %s", where, path);
-    source_add(h, ROLE_SMTPD, kind, field, path, sealed);
+    source_add(h, role, kind, tls->head.name, path, sealed);
     return true;
 }
 
 static bool tls_open(struct host *h, struct err *err)
 {
-    const struct conf_tls_section *tls = h->conf->tls;
+    for (size_t i = 0; i < h->conf->tls_n; i++) {
+        const struct conf_tls_section *tls = h->conf->tls[i];
 
-    if (!tls || tls->certificate[0] == '\0')
-        return true;
-    return pem_open(h, SOURCE_CERT, "certificate", tls->certificate, err) &&
-           pem_open(h, SOURCE_KEY, "key", tls->key, err);
+        if (tls->certificate[0] == '\0')
+            continue;
+        if (!pem_open(h, ROLE_SMTPD, SOURCE_CERT, tls, err) ||
+            (tls->key[0] != '\0' && !pem_open(h, ROLE_SMTPD, SOURCE_KEY, tls, err)))
+            return false;
+    }
+    return true;
 }
 
 bool source_open_all(struct host *h, struct err *err)

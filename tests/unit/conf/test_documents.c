@@ -121,7 +121,7 @@ static bool is_example(const char *section, const char *field)
     static const char *const examples[] = {
         ".hostname",       "relay.from", "address.aliases", "address.virtual",   "address.masquerade",
         "tls.certificate", "tls.key",    "listen.address",  "listen.submission", "listen.tls",
-        "listen.auth",     "map.type",   "map.source",      "map.entries",
+        "listen.auth",     "map.type",   "map.source",      "map.entries",       "auth.users",
     };
     char name[64];
     snprintf(name, sizeof(name), "%s.%s", section, field);

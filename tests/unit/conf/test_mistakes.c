@@ -384,11 +384,27 @@ static const struct mistake mistakes[] = {
       "could touch each other\n"
       "    users { smtpd = mail  mapd = mail }\n"
       "                                 ^^^^\n" },
-    { "tls without key",
-      "tls { certificate = /etc/passwd }\n",
-      "m.conf:1:21: a certificate needs its key; add: key = /path/key.pem\n"
-      "    tls { certificate = /etc/passwd }\n"
-      "                        ^^^^^^^^^^^\n" },
+    { "tls without certificate",
+      "tls { key = /etc/passwd }\n",
+      "m.conf:1:13: a key needs its certificate; add: certificate = /path/cert.pem\n"
+      "    tls { key = /etc/passwd }\n"
+      "                ^^^^^^^^^^^\n" },
+    { "auth without users",
+      "tls { certificate = /etc/passwd }\nlisten a { address = \"0.0.0.0:25\"  tls = offer  auth = offer }\n",
+      "m.conf:2:55: AUTH needs the passwords of users; add a section: auth { users = NAME_OF_A_MAP }\n"
+      "    listen a { address = \"0.0.0.0:25\"  tls = offer  auth = offer }\n"
+      "                                                          ^^^^^\n" },
+    { "auth without TLS",
+      "auth { users = u }\nmap u { type = inline }\n"
+      "listen a { address = \"0.0.0.0:25\"  auth = offer }\n",
+      "m.conf:3:43: passwords travel under TLS only; add: tls = require (or implicit, for port 465)\n"
+      "    listen a { address = \"0.0.0.0:25\"  auth = offer }\n"
+      "                                              ^^^^^\n" },
+    { "auth with system users",
+      "auth { users = passwd }\n",
+      "m.conf:1:16: a map of this type holds no secrets; text or lmdb does\n"
+      "    auth { users = passwd }\n"
+      "                   ^^^^^^\n" },
     { "tls word cut short",
       "tls { cert = /etc/passwd }\n",
       "m.conf:1:7: unknown name \"cert\" in section \"tls\"; did you mean \"certificate\"?\n"

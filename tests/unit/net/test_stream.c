@@ -80,7 +80,9 @@ static void on_ended(void *arg, struct stream *s, enum stream_end how, int sys)
     stream_free(&d->s);
 }
 
-static const struct stream_ops ops = { .input = on_input, .drained = on_drained, .connected = on_connected, .ended = on_ended };
+static const struct stream_ops ops = {
+    .input = on_input, .drained = on_drained, .connected = on_connected, .ended = on_ended
+};
 
 static int set_up(void **state)
 {
