@@ -13,8 +13,8 @@
 
 static const struct conf_field fields[] = {
     FIELD(conf_auth_section, users, CT_MAP, "\"\"", SMTPD_MAPD,
-          .doc = "Map from logins to secrets: crypt(3) hashes (yescrypt, bcrypt, SHA-512) or SCRAM secrets, as "
-                 "`mtactl passwd` writes them. Nothing but the check of passwords reads it."),
+          .doc = "Map from logins to secrets: crypt(3) hashes (yescrypt, bcrypt, SHA-512) or SCRAM secrets, "
+                 "as `mtactl passwd` writes them. Nothing but the check of passwords reads it."),
     FIELD(conf_auth_section, realm, CT_STRING, "\"\"", .max = 253, .roles = ROLE_BIT(ROLE_SMTPD),
           .computed = "`hostname`", .doc = "A login without `@` is completed with it: `dad` is `dad@realm`."),
     FIELD(conf_auth_section, senders, CT_MAP, "\"\"", .roles = ROLE_BIT(ROLE_SMTPD) | ROLE_BIT(ROLE_MAPD),
@@ -26,7 +26,7 @@ static const struct conf_field fields[] = {
 static void prepare_auth(struct conf_check *check, void *section)
 {
     struct conf_auth_section *auth = section;
-    if (!check->loading || auth->realm[0] != '\0' || !check->conf->top || !check->conf->top->hostname)
+    if (auth->realm[0] != '\0' || !check->conf->top || !check->conf->top->hostname)
         return;
     free(auth->realm);
     auth->realm = mem_str(check->conf->top->hostname);
@@ -35,7 +35,9 @@ static void prepare_auth(struct conf_check *check, void *section)
 static void check_auth(struct conf_check *check, void *section)
 {
     struct conf_auth_section *auth = section;
-    const struct conf_map *map = auth->users[0] ? conf_map_find(check->conf, SV(auth->users)) : NULL;
+    const struct conf_map *map = NULL;
+    if (check->conf->map_index && auth->users[0] != '\0')
+        map = conf_map_find(check->conf, SV(auth->users));
     if (map && (map->type == CONF_MAP_PASSWD || map->type == CONF_MAP_ALIASES))
         conf_check_fail(check, auth, "users", 0, "a map of this type holds no secrets; text or lmdb does");
 }

@@ -290,7 +290,7 @@ static void grants_no_more(void **state)
     assert_null(c->processes->state);
     struct conf_where where = conf_where(&c->relay->head, "relay", "to");
     assert_string_equal(where.file, "whole");
-    assert_int_equal(where.line, 7);
+    assert_int_equal(where.line, 8);
     assert_int_equal(where.column, 9);
     conf_free(&c);
 
