@@ -5,6 +5,7 @@
 #include "common/base/mem.h"
 #include "common/net/listener.h"
 #include "common/net/loop.h"
+#include "common/net/stream.h"
 #include "dnsd/client.h"
 #include "smtpd/clients.h"
 #include "smtpd/session.h"
@@ -34,12 +35,22 @@ struct port { /* one listening socket */
     uint64_t refused_silent;
 };
 
+/* A connection counts until its descriptor is closed, which is later than the end of its session: a client that
+   does not close its side would otherwise hold more descriptors than the limits allow. */
+struct slot {
+    struct slot *next, **at;
+    struct port *port; /* NULL: the server is gone */
+    struct netaddr client;
+};
+
 struct server {
     struct session_host host;
     const struct conf *conf;
     struct port *ports;       /* owned list */
     struct session *sessions; /* list; sessions own themselves until they end */
-    unsigned count, max;
+    struct slot *slots;       /* list; each belongs to its stream */
+    unsigned live;            /* sessions */
+    unsigned count, max;      /* slots */
     bool draining;
     struct loop_timer idle, last; /* of a drain */
     void (*over)(void *arg);
@@ -55,10 +66,54 @@ static void drain_last(void *arg)
     sv->over(sv->arg);
 }
 
+static void on_closed(void *arg)
+{
+    struct slot *slot = arg;
+    struct port *p = slot->port;
+
+    *slot->at = slot->next;
+    if (slot->next)
+        slot->next->at = slot->at;
+    if (p) {
+        p->server->count--;
+        p->sessions--;
+        clients_remove(&p->clients, &slot->client);
+        if (p->listener)
+            listener_resume(p->listener);
+    }
+    free(slot);
+}
+
+static void slot_take(struct port *p, const struct netaddr *client, struct stream *stream)
+{
+    struct slot *slot = mem_new(sizeof *slot);
+    struct server *sv = p->server;
+
+    *slot = (struct slot){ .next = sv->slots, .at = &sv->slots, .port = p, .client = *client };
+    if (slot->next)
+        slot->next->at = &slot->next;
+    sv->slots = slot;
+    sv->count++;
+    p->sessions++;
+    stream_on_closed(stream, on_closed, slot);
+}
+
+/* Of connections that are being closed. */
+static void slots_orphan(struct server *sv)
+{
+    while (sv->slots) {
+        struct slot *slot = sv->slots;
+
+        sv->slots = slot->next;
+        slot->port = NULL;
+        slot->next = NULL;
+        slot->at = &slot->next;
+    }
+}
+
 static void on_session_ended(void *arg, struct session *s)
 {
     struct server *sv = arg;
-    struct port *p = s->owner;
 
     if (s->prev)
         s->prev->next = s->next;
@@ -66,17 +121,9 @@ static void on_session_ended(void *arg, struct session *s)
         sv->sessions = s->next;
     if (s->next)
         s->next->prev = s->prev;
-    sv->count--;
-    p->sessions--;
-    clients_remove(&p->clients, &s->engine.client);
-    if (!sv->draining) {
-        if (p->listener)
-            listener_resume(p->listener);
-        return;
-    }
-    if (sv->count == 0) {
+    sv->live--;
+    if (sv->draining && sv->live == 0)
         loop_timer_set(&sv->last, DRAIN_LAST_MS);
-    }
 }
 
 static void log_refused(struct port *p, const struct netaddr *peer, enum reply_id id)
@@ -131,8 +178,8 @@ static void on_accept(void *arg, int fd, const struct netaddr *peer)
     if (s->next)
         s->next->prev = s;
     sv->sessions = s;
-    sv->count++;
-    p->sessions++;
+    sv->live++;
+    slot_take(p, peer, s->stream);
     session_begin(s);
 }
 
@@ -218,7 +265,7 @@ void server_drain(struct server *sv, int64_t deadline_ms)
         listener_free(&p->listener);
     for (struct session *s = sv->sessions; s; s = s->next)
         session_drain(s);
-    if (sv->count == 0) {
+    if (sv->live == 0) {
         loop_timer_set(&sv->last, 0);
     } else {
         loop_timer_set(&sv->idle, idle_ms);
@@ -227,7 +274,7 @@ void server_drain(struct server *sv, int64_t deadline_ms)
 
 unsigned server_sessions(const struct server *sv)
 {
-    return sv->count;
+    return sv->live;
 }
 
 void server_free(struct server **svp)
@@ -238,6 +285,7 @@ void server_free(struct server **svp)
         return;
     while (sv->sessions)
         session_kill(sv->sessions);
+    slots_orphan(sv);
     loop_timer_stop(&sv->idle);
     loop_timer_stop(&sv->last);
     while (sv->ports) {

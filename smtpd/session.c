@@ -21,8 +21,8 @@
    failed and more are not worth sessions that pile up. A client grants MAIL five minutes (RFC 5321
    4.5.3.2.2). */
 #define CLEANUP_WAIT_MS (5 * 1000)
-/* Last words: how long a client may take to read them. */
-#define GOODBYE_MS (10 * 1000)
+/* Last words: how long a client may take to read them. It holds one of its connections until then. */
+#define GOODBYE_MS (2 * 1000)
 /* Replies that may wait for a verdict. */
 #define REPLIES_HELD 2048u
 

@@ -48,6 +48,8 @@ static void stream_release(struct stream *s)
     close(s->fd);
     s->fd = -1;
     loop_reap(s->loop, stream_destroy, s);
+    if (s->closed)
+        s->closed(s->closed_arg);
 }
 
 void stream_end_later(struct stream *s, enum stream_end how, int sys)

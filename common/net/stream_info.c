@@ -1,4 +1,4 @@
-/* stream_info.c - what a connection can tell about itself */
+/* stream_info.c - what a connection can tell about itself, and when */
 #include "common/net/stream_inner.h"
 
 #include <sys/socket.h>
@@ -11,6 +11,12 @@ void stream_deadline(struct stream *s, int64_t ms)
         loop_timer_set(&s->timer, ms);
     else
         loop_timer_stop(&s->timer);
+}
+
+void stream_on_closed(struct stream *s, void (*fn)(void *arg), void *arg)
+{
+    s->closed = fn;
+    s->closed_arg = arg;
 }
 
 uint64_t stream_bytes_in(const struct stream *s)

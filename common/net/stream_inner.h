@@ -29,6 +29,8 @@ struct stream {
     struct loop_task task;
     const struct stream_ops *ops;
     void *arg;
+    void (*closed)(void *arg); /* may be NULL */
+    void *closed_arg;
     int fd;
     enum stream_state state;
     bool paused;

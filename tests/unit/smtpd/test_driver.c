@@ -469,6 +469,35 @@ static void sessions_are_limited(void **state)
     rig_close(&r);
 }
 
+/* Who does not close his side holds a descriptor of ours for a moment; it counts as his until it is free. */
+static void connections_count_until_they_are_closed(void **state)
+{
+    struct rig r;
+    int fds[3], fd;
+
+    (void)state;
+    rig_open(&r, "max_sessions_per_client = 3");
+    for (int i = 0; i < 3; i++) {
+        fds[i] = helo(&r);
+        rig_send(&r, fds[i], "QUIT\r\n");
+        rig_expect(&r, fds[i], "221 2.0.0 Bye\r\n");
+    }
+    assert_int_equal(server_sessions(r.server), 0);
+    fd = rig_connect(&r, NULL);
+    rig_expect_end(&r, fd, "421 4.7.0 Too many connections from your address\r\n");
+    close(fds[0]);
+    rig_spin(&r, 5);
+    fds[0] = helo(&r);
+    rig_pass(&r, 2100);
+    fd = helo(&r);
+    rig_send(&r, fd, "QUIT\r\n");
+    rig_expect(&r, fd, "221 2.0.0 Bye\r\n");
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
+    close(fd);
+    rig_close(&r);
+}
+
 static void drain_ends_idle_sessions_and_finishes_transactions(void **state)
 {
     struct rig r;
@@ -558,6 +587,7 @@ int main(void)
         cmocka_unit_test(session_has_an_end),
         cmocka_unit_test(cleanup_that_does_not_answer_is_451),
         cmocka_unit_test(sessions_are_limited),
+        cmocka_unit_test(connections_count_until_they_are_closed),
         cmocka_unit_test(drain_ends_idle_sessions_and_finishes_transactions),
         cmocka_unit_test(drain_is_over_when_everybody_left_early),
         cmocka_unit_test(drain_without_sessions_is_over_at_once),
