@@ -18,21 +18,21 @@ static const struct {
     const char *name, *doing;
     int64_t timeout_ms;
 } steps[] = {
-  /* RFC 5321 4.5.3.2 asks for 5 minutes at most steps; whoever needs more than one to greet will not take
-  mail   at a useful rate, and the next host waits. */
-    [CLIENT_GREETING] = {"greeting", "waiting for the greeting",                        60000 },
-    [CLIENT_EHLO] = { "ehlo",    "waiting for the reply to EHLO",                   60000 },
-    [CLIENT_HELO] = { "helo",    "waiting for the reply to HELO",                   60000 },
-    [CLIENT_READY] = { "idle",    "idle",                                            0     },
-    [CLIENT_RSET] = { "rset",    "waiting for the reply to RSET",                   30000 },
-    [CLIENT_MAIL] = { "mail",    "waiting for the reply to MAIL FROM",              120000},
- /* Sender callouts and greylisting daemons on the far side live within this. */
-    [CLIENT_RCPT] = { "rcpt",    "waiting for the reply to RCPT TO",                180000},
-    [CLIENT_DATA] = { "data",    "waiting for the reply to DATA",                   120000},
-    [CLIENT_BODY] = { "body",    "sending the message",                             180000},
-    [CLIENT_END] = { "end",     "waiting for the reply to the end of the message", 600000},
-    [CLIENT_QUIT] = { "quit",    "waiting for the reply to QUIT",                   5000  },
-    [CLIENT_OVER] = { "over",    "closing",                                         0     },
+    /* RFC 5321 4.5.3.2 asks for 5 minutes at most steps; whoever needs more than one to greet will not take
+    mail   at a useful rate, and the next host waits. */
+    [CLIENT_GREETING] = { "greeting", "waiting for the greeting", 60000 },
+    [CLIENT_EHLO] = { "ehlo", "waiting for the reply to EHLO", 60000 },
+    [CLIENT_HELO] = { "helo", "waiting for the reply to HELO", 60000 },
+    [CLIENT_READY] = { "idle", "idle", 0 },
+    [CLIENT_RSET] = { "rset", "waiting for the reply to RSET", 30000 },
+    [CLIENT_MAIL] = { "mail", "waiting for the reply to MAIL FROM", 120000 },
+    /* Sender callouts and greylisting daemons on the far side live within this. */
+    [CLIENT_RCPT] = { "rcpt", "waiting for the reply to RCPT TO", 180000 },
+    [CLIENT_DATA] = { "data", "waiting for the reply to DATA", 120000 },
+    [CLIENT_BODY] = { "body", "sending the message", 180000 },
+    [CLIENT_END] = { "end", "waiting for the reply to the end of the message", 600000 },
+    [CLIENT_QUIT] = { "quit", "waiting for the reply to QUIT", 5000 },
+    [CLIENT_OVER] = { "over", "closing", 0 },
 };
 
 const char *client_step_name(enum client_step step)
@@ -166,6 +166,7 @@ static void body_end(struct client *c)
     }
     c->state = CLIENT_BUSY;
     c->end_next = 0;
+    c->end_code = 0;
     client_expect(c, CLIENT_END, 0);
 }
 
@@ -239,6 +240,20 @@ static const char *bad_line(enum line_result r)
     return "";
 }
 
+/* The code that the reply to the end of the message begins with: what follows may be beyond any parser. */
+static void peek_end(struct client *c, struct strv in)
+{
+    bool begun = c->reply.lines && !c->reply.done;
+
+    if (client_step(c) != CLIENT_END || begun || c->line.skipping || in.n < 4)
+        return;
+    for (size_t i = 0; i < 3; i++)
+        if (!byte_is_digit((unsigned char)in.p[i]))
+            return;
+    if (!byte_is_digit((unsigned char)in.p[3]))
+        c->end_code = (in.p[0] - '0') * 100 + (in.p[1] - '0') * 10 + (in.p[2] - '0');
+}
+
 size_t client_input(struct client *c, struct strv in)
 {
     size_t used = 0;
@@ -246,8 +261,10 @@ size_t client_input(struct client *c, struct strv in)
     while (c->state != CLIENT_DEAD) {
         struct strv line;
         size_t n = 0;
-        enum line_result r = line_next(&c->line, strv_from(in, used), &line, &n);
+        enum line_result r;
 
+        peek_end(c, strv_from(in, used));
+        r = line_next(&c->line, strv_from(in, used), &line, &n);
         used += n;
         if (r == LINE_NONE)
             return used;

@@ -118,6 +118,7 @@ struct client {
     size_t rcpt_open;  /* without a result */
     size_t accepted;
     size_t end_next; /* LMTP: whose reply to the end of the message comes next */
+    int end_code;    /* of the reply to the end that has begun, however it goes on; 0: not known */
     struct dot_encoder dot;
     struct buf text; /* scratch of results */
 };

@@ -84,6 +84,27 @@ static void die_with(struct client *c, struct client_result r)
 
 /* ---- accidents ---- */
 
+/* RFC 5321 4.2: the first digit says it. A server that answered 250 has the message, whatever nonsense it wrote
+ * behind that: deferring would deliver it again at each attempt. */
+static bool die_answered(struct client *c)
+{
+    static const enum ipc_outcome outcomes[] = {
+        [2] = OUTCOME_DELIVERED, [4] = OUTCOME_DEFERRED, [5] = OUTCOME_FAILED
+    };
+    int class = c->end_code / 100;
+    struct buf why;
+
+    if (c->lmtp || (class != 2 && class != 4 && class != 5))
+        return false;
+    buf_init(&why, CLIENT_TEXT_MAX);
+    buf_addf(&why, "%d (%s)", c->end_code, buf_cstr(&c->text));
+    buf_reset(&c->text);
+    buf_addv(&c->text, buf_view(&why));
+    buf_clear(&why);
+    die_with(c, own_words(c, CLIENT_END, outcomes[class], CLIENT_FINAL, STATUS((uint8_t) class, 0, 0)));
+    return true;
+}
+
 /* At the end of the message nobody knows what the server did: not tried again in this attempt. */
 static void die_own(struct client *c, enum client_step step, struct status s)
 {
@@ -115,7 +136,8 @@ void client_protocol_error(struct client *c, const char *why)
 
     buf_reset(&c->text);
     buf_addf(&c->text, "protocol error by the server while %s: %s", client_step_doing(step), why);
-    die_own(c, step, STATUS(4, 5, 0));
+    if (step != CLIENT_END || !die_answered(c))
+        die_own(c, step, STATUS(4, 5, 0));
 }
 
 void client_fail_message(struct client *c, const char *why)

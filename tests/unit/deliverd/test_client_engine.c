@@ -453,6 +453,73 @@ static void hostile_replies(void **state)
     buf_clear(&flood);
 }
 
+/* A server that says 250 and then babbles has the message: another attempt would be another copy. */
+static void malformed_final_replies(void **state)
+{
+    struct buf flood;
+    static const struct {
+        const char *name;
+        struct strv said;
+        const char *begins; /* of the first result */
+    } cases[] = {
+        { "100 lines and more", SV_LIT("L250-x\r\n"), "0 delivered 2.0.0 end" },
+        { "a long line", SV_LIT("C250 "), "0 delivered 2.0.0 end" },
+        { "a line without an end", SV_LIT("F250 "), "0 delivered 2.0.0 end" },
+        { "a long line behind the first", SV_LIT("C250-ok\r\n250 "), "0 delivered 2.0.0 end" },
+        { "another code", SV_LIT("250-a\r\n251 b\r\n"), "0 delivered 2.0.0 end" },
+        { "no separator", SV_LIT("250ok\r\n"), "0 delivered 2.0.0 end" },
+        { "bare LF", SV_LIT("250 ok\n"), "0 delivered 2.0.0 end" },
+        { "NUL", SV_LIT("250 o\0k\r\n"), "0 delivered 2.0.0 end" },
+        { "lost in the middle", SV_LIT("250-queued\r\n"), "0 deferred 4.4.2 end maybe" },
+        { "refused, other code", SV_LIT("550-a\r\n250 b\r\n"), "0 failed 5.0.0 end" },
+        { "later, bare LF", SV_LIT("451 no\n"), "0 deferred 4.0.0 end" },
+        { "no code", SV_LIT("25\r\n"), "0 deferred 4.5.0 end maybe" },
+        { "four digits", SV_LIT("2500 x\r\n"), "0 deferred 4.5.0 end maybe" },
+        { "lost before it", SV_LIT("250"), "0 deferred 4.4.2 end maybe" },
+        { "does not fit", SV_LIT("354 go\r\n"), "0 deferred 4.5.0 end maybe" },
+    };
+
+    (void)state;
+    buf_init(&flood, 1 << 20);
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        struct run run = { .name = cases[i / 2].name, .body = "x\r\n", .trickle = i % 2 };
+        struct strv said = cases[i / 2].said;
+        size_t more = said.p[0] == 'L' ? 200 : said.p[0] == 'C' ? 5000 : said.p[0] == 'F' ? 80000 : 0;
+
+        if (more)
+            said = strv_from(said, 1);
+        buf_reset(&flood);
+        buf_addv(&flood, said);
+        for (; more; more--)
+            buf_addv(&flood, cases[i / 2].said.p[0] == 'L' ? said : SV_LIT("x"));
+        if (cases[i / 2].said.p[0] == 'C')
+            buf_adds(&flood, "\r\n");
+        buf_init(&run.out, 1 << 20);
+        buf_init(&run.input, 1 << 20);
+        buf_init(&run.results, 1 << 16);
+        run.m =
+            (struct client_message){ .sender = SV_LIT("s@own.test"), .rcpts = rcpts, .rcpt_n = 1, .size = 3 };
+        client_init(&run.c, &ops, &run, &run.out, SV_LIT("own.test"), false);
+        buf_adds(&run.input, "220 x\r\n250 x\r\n");
+        feed(&run);
+        client_begin(&run.c, &run.m);
+        buf_adds(&run.input, "250 a\r\n250 b\r\n354 c\r\n");
+        feed(&run);
+        assert_int_equal(client_step(&run.c), CLIENT_END);
+        buf_addv(&run.input, buf_view(&flood));
+        feed(&run);
+        client_lost(&run.c, "connection lost");
+        if (!strv_starts(buf_view(&run.results), SV(cases[i / 2].begins)))
+            fail_msg("%s: %s", run.name, buf_cstr(&run.results));
+        assert_int_equal(client_step(&run.c), CLIENT_OVER);
+        client_clear(&run.c);
+        buf_clear(&run.out);
+        buf_clear(&run.input);
+        buf_clear(&run.results);
+    }
+    buf_clear(&flood);
+}
+
 /* More recipients than the window. */
 static void many_recipients(void **state)
 {
@@ -497,8 +564,11 @@ static void many_recipients(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_dialogs),      cmocka_unit_test(lost_at_each_step),
-        cmocka_unit_test(opening_failures), cmocka_unit_test(hostile_replies),
+        cmocka_unit_test(all_dialogs),
+        cmocka_unit_test(lost_at_each_step),
+        cmocka_unit_test(opening_failures),
+        cmocka_unit_test(hostile_replies),
+        cmocka_unit_test(malformed_final_replies),
         cmocka_unit_test(many_recipients),
     };
 
