@@ -458,85 +458,6 @@ static void old_messages_expire_and_warn(void **state)
     close_rig(r);
 }
 
-static void queries_end_doubts(void **state)
-{
-    struct rig *r = open_rig();
-    uint64_t stored = id_new(), over = id_new(), never = id_new();
-
-    (void)state;
-    rig_start(r);
-    rig_submit(r, 1, stored, "s@example.org", "r:a@far.test", "x\r\n");
-    rig_submit(r, 2, over, "s@example.org", "r:a@near.test", "x\r\n");
-    RIG_UNTIL(r, rig_job(r, over));
-    rig_result(r, 0, rig_job(r, over), OUTCOME_DELIVERED, "data", true);
-    RIG_UNTIL(r, r->acks == 1);
-    for (int restart = 0; restart < 2; restart++) {
-        rig_query(r, 11, stored);
-        rig_query(r, 12, over);
-        rig_query(r, 13, never);
-        expect_accepted(r, 11);
-        expect_accepted(r, 12);
-        RIG_UNTIL(r, rig_answer(r, 13));
-        assert_int_equal(rig_answer(r, 13)->verdict, VERDICT_TEMPFAIL);
-        if (restart == 0) {
-            /* "No" was final. */
-            rig_submit(r, 14, never, "s@example.org", "r:a@far.test", "x\r\n");
-            RIG_UNTIL(r, rig_answer(r, 14));
-            assert_int_equal(rig_answer(r, 14)->verdict, VERDICT_TEMPFAIL);
-        }
-        rig_kill(r);
-        rig_start(r);
-    }
-    rig_kill(r);
-    close_rig(r);
-}
-
-static void refusals(void **state)
-{
-    struct rig *r = open_rig();
-    uint64_t id = id_new();
-    struct err err;
-
-    (void)state;
-    rig_start(r);
-    rig_submit(r, 1, id, "s@example.org", "r:a@far.test", "x\r\n");
-    expect_accepted(r, 1);
-    rig_submit(r, 2, id, "s@example.org", "r:a@far.test", "x\r\n");
-    RIG_UNTIL(r, rig_answer(r, 2));
-    assert_int_equal(rig_answer(r, 2)->code, 451);
-    rig_submit(r, 3, id_new(), "s@example.org", "", "x\r\n");
-    RIG_UNTIL(r, rig_answer(r, 3));
-    assert_int_equal(rig_answer(r, 3)->code, 451);
-    r->conf.reserve = INT64_MAX / 2;
-    r->q.store = r->q.store;
-    rig_rest(r);
-    for (int i = 0; i < 300; i++)
-        loop_once(r->loop, 5);
-    rig_submit(r, 4, id_new(), "s@example.org", "r:a@far.test", "x\r\n");
-    RIG_UNTIL(r, rig_answer(r, 4));
-    assert_int_equal(rig_answer(r, 4)->code, 452);
-    r->conf.reserve = 1;
-    for (int i = 0; i < 300; i++)
-        loop_once(r->loop, 5);
-    assert_true(fault_arm(SV("queued.segment.write:ENOSPC"), &err));
-    rig_submit(r, 5, id_new(), "s@example.org", "r:a@far.test", "x\r\n");
-    RIG_UNTIL(r, rig_answer(r, 5));
-    assert_int_equal(rig_answer(r, 5)->code, 452);
-    assert_true(fault_arm(SV("queued.segment.sync:EIO"), &err));
-    rig_submit(r, 6, id_new(), "s@example.org", "r:a@far.test", "x\r\n");
-    RIG_UNTIL(r, rig_answer(r, 6));
-    assert_int_equal(rig_answer(r, 6)->code, 451);
-    fault_disarm_all();
-    rig_submit(r, 7, id_new(), "s@example.org", "r:a@far.test", "x\r\n");
-    expect_accepted(r, 7);
-    rig_kill(r);
-    rig_start(r);
-    rig_rest(r);
-    assert_int_equal(ledger_count(&r->q.ledger), 2);
-    rig_kill(r);
-    close_rig(r);
-}
-
 static void many_recipients_go_in_several_jobs(void **state)
 {
     struct rig *r = open_rig();
@@ -593,8 +514,6 @@ int main(void)
         cmocka_unit_test(a_failure_is_told_and_then_over),
         cmocka_unit_test(a_lost_cleanup_is_asked_again),
         cmocka_unit_test(old_messages_expire_and_warn),
-        cmocka_unit_test(queries_end_doubts),
-        cmocka_unit_test(refusals),
         cmocka_unit_test(many_recipients_go_in_several_jobs),
         cmocka_unit_test(two_queues_on_one_spool),
     };
