@@ -12,17 +12,13 @@
 
 static void add(struct own_addresses *own, struct netaddr a)
 {
-    if (own->n == OWN_MAX || own_addresses_have(own, &a))
+    if (own->n == OWN_MAX)
         return;
+    for (size_t i = 0; i < own->n; i++)
+        if (own->v[i].port == a.port && netaddr_eq_ip(&own->v[i], &a))
+            return;
     own->v = mem_resize(own->v, own->n + 1, sizeof *own->v);
     own->v[own->n++] = a;
-}
-
-static bool is_wildcard(const struct netaddr *a)
-{
-    static const uint8_t zero[16];
-
-    return memcmp(a->ip, zero, a->family == AF_INET ? 4 : 16) == 0;
 }
 
 static void add_interfaces(struct own_addresses *own, const struct ifaddrs *list,
@@ -53,10 +49,9 @@ void own_addresses_find(const struct conf *conf, struct own_addresses *out)
         const struct conf_endpoints *e = &conf->listens[i]->address;
 
         for (size_t k = 0; k < e->n; k++) {
-            if (is_wildcard(&e->v[k]))
+            if (netaddr_is_wildcard(&e->v[k]))
                 add_interfaces(out, list, &e->v[k]);
-            else
-                add(out, e->v[k]);
+            add(out, e->v[k]);
         }
     }
     if (list)

@@ -19,6 +19,7 @@ static bool use_address(struct route *r, struct netaddr addr, struct err *err)
 {
     char text[NETADDR_TEXT];
 
+    netaddr_unmap(&addr);
     r->kind = ROUTE_ADDRESS;
     r->addr = addr;
     r->addr.port = r->port;
@@ -44,7 +45,7 @@ static bool choose(struct strv dest, struct route *r, struct err *err)
         return true;
     }
     if (dest.n && dest.p[0] == '[') {
-        if (netaddr_parse_literal(dest, &literal))
+        if (netaddr_parse_literal(dest, &literal) && netaddr_is_host(&literal))
             return use_address(r, literal, err);
         return err_set(err, ERR_PERM, "%.*s is no address that mail can be sent to", (int)dest.n, dest.p);
     }
@@ -85,11 +86,33 @@ bool route_find(const struct conf *conf, struct strv dest, struct route *out, st
 
 /* ---- targets ---- */
 
+/* Linux takes a connection to 0.0.0.0 or :: to its loopback address. */
+static struct netaddr where_it_leads(const struct netaddr *addr)
+{
+    struct netaddr a = *addr;
+
+    netaddr_unmap(&a);
+    if (a.family == AF_INET && a.ip[0] == 0)
+        memcpy(a.ip, (const uint8_t[]){ 127, 0, 0, 1 }, 4);
+    else if (netaddr_is_wildcard(&a))
+        a.ip[15] = 1;
+    return a;
+}
+
 bool own_addresses_have(const struct own_addresses *own, const struct netaddr *addr)
 {
-    for (size_t i = 0; i < own->n; i++)
-        if (own->v[i].port == addr->port && netaddr_eq_ip(&own->v[i], addr))
+    struct netaddr a = where_it_leads(addr);
+    bool loopback = netaddr_is_loopback(&a);
+
+    for (size_t i = 0; i < own->n; i++) {
+        const struct netaddr *o = &own->v[i];
+
+        if (o->port != a.port || o->family != a.family)
+            continue;
+        /* All of 127/8 is one interface that lists a single address. */
+        if (netaddr_eq_ip(o, &a) || (loopback && netaddr_is_wildcard(o)))
             return true;
+    }
     return false;
 }
 
@@ -112,7 +135,7 @@ static bool host_is_own(const struct dns_host *h, const struct route *r, struct 
 
 static bool is_usable(const struct dns_host *h, const struct route *r, size_t i)
 {
-    return family_allows(r->family, &h->addrs[i]);
+    return family_allows(r->family, &h->addrs[i]) && netaddr_is_host(&h->addrs[i]);
 }
 
 /* Best preference at which we stand ourselves; beyond every preference when we do not. */

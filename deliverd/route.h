@@ -48,10 +48,11 @@ struct targets {
 
 /* Where we ourselves can be reached. */
 struct own_addresses {
-    struct netaddr *v; /* owned; with ports */
+    struct netaddr *v; /* owned; with ports; a wildcard stands for the whole loopback network */
     size_t n;
 };
 
+/* Also by another name of this host: 0.0.0.0, ::, mapped addresses. */
 bool own_addresses_have(const struct own_addresses *own, const struct netaddr *addr);
 
 /* What a list of hosts came to. */

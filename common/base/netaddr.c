@@ -11,7 +11,7 @@ static size_t ip_size(const struct netaddr *a)
     return a->family == AF_INET ? 4 : 16;
 }
 
-static void unmap(struct netaddr *a)
+void netaddr_unmap(struct netaddr *a)
 {
     if (a->family != AF_INET6 || memcmp(a->ip, mapped, sizeof mapped) != 0)
         return;
@@ -65,9 +65,12 @@ bool netaddr_parse_literal(struct strv s, struct netaddr *out)
 {
     if (s.n >= 2 && s.p[0] == '[' && s.p[s.n - 1] == ']')
         s = strv_sub(s, 1, s.n - 2);
-    if (strv_istarts(s, SV_LIT("IPv6:")))
-        return parse_family(strv_from(s, 5), AF_INET6, out);
-    return parse_family(s, AF_INET, out);
+    if (!strv_istarts(s, SV_LIT("IPv6:")))
+        return parse_family(s, AF_INET, out);
+    if (!parse_family(strv_from(s, 5), AF_INET6, out))
+        return false;
+    netaddr_unmap(out);
+    return true;
 }
 
 /* True when any bit behind the first bits ones is set. */
@@ -105,7 +108,7 @@ bool netprefix_parse(struct strv s, struct netprefix *out, const char **why)
         return false;
     }
     if (bits >= 96 && p.addr.family == AF_INET6) {
-        unmap(&p.addr);
+        netaddr_unmap(&p.addr);
         if (p.addr.family == AF_INET)
             bits -= 96;
     }
@@ -186,7 +189,7 @@ bool netprefix_contains(const struct netprefix *p, const struct netaddr *a)
     unsigned whole = p->bits / 8u, rest = p->bits % 8u;
     uint8_t mask = (uint8_t)(0xff00u >> rest);
 
-    unmap(&x);
+    netaddr_unmap(&x);
     if (x.family != p->addr.family || memcmp(x.ip, p->addr.ip, whole) != 0)
         return false;
     return rest == 0 || ((x.ip[whole] ^ p->addr.ip[whole]) & mask) == 0;
@@ -197,10 +200,27 @@ bool netaddr_is_loopback(const struct netaddr *a)
     static const uint8_t one[16] = { [15] = 1 };
     struct netaddr x = *a;
 
-    unmap(&x);
+    netaddr_unmap(&x);
     if (x.family == AF_INET)
         return x.ip[0] == 127;
     return x.family == AF_INET6 && memcmp(x.ip, one, 16) == 0;
+}
+
+bool netaddr_is_wildcard(const struct netaddr *a)
+{
+    static const uint8_t zero[16];
+
+    return memcmp(a->ip, zero, ip_size(a)) == 0;
+}
+
+bool netaddr_is_host(const struct netaddr *a)
+{
+    struct netaddr x = *a;
+
+    netaddr_unmap(&x);
+    if (x.family == AF_INET)
+        return x.ip[0] != 0 && x.ip[0] < 224;
+    return x.family == AF_INET6 && x.ip[0] != 0xff && !netaddr_is_wildcard(&x);
 }
 
 socklen_t netaddr_to_sockaddr(const struct netaddr *a, struct sockaddr_storage *ss)
@@ -243,7 +263,7 @@ bool netaddr_from_sockaddr(const struct sockaddr *sa, socklen_t len, struct neta
         a.family = AF_INET6;
         a.port = ntohs(sin6.sin6_port);
         memcpy(a.ip, &sin6.sin6_addr, 16);
-        unmap(&a);
+        netaddr_unmap(&a);
     } else {
         return false;
     }

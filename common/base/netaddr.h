@@ -23,7 +23,7 @@ struct netprefix {
 bool netaddr_parse_ip(struct strv s, struct netaddr *out);
 /* "192.0.2.1:25", "[2001:db8::1]:25". A port is required; 0 is refused unless zero_ok. */
 bool netaddr_parse(struct strv s, struct netaddr *out, bool zero_ok);
-/* RFC 5321 4.1.3 address literal without or with brackets: "[192.0.2.1]", "[IPv6:2001:db8::1]". */
+/* RFC 5321 4.1.3 address literal without or with brackets: "[192.0.2.1]", "[IPv6:2001:db8::1]". Unmapped. */
 bool netaddr_parse_literal(struct strv s, struct netaddr *out);
 /* "10.0.0.0/8", "::1", "2001:db8::/32". Host bits set are refused (a typing mistake); *why tells, static
    text. */
@@ -36,9 +36,14 @@ size_t netprefix_text(const struct netprefix *p, char *dst, size_t size);
 /* Name for a PTR question: "1.2.0.192.in-addr.arpa". size >= 80. */
 size_t netaddr_ptr_name(const struct netaddr *a, char *dst, size_t size);
 
+/* "::ffff:192.0.2.1" becomes 192.0.2.1, which is where a connection to it goes. */
+void netaddr_unmap(struct netaddr *a);
 bool netaddr_eq_ip(const struct netaddr *a, const struct netaddr *b);
 bool netprefix_contains(const struct netprefix *p, const struct netaddr *a);  /* v4-mapped v6 counts as v4 */
 bool netaddr_is_loopback(const struct netaddr *a);
+bool netaddr_is_wildcard(const struct netaddr *a); /* 0.0.0.0, :: */
+/* One host may have it: not 0/8, ::, multicast, reserved or broadcast. */
+bool netaddr_is_host(const struct netaddr *a);
 
 socklen_t netaddr_to_sockaddr(const struct netaddr *a, struct sockaddr_storage *ss);
 /* Unmaps v4-mapped addresses. */

@@ -73,7 +73,7 @@ static void literals(void **state)
         { "[IPv6:2001:DB8::1]", "[IPv6:2001:db8::1]" }, { "[ipv6:::1]", "[IPv6:::1]" },
         { "[2001:db8::1]", NULL },             { "[IPv6:192.0.2.1]", NULL },
         { "[]", NULL },                        { "[192.0.2.1", NULL },
-        { "[IPv6:[::1]]", NULL },
+        { "[IPv6:[::1]]", NULL },              { "[IPv6:::ffff:192.0.2.1]", "[192.0.2.1]" },
     };
 
     (void)state;

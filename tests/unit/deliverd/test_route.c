@@ -54,6 +54,9 @@ static void route_cases(void **state)
         { "six.test", true, ROUTE_MX, "six.test", 25, FAMILY_IPV6 },
         { "[192.0.2.1]", true, ROUTE_ADDRESS, "192.0.2.1:26", 26, FAMILY_ANY },
         { "[IPv6:2001:db8::1]", true, ROUTE_ADDRESS, "[2001:db8::1]:26", 26, FAMILY_ANY },
+        { "[IPv6:::ffff:192.0.2.1]", true, ROUTE_ADDRESS, "192.0.2.1:26", 26, FAMILY_ANY },
+        { "[224.0.0.1]", false, ROUTE_MX, NULL, 0, FAMILY_ANY },
+        { "[IPv6:ff02::1]", false, ROUTE_MX, NULL, 0, FAMILY_ANY },
         { "[tag:x]", false, ROUTE_MX, NULL, 0, FAMILY_ANY },
     };
     struct conf *conf = load(routes_text);
@@ -148,8 +151,56 @@ static const struct {
       FAMILY_IPV6,
       TARGETS_OK,
       "a[2001:db8::1]:25 " },
+    { "addresses that no host has",
+      { { "a", 10, { "224.0.0.1", "255.255.255.255", "ff02::1", "240.0.0.1" }, DNS_OK },
+        { "b", 20, { "192.0.2.2", "0.0.0.0", "::" }, DNS_OK } },
+      FAMILY_ANY,
+      TARGETS_OK,
+      "b[192.0.2.2]:25 " },
     { "none of the family", { { "a", 10, { "192.0.2.1" }, DNS_OK } }, FAMILY_IPV6, TARGETS_NONE_FAMILY, "" },
 };
+
+/* What reaches ourselves, with one listener at all IPv4 addresses and one at a loopback address. */
+static void own_by_any_name(void **state)
+{
+    static const struct {
+        const char *ip;
+        uint16_t port;
+        bool own;
+    } cases[] = {
+        { "192.0.2.99", 25, true },
+        { "127.0.0.1", 25, true },
+        { "127.0.0.2", 25, true },
+        { "127.255.0.9", 25, true },
+        { "0.0.0.0", 25, true },
+        { "0.1.2.3", 25, true },
+        { "::ffff:127.0.0.1", 25, true },
+        { "::ffff:192.0.2.99", 25, true },
+        { "::ffff:0.0.0.0", 25, true },
+        { "192.0.2.98", 25, false },
+        { "::1", 25, false },
+        { "::", 25, false },
+        { "127.0.0.2", 26, false },
+        { "127.0.0.1", 587, true },
+        { "0.0.0.0", 587, true },
+        { "127.0.0.2", 587, false },
+        { "::1", 2525, true },
+        { "::", 2525, true },
+        { "2001:db8::1", 2525, false },
+        { "127.0.0.1", 2525, false },
+    };
+    struct netaddr own_v[] = { addr("0.0.0.0", 25), addr("192.0.2.99", 25), addr("127.0.0.1", 587),
+                               addr("::", 2525) };
+    struct own_addresses own = { own_v, 4 };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct netaddr a = addr(cases[i].ip, cases[i].port);
+
+        if (own_addresses_have(&own, &a) != cases[i].own)
+            fail_msg("%s port %u", cases[i].ip, cases[i].port);
+    }
+}
 
 static void target_list(void **state)
 {
@@ -308,9 +359,8 @@ static void bodies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(route_cases),
-        cmocka_unit_test(target_list),
-        cmocka_unit_test(trouble_is_tried_last),
+        cmocka_unit_test(route_cases), cmocka_unit_test(own_by_any_name),
+        cmocka_unit_test(target_list), cmocka_unit_test(trouble_is_tried_last),
         cmocka_unit_test(bodies),
     };
 
