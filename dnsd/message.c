@@ -178,6 +178,7 @@ bool dns_record_addr(const struct dns_record *r, uint16_t type, struct netaddr *
     if ((type != DNS_TYPE_A && type != DNS_TYPE_AAAA) || r->data.n != want)
         return false;
     memcpy(out->ip, r->data.p, want);
+    netaddr_unmap(out); /* a socket of the other family, whatever the record is called */
     return true;
 }
 

@@ -173,6 +173,27 @@ static void families_are_interleaved(void **state)
     }
 }
 
+/* An IPv6 record that names an IPv4 host must not get past `family = ipv6`. */
+static void mapped_addresses_are_of_the_other_family(void **state)
+{
+    struct packet p;
+    struct dns_answer *a;
+    struct netaddr out[2];
+    enum ipc_dns status;
+    char text[NETADDR_TEXT];
+
+    (void)state;
+    packet_begin(&p, 0, "h.test", DNS_TYPE_AAAA);
+    packet_a(&p, "h.test", "::ffff:192.0.2.7", 60);
+    a = dns_message_parse(buf_view(&p.b), SV("h.test"), DNS_TYPE_AAAA);
+    assert_int_equal(mx_addresses(a, NULL, last, 2, out, &status), 1);
+    assert_int_equal(out[0].family, AF_INET);
+    netaddr_ip_text(&out[0], text, sizeof text);
+    assert_string_equal(text, "192.0.2.7");
+    dns_answer_unref(&a);
+    packet_end(&p);
+}
+
 static void why_there_is_no_address(void **state)
 {
     struct dns_answer *nx = dns_answer_status(DNS_NXDOMAIN, 5), *no = dns_answer_status(DNS_NODATA, 5);
@@ -265,6 +286,7 @@ int main(void)
         cmocka_unit_test(equals_are_shuffled),
         cmocka_unit_test(best_hosts_of_many),
         cmocka_unit_test(families_are_interleaved),
+        cmocka_unit_test(mapped_addresses_are_of_the_other_family),
         cmocka_unit_test(why_there_is_no_address),
         cmocka_unit_test(cache_ages),
         cmocka_unit_test(cache_is_bounded),
