@@ -26,7 +26,7 @@ static const struct conf_field fields[] = {
 static void prepare_auth(struct conf_check *check, void *section)
 {
     struct conf_auth_section *auth = section;
-    if (auth->realm[0] != '\0' || !check->conf->top || !check->conf->top->hostname)
+    if (!auth->realm || auth->realm[0] != '\0' || !check->conf->top || !check->conf->top->hostname)
         return;
     free(auth->realm);
     auth->realm = mem_str(check->conf->top->hostname);
