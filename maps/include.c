@@ -3,6 +3,7 @@
 
 #include "common/base/dict.h"
 #include "common/base/mem.h"
+#include "maps/identity.h"
 #include "maps/list.h"
 #include "maps/source.h"
 
@@ -21,9 +22,12 @@ struct part {
 };
 
 struct list {
-    char *path; /* owned, like the rest */
-    char *why;  /* why there is no content; NULL when there is */
+    char *path;    /* owned, like the rest */
+    char *why;     /* why there is no content; NULL when there is */
+    char *trouble; /* of the last try, when that failed */
     struct part *parts;
+    char read[sizeof ((struct identity *)0)->text]; /* the file that content came from */
+    char seen[sizeof ((struct identity *)0)->text]; /* the file at the last look */
     bool asked;
     struct list *next;
 };
@@ -47,12 +51,12 @@ struct includes *includes_new(void)
     return in;
 }
 
-static void parts_free(struct list *l)
+static void parts_free(struct part **parts)
 {
-    while (l->parts) {
-        struct part *p = l->parts;
+    while (*parts) {
+        struct part *p = *parts;
 
-        l->parts = p->next;
+        *parts = p->next;
         buf_clear(&p->text);
         free(p);
     }
@@ -69,9 +73,10 @@ void includes_free(struct includes **inp)
         struct list *l = in->first;
 
         in->first = l->next;
-        parts_free(l);
+        parts_free(&l->parts);
         free(l->path);
         free(l->why);
+        free(l->trouble);
         free(l);
     }
     dict_free(&in->by_path, NULL);
@@ -186,34 +191,65 @@ static bool read_lines(struct includes *in, struct list *l, struct strv content,
     return step == SOURCE_END;
 }
 
+enum include_step includes_look(struct includes *in, struct strv path, const struct identity *now)
+{
+    struct list *l = dict_get(in->by_path, path);
+    bool settled;
+
+    if (!l)
+        return INCLUDE_SAME;
+    if (!l->why && strcmp(l->read, now->text) == 0) {
+        MEM_FREE(l->trouble);
+        return INCLUDE_SAME;
+    }
+    settled = !now->fresh || l->why || strcmp(l->seen, now->text) == 0;
+    memcpy(l->seen, now->text, sizeof l->seen);
+    return settled ? INCLUDE_READ : INCLUDE_WAIT;
+}
+
 bool includes_set(struct includes *in, struct strv path, struct strv content, struct err *err)
 {
     struct list *l = dict_get(in->by_path, path);
+    struct part *old;
 
     if (!l)
         return true;
-    parts_free(l);
+    old = l->parts;
+    l->parts = NULL;
     if (!read_lines(in, l, content, err)) {
-        includes_fail(in, path, err->text);
+        parts_free(&l->parts);
+        l->parts = old;
         return false;
     }
+    parts_free(&old);
+    memcpy(l->read, l->seen, sizeof l->read);
     MEM_FREE(l->why);
+    MEM_FREE(l->trouble);
     return true;
 }
 
-void includes_fail(struct includes *in, struct strv path, const char *why)
+bool includes_fail(struct includes *in, struct strv path, const char *why, bool *kept)
 {
     struct list *l = dict_get(in->by_path, path);
+    bool news;
 
+    *kept = l && !l->why;
     if (!l)
-        return;
-    parts_free(l);
+        return false;
+    news = !l->trouble || strcmp(l->trouble, why) != 0;
+    free(l->trouble);
+    l->trouble = mem_str(why);
+    if (*kept)
+        return news;
     free(l->why);
     l->why = mem_str(why);
+    return news;
 }
 
 void includes_adopt(struct includes *in, struct includes *old)
 {
+    struct err err;
+
     if (!in || !old)
         return;
     for (struct list *l = in->first; l; l = l->next) {
@@ -223,7 +259,14 @@ void includes_adopt(struct includes *in, struct includes *old)
             continue;
         l->parts = was->parts;
         was->parts = NULL;
+        memcpy(l->read, was->read, sizeof l->read);
+        memcpy(l->seen, was->seen, sizeof l->seen);
         MEM_FREE(l->why);
+        /* Lists that it names stand behind it now, so this loop reaches them. What may not be named (or is the
+           next part of a long list) was told when it was read. */
+        for (const struct part *p = l->parts; p; p = p->next)
+            if (!includes_add_value(in, buf_view(&p->text), &err))
+                continue;
     }
 }
 

@@ -2,14 +2,15 @@
  *
  * The list /etc/mail/staff is the key `:include:/etc/mail/staff`; cleanup asks for it when a target names it.
  * A list that does not fit one answer is cut into parts, each ending with the name of the next
- * (`:include:/etc/mail/staff//2`; no path that a table may name has an empty component). A list that is not
- * there, or not yet, is FAILED.
+ * (`:include:/etc/mail/staff//2`; no path that a table may name has an empty component). A list that was
+ * never there is FAILED; one that is there no more, or has a mistake now, goes on as it was.
  */
 #pragma once
 
 #include "common/base/err.h"
 #include "maps/map.h"
 
+struct identity;
 struct includes;
 
 #define INCLUDES_MAX      1000u      /* lists of one table, those named by lists included */
@@ -29,10 +30,16 @@ bool includes_add_value(struct includes *in, struct strv value, struct err *err)
 
 /* The next list that was not asked for yet; NULL when there is none. It counts as asked for now. */
 const char *includes_next(struct includes *in);
-/* Its content came (lists that it names are added), or did not: then the list answers FAILED with this
- * reason. */
+/* Its file came. SAME: the content in use is of this very file, or nobody wants the list. WAIT: it may be half
+   written, and there is content to go on with: look again when it had time to settle. */
+enum include_step { INCLUDE_READ, INCLUDE_SAME, INCLUDE_WAIT };
+enum include_step includes_look(struct includes *in, struct strv path, const struct identity *now);
+
+/* Its content (lists that it names are added). False, with `file:line: what`: then includes_fail. */
 bool includes_set(struct includes *in, struct strv path, struct strv content, struct err *err);
-void includes_fail(struct includes *in, struct strv path, const char *why);
+/* It could not be had. *kept: what was read before goes on to answer; else the list answers FAILED with this
+   reason. True when the reason is another one than last time. */
+bool includes_fail(struct includes *in, struct strv path, const char *why, bool *kept);
 
 /* Every list is to be asked for once more; what it answers stays until then. */
 void includes_again(struct includes *in);

@@ -4,13 +4,12 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/os/fd.h"
-#include "common/os/file.h"
+#include "maps/identity.h"
 #include "maps/include.h"
 #include "maps/source.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 struct load {
     struct map *map;
@@ -29,29 +28,27 @@ static enum source_syntax syntax_of(const struct conf_map *conf)
     return aliases ? SYNTAX_ALIASES : SYNTAX_TEXT;
 }
 
-/* What tells one state of a source from another without reading it. */
-static bool identify(int fd, enum source_syntax syntax, char *dst, size_t size, struct err *err)
+/* The format belongs to it: a table made from the same bytes in another one is another. */
+#define FORMAT_LEN 4u
+static void identity_keep(struct map *m, const struct identity *id)
 {
-    struct stat st;
+    snprintf(m->identity, sizeof m->identity, "1 %d %s", (int)syntax_of(m->conf), id->text);
+}
 
-    if (fstat(fd, &st) < 0)
-        return err_sys(err, "look at the source");
-    if (!S_ISREG(st.st_mode))
-        return err_set(err, ERR_CONF, "the source is not a regular file");
-    snprintf(dst, size, "1 %d %llx:%llx %lld %lld.%09ld %lld.%09ld", (int)syntax,
-             (unsigned long long)st.st_dev, (unsigned long long)st.st_ino, (long long)st.st_size,
-             (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (long long)st.st_ctim.tv_sec,
-             st.st_ctim.tv_nsec);
-    return true;
+bool load_is_known(const struct map *m, const struct identity *id)
+{
+    return m->ready && strlen(m->identity) > FORMAT_LEN && strcmp(m->identity + FORMAT_LEN, id->text) == 0;
 }
 
 static bool begin(struct load *l, int fd, struct err *err)
 {
     struct map *m = l->map;
+    struct identity id;
 
     buf_init(&l->text, LOAD_BYTES_MAX);
-    if (!file_read(fd, &l->text, err))
+    if (!identity_read(fd, &l->text, &id, err))
         return err_wrap(err, "map %s: %s", m->conf->head.name, m->conf->source);
+    identity_keep(m, &id);
     source_init(&l->source, buf_view(&l->text), syntax_of(m->conf), m->conf->source);
     return m->ops->load_begin(m, l->text.len, err);
 }
@@ -59,22 +56,22 @@ static bool begin(struct load *l, int fd, struct err *err)
 bool load_begin(struct map *m, int fd, struct load **out, struct err *err)
 {
     enum source_syntax syntax = syntax_of(m->conf);
-    char identity[sizeof m->identity];
+    struct identity id;
     struct load *l;
     bool ok;
 
     *out = NULL;
-    if (!identify(fd, syntax, identity, sizeof identity, err)) {
+    if (!identity_of(fd, &id, err)) {
         fd_close(&fd);
         return false;
     }
-    if (m->ready && strcmp(identity, m->identity) == 0) {
+    if (load_is_known(m, &id)) {
         fd_close(&fd);
         return true;
     }
-    memcpy(m->identity, identity, sizeof identity);
+    identity_keep(m, &id);
     /* Aliases are read each time: which lists they include stands in the source only. */
-    if (m->ops->load_again && syntax == SYNTAX_TEXT && m->ops->load_again(m, SV(identity))) {
+    if (m->ops->load_again && syntax == SYNTAX_TEXT && m->ops->load_again(m, SV(m->identity))) {
         fd_close(&fd);
         m->ready = true;
         return true;

@@ -3,6 +3,7 @@
 
 #include "maps/map.h"
 
+struct identity;
 struct load;
 
 #define LOAD_BYTES_MAX (512u << 20) /* of one source */
@@ -13,6 +14,9 @@ enum load_step { LOAD_MORE, LOAD_DONE, LOAD_FAILED };
    is in use already. False: err says why; the table in use stays. */
 bool load_begin(struct map *m, int fd, struct load **out, struct err *err)
     __attribute__((warn_unused_result));
+
+/* The table in use (or being loaded beside it) is of this very source. */
+bool load_is_known(const struct map *m, const struct identity *id);
 
 /* Takes up to so many entries. LOAD_DONE: the new table is in use and l may be freed; LOAD_FAILED:
    `file:line: what`, the table in use stays. */

@@ -8,8 +8,8 @@
 #include "common/base/mem.h"
 #include "common/net/loop.h"
 #include "common/os/fd.h"
-#include "common/os/file.h"
 #include "conf/conf.h"
+#include "maps/identity.h"
 #include "maps/include.h"
 #include "maps/load.h"
 
@@ -24,6 +24,7 @@ struct table {
     struct map *map;   /* owned */
     struct load *load; /* owned; NULL unless it is being loaded */
     int64_t began_ms;
+    char seen[sizeof ((struct identity *)0)->text]; /* a source that was fresh when it came */
     bool refused; /* mtad says that it never hands out this source: it is not asked for again */
     bool asked;
 };
@@ -42,6 +43,15 @@ static void work(struct tables *t);
 
 /* ---- :include: lists ---- */
 
+static void include_failed(struct table *tb, struct strv path, const char *why)
+{
+    bool kept;
+
+    if (includes_fail(tb->map->includes, path, why, &kept))
+        LOG(WARN, "mapd.include.failed", KS("map", tb->map->conf->head.name), KV("file", path), KS("why", why),
+            KS("kept", kept ? "the members in use" : "nothing: its answers are temporary failures"));
+}
+
 static void includes_ask(struct table *tb)
 {
     struct tables *t = tb->all;
@@ -54,32 +64,55 @@ static void includes_ask(struct table *tb)
         if (t->ask)
             t->ask(t->arg, name, tb->map->conf->head.name);
         else
-            includes_fail(tb->map->includes, SV(path), "no way to read it");
+            include_failed(tb, SV(path), "no way to read it");
     }
+}
+
+/* Somebody is writing now: the next look comes when he had time to finish. */
+static void look_soon(struct tables *t)
+{
+    if (t->ask)
+        loop_timer_set(&t->look, IDENTITY_SETTLE_MS + 100);
+}
+
+static void include_read(struct table *tb, struct strv path, int fd)
+{
+    struct identity id;
+    struct err err = { 0 };
+    struct buf text;
+
+    buf_init(&text, INCLUDE_BYTES_MAX);
+    if (!identity_read(fd, &text, &id, &err) ||
+        !includes_set(tb->map->includes, path, buf_view(&text), &err)) {
+        include_failed(tb, path, err.text);
+        if (err.cls == ERR_TEMP)
+            look_soon(tb->all);
+    }
+    buf_clear(&text);
 }
 
 static void include_came(struct table *tb, struct strv path, int fd, struct strv why)
 {
     struct includes *in = tb->map->includes;
+    struct identity id;
     struct err err = { 0 };
-    struct buf text;
-    bool ok;
 
     if (!in) {
         fd_close(&fd);
         return;
     }
-    buf_init(&text, INCLUDE_BYTES_MAX);
-    ok = fd >= 0 ? file_read(fd, &text, &err) : err_set(&err, ERR_CONF, "%.*s", (int)why.n, why.p);
+    if (fd < 0)
+        err_set(&err, ERR_CONF, "%.*s", (int)why.n, why.p);
+    if (fd < 0 || !identity_of(fd, &id, &err)) {
+        include_failed(tb, path, err.text);
+    } else {
+        switch (includes_look(in, path, &id)) {
+        case INCLUDE_READ: include_read(tb, path, fd); break;
+        case INCLUDE_WAIT: look_soon(tb->all); break;
+        case INCLUDE_SAME: break;
+        }
+    }
     fd_close(&fd);
-    if (!ok)
-        includes_fail(in, path, err.text);
-    else
-        ok = includes_set(in, path, buf_view(&text), &err);
-    buf_clear(&text);
-    if (!ok)
-        LOG(WARN, "mapd.include.failed", KS("map", tb->map->conf->head.name), KV("file", path),
-            KS("why", err.text));
     includes_ask(tb); /* lists that this one names */
 }
 
@@ -94,6 +127,8 @@ static void load_failed(struct table *tb, const struct err *err)
         KS("kept", m->ready ? "the table in use" : "nothing: its answers are temporary failures"));
     if (!m->ready)
         snprintf(m->why, sizeof m->why, "%s", err->text);
+    if (err->cls == ERR_TEMP)
+        look_soon(tb->all);
     load_free(&tb->load);
 }
 
@@ -164,6 +199,19 @@ static void source_came(struct table *tb, int fd, bool now)
         ;
 }
 
+/* Half a table would refuse, for good, everybody who stands in the other half. */
+static bool is_settled(struct table *tb, int fd)
+{
+    struct identity id;
+    struct err err;
+
+    if (!tb->map->ready || !identity_of(fd, &id, &err) || load_is_known(tb->map, &id) || !id.fresh ||
+        strcmp(tb->seen, id.text) == 0)
+        return true;
+    memcpy(tb->seen, id.text, sizeof tb->seen);
+    return false;
+}
+
 void tables_source(struct tables *t, struct strv name, int fd, bool now)
 {
     struct table *tb = dict_get(t->by_name, name);
@@ -197,7 +245,12 @@ void tables_helper(struct tables *t, const char *name, const char *map, const st
         LOG(DEBUG, "mapd.source.refused", KS("map", map), KV("why", a->why), KI("never", a->never));
         return;
     }
-    source_came(tb, fd, false);
+    if (is_settled(tb, fd)) {
+        source_came(tb, fd, false);
+    } else {
+        fd_close(&fd);
+        look_soon(t);
+    }
 }
 
 /* ---- looking for changes ---- */

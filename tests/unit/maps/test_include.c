@@ -1,6 +1,7 @@
 /* test_include.c - :include: lists: which paths may be named, parts of long lists, failures */
 #include "tests/support/unit.h"
 
+#include "maps/identity.h"
 #include "maps/include.h"
 
 static enum ipc_answer get(struct includes *in, const char *key, struct buf *value, struct err *err)
@@ -37,6 +38,7 @@ static void answers(void **state)
     struct includes *in = includes_new(), *next = includes_new();
     struct err err = { 0 };
     struct buf v;
+    bool kept;
 
     (void)state;
     buf_init(&v, 65536);
@@ -47,26 +49,59 @@ static void answers(void **state)
     assert_int_equal(get(in, ":include:/l", &v, &err), ANSWER_FOUND);
     expect_text("list", buf_view(&v), "a, b@x.org, :include:/n");
     assert_int_equal(includes_count(in), 3);
-    includes_fail(in, SV("/m"), "No such file");
+    assert_true(includes_fail(in, SV("/m"), "No such file", &kept));
+    assert_false(kept);
+    assert_false(includes_fail(in, SV("/m"), "No such file", &kept));
+    assert_true(includes_fail(in, SV("/m"), "Another reason: No such file", &kept));
     assert_int_equal(get(in, ":include:/m", &v, &err), ANSWER_FAILED);
     assert_non_null(strstr(err.text, "No such file"));
     assert_int_equal(get(in, ":include:/other", &v, &err), ANSWER_ABSENT);
     assert_int_equal(get(in, ":include:/l//2", &v, &err), ANSWER_ABSENT);
     assert_int_equal(get(in, ":include:/l//0", &v, &err), ANSWER_ABSENT);
     assert_int_equal(get(in, ":include:/l//x", &v, &err), ANSWER_ABSENT);
-    /* a bad line: the list fails, and says where */
+    /* a bad line: it says where, and the members in use stay */
     assert_false(includes_set(in, SV("/l"), SV("a\n\"b\n"), &err));
-    assert_int_equal(get(in, ":include:/l", &v, &err), ANSWER_FAILED);
     assert_non_null(strstr(err.text, "/l:2"));
-    /* a new table answers from what was read for the old one */
+    assert_true(includes_fail(in, SV("/l"), err.text, &kept));
+    assert_true(kept);
+    assert_int_equal(get(in, ":include:/l", &v, &err), ANSWER_FOUND);
+    expect_text("kept", buf_view(&v), "a, b@x.org, :include:/n");
+    /* of one that was never good there is nothing to keep */
+    assert_false(includes_set(in, SV("/m"), SV("a\n\"b\n"), &err));
+    assert_int_equal(get(in, ":include:/m", &v, &err), ANSWER_FAILED);
+    /* a new table answers from what was read for the old one, lists in lists included */
     assert_true(includes_set(in, SV("/n"), SV("c\n"), &err));
-    assert_true(includes_add(next, SV("/n"), &err));
+    assert_true(includes_add(next, SV("/l"), &err));
     includes_adopt(next, in);
+    assert_int_equal(get(next, ":include:/l", &v, &err), ANSWER_FOUND);
     assert_int_equal(get(next, ":include:/n", &v, &err), ANSWER_FOUND);
     assert_int_equal(get(in, ":include:/n", &v, &err), ANSWER_ABSENT);
     buf_clear(&v);
     includes_free(&in);
     includes_free(&next);
+}
+
+/* What is being written is not read while there is something to go on with. */
+static void settling(void **state)
+{
+    struct includes *in = includes_new();
+    struct identity a = { .text = "a", .fresh = true }, b = { .text = "b", .fresh = true };
+    struct err err = { 0 };
+
+    (void)state;
+    assert_true(includes_add(in, SV("/l"), &err));
+    assert_int_equal(includes_look(in, SV("/other"), &a), INCLUDE_SAME);
+    assert_int_equal(includes_look(in, SV("/l"), &a), INCLUDE_READ);
+    assert_true(includes_set(in, SV("/l"), SV("x\n"), &err));
+    assert_int_equal(includes_look(in, SV("/l"), &a), INCLUDE_SAME);
+    assert_int_equal(includes_look(in, SV("/l"), &b), INCLUDE_WAIT);
+    assert_int_equal(includes_look(in, SV("/l"), &a), INCLUDE_SAME);
+    assert_int_equal(includes_look(in, SV("/l"), &b), INCLUDE_READ);
+    b.text[0] = 'c';
+    assert_int_equal(includes_look(in, SV("/l"), &b), INCLUDE_WAIT);
+    b.fresh = false;
+    assert_int_equal(includes_look(in, SV("/l"), &b), INCLUDE_READ);
+    includes_free(&in);
 }
 
 /* A list of 5000 members takes several answers; following them gives every member once. */
@@ -125,6 +160,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paths),
         cmocka_unit_test(answers),
+        cmocka_unit_test(settling),
         cmocka_unit_test(parts),
         cmocka_unit_test(count_limit),
     };

@@ -8,6 +8,8 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static char dir[] = "/tmp/mansio-tables-XXXXXX";
@@ -37,6 +39,17 @@ static void on_ask(void *arg, const char *name, const char *map)
     asked.n++;
 }
 
+/* As if the file was changed so many seconds ago. */
+static void age(const char *name, int seconds)
+{
+    struct timespec t[2];
+
+    clock_gettime(CLOCK_REALTIME, &t[0]);
+    t[0].tv_sec -= seconds;
+    t[1] = t[0];
+    assert_int_equal(utimensat(AT_FDCWD, name, t, 0), 0);
+}
+
 static int file_with(const char *name, const char *text)
 {
     FILE *f;
@@ -46,6 +59,7 @@ static int file_with(const char *name, const char *text)
     assert_non_null(f);
     fputs(text, f);
     fclose(f);
+    age(name, 10);
     return open(name, O_RDONLY | O_CLOEXEC);
 }
 
@@ -202,12 +216,55 @@ static void watched(void **state)
     conf_free(&conf);
 }
 
+/* A source that is written in steps: half of it would refuse those in the other half for good. */
+static void half_written(void **state)
+{
+    struct conf *conf = conf_of(text, ROLE_MAPD);
+    struct loop *loop = loop_new();
+    struct tables *t = tables_new(conf, loop, on_ask, NULL);
+    struct buf v;
+    FILE *f;
+
+    (void)state;
+    buf_init(&v, 65536);
+    tables_source(t, SV("users"), file_with("users", "a one\nb two\n"), true);
+    f = fopen("users", "w");
+    assert_non_null(f);
+    fputs("a three\n", f);
+    fflush(f);
+    answer(t, "source:users", open("users", O_RDONLY), false);
+    for (int i = 0; i < 5; i++)
+        loop_once(loop, 10);
+    assert_int_equal(get(t, "users", "b", &v), ANSWER_FOUND);
+    expect_text("the table in use stays", buf_view(&v), "two");
+    fputs("b four\n", f);
+    fclose(f);
+    answer(t, "source:users", open("users", O_RDONLY), false);
+    assert_int_equal(get(t, "users", "b", &v), ANSWER_FOUND);
+    expect_text("it changed since the last look", buf_view(&v), "two");
+    /* the next look comes soon, not after 15 s */
+    asked.n = 0;
+    for (int i = 0; i < 60 && !asked.n; i++)
+        loop_once(loop, 100);
+    assert_true(asked.n > 0);
+    answer(t, "source:users", open("users", O_RDONLY), false);
+    for (int i = 0; i < 5; i++)
+        loop_once(loop, 10);
+    assert_int_equal(get(t, "users", "b", &v), ANSWER_FOUND);
+    expect_text("whole", buf_view(&v), "four");
+    buf_clear(&v);
+    tables_free(&t);
+    loop_free(&loop);
+    conf_free(&conf);
+}
+
 static void includes(void **state)
 {
     struct conf *conf = conf_of(text, ROLE_MAPD);
     struct loop *loop = loop_new();
     struct tables *t = tables_new(conf, loop, on_ask, NULL);
     struct buf v;
+    int fd;
 
     (void)state;
     buf_init(&v, 65536);
@@ -234,6 +291,22 @@ static void includes(void **state)
     answer(t, "include:/t/list", file_with("list", "z@y\n"), false);
     assert_int_equal(get(t, "aliases", ":include:/t/list", &v), ANSWER_FOUND);
     expect_text("list again", buf_view(&v), "z@y");
+    /* half written: not yet; gone, or with a mistake: the members in use stay, and one line says so */
+    fd = file_with("list", "half@y\n");
+    age("list", 0);
+    answer(t, "include:/t/list", fd, false);
+    assert_int_equal(get(t, "aliases", ":include:/t/list", &v), ANSWER_FOUND);
+    expect_text("half", buf_view(&v), "z@y");
+    log_text[0] = '\0';
+    answer(t, "include:/t/list", file_with("list", "\"z@y\n"), false);
+    assert_non_null(strstr(log_text, "kept=\"the members in use\""));
+    log_text[0] = '\0';
+    answer(t, "include:/t/list", file_with("list", "\"z@y\n"), false);
+    assert_string_equal(log_text, "");
+    answer(t, "include:/t/list", -1, false);
+    assert_non_null(strstr(log_text, "mapd.include.failed"));
+    assert_int_equal(get(t, "aliases", ":include:/t/list", &v), ANSWER_FOUND);
+    expect_text("kept", buf_view(&v), "z@y");
     buf_clear(&v);
     tables_free(&t);
     loop_free(&loop);
@@ -263,6 +336,7 @@ int main(void)
         cmocka_unit_test(start),
         cmocka_unit_test(in_portions),
         cmocka_unit_test(watched),
+        cmocka_unit_test(half_written),
         cmocka_unit_test(includes),
     };
 
