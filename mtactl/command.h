@@ -1,0 +1,28 @@
+/* command.h - the commands of mtactl: one table from which usage, manual page and completion come */
+#pragma once
+
+#include "mtactl/tool.h"
+
+struct command {
+    const char *name;      /* one or two words: "status", "queue list" */
+    const char *arguments; /* as usage shows them; "" for none */
+    const char *doc;       /* one sentence */
+    unsigned min, max;     /* arguments */
+    int (*run)(struct tool *t, int argc, char **argv); /* arguments only; the exit status */
+};
+
+extern const struct command commands[]; /* ends with name NULL */
+
+/* The command that the words begin with, the longest; *used: how many words. NULL: none. */
+const struct command *command_find(int argc, char **argv, int *used);
+void command_usage(struct buf *out);
+/* mdoc list of all commands, for the manual page; words for the completion of a shell. */
+void command_manual(struct buf *out);
+void command_words(struct buf *out);
+
+int command_status(struct tool *t, int argc, char **argv);
+int command_stop(struct tool *t, int argc, char **argv);
+int command_log(struct tool *t, int argc, char **argv);
+int command_check(struct tool *t, int argc, char **argv);
+int command_config(struct tool *t, int argc, char **argv);
+int command_sandbox(struct tool *t, int argc, char **argv);

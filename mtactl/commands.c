@@ -1,0 +1,76 @@
+/* commands.c - the commands of mtactl: one table from which usage, manual page and completion come */
+#include "mtactl/command.h"
+
+const struct command commands[] = {
+    { "status", "", "Daemons, listeners, the queue, and what is degraded, since when, with what to do.", 0, 0,
+      command_status },
+    { "stop", "", "End the service in order: sessions and deliveries may finish.", 0, 0, command_stop },
+    { "check", "[FILE]", "Check a configuration in full, without touching the service.", 0, 1,
+      command_check },
+    { "config", "", "Every effective value, defaults too, with the place it comes from.", 0, 0,
+      command_config },
+    { "log", "LEVEL", "Log error, warn, info or debug, until the next start.", 1, 1, command_log },
+    { "sandbox", "", "For each process and thread: uid, root, capabilities, filters; and who talks to whom.", 0,
+      0, command_sandbox },
+    { .name = NULL },
+};
+
+/* Words of a command's name that argv begins with; 0: they differ. */
+static int words_match(const char *name, int argc, char **argv)
+{
+    struct strv rest = SV(name), word;
+    int n = 0;
+
+    while (strv_word(&rest, &word)) {
+        if (n >= argc || !strv_is(word, argv[n]))
+            return 0;
+        n++;
+    }
+    return n;
+}
+
+const struct command *command_find(int argc, char **argv, int *used)
+{
+    const struct command *best = NULL;
+
+    *used = 0;
+    for (const struct command *c = commands; c->name; c++) {
+        int n = words_match(c->name, argc, argv);
+
+        if (n > *used) {
+            *used = n;
+            best = c;
+        }
+    }
+    return best;
+}
+
+void command_usage(struct buf *out)
+{
+    buf_adds(out, "usage: mtactl [--json] [-c FILE | --runtime DIR] [--wait SECONDS] COMMAND [ARGUMENT]...\n");
+    for (const struct command *c = commands; c->name; c++) {
+        size_t begin = out->len;
+
+        buf_addf(out, "  %s%s%s", c->name, *c->arguments ? " " : "", c->arguments);
+        if (out->len - begin > 34)
+            buf_addf(out, "\n%*s", 36, "");
+        else
+            buf_addf(out, "%*s", (int)(36 - (out->len - begin)), "");
+        buf_addf(out, "%s\n", c->doc);
+    }
+    buf_adds(out, "exit status: 0 well, 1 degraded or found wanting, 64 wrong usage, 65 no such thing, 69 not "
+                  "running,\n75 no answer in time or cannot now, 76 nonsense from the other side, 77 not "
+                  "permitted, 78 configuration\n");
+}
+
+void command_manual(struct buf *out)
+{
+    for (const struct command *c = commands; c->name; c++)
+        buf_addf(out, ".It Cm %s%s%s\n%s\n", c->name, *c->arguments ? " " : "", c->arguments, c->doc);
+}
+
+void command_words(struct buf *out)
+{
+    for (const struct command *c = commands; c->name; c++)
+        buf_addf(out, "%s\n", c->name);
+}

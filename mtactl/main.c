@@ -1,0 +1,89 @@
+/* main.c - mtactl: the operator's tool */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "mtactl/command.h"
+
+enum { OPT_JSON = 256, OPT_RUNTIME, OPT_WAIT, OPT_HELP, OPT_WORDS, OPT_MANUAL };
+
+static const struct option names[] = {
+    { "json", no_argument, NULL, OPT_JSON },      { "runtime", required_argument, NULL, OPT_RUNTIME },
+    { "wait", required_argument, NULL, OPT_WAIT }, { "help", no_argument, NULL, OPT_HELP },
+    { "version", no_argument, NULL, 'V' },         { "command-words", no_argument, NULL, OPT_WORDS },
+    { "command-manual", no_argument, NULL, OPT_MANUAL },
+    { NULL, 0, NULL, 0 },
+};
+
+static int print(void (*fn)(struct buf *out), FILE *to, int status)
+{
+    struct buf text;
+
+    buf_init(&text, 1u << 20);
+    fn(&text);
+    fputs(buf_cstr(&text), to);
+    buf_clear(&text);
+    return status;
+}
+
+/* -1: go on with the command. */
+static int option_take(struct tool *t, int c)
+{
+    uint64_t n = 0;
+
+    switch (c) {
+    case OPT_JSON: t->json = true; return -1;
+    case 'c': t->conf_path = optarg; return -1;
+    case OPT_RUNTIME: t->runtime = optarg; return -1;
+    case OPT_WAIT:
+        if (!strv_u64(SV(optarg), 3600, &n) || n == 0)
+            return tool_end(t, EX_USAGE, "--wait takes seconds, 1 to 3600");
+        t->wait_ms = (int64_t)n * 1000;
+        return -1;
+    case 'V': puts("mtactl " MANSIO_VERSION); return 0;
+    case 'h':
+    case OPT_HELP: return print(command_usage, stdout, 0);
+    case OPT_WORDS: return print(command_words, stdout, 0);
+    case OPT_MANUAL: return print(command_manual, stdout, 0);
+    default: return print(command_usage, stderr, EX_USAGE);
+    }
+}
+
+static int run(struct tool *t, int argc, char **argv)
+{
+    const struct command *command;
+    int used;
+
+    if (argc == 0)
+        return print(command_usage, stderr, EX_USAGE);
+    command = command_find(argc, argv, &used);
+    if (!command)
+        return tool_end(t, EX_USAGE, "there is no command %s; mtactl --help lists them", argv[0]);
+    argc -= used;
+    argv += used;
+    if ((unsigned)argc < command->min || (unsigned)argc > command->max)
+        return tool_end(t, EX_USAGE, "usage: mtactl %s %s", command->name, command->arguments);
+    return command->run(t, argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+    struct tool t;
+    int c, status = -1;
+
+    signal(SIGPIPE, SIG_IGN);
+    tool_init(&t);
+    /* "+": the first word that is no option is the command, what follows belongs to it; --json may stand
+       anywhere because scripts append it. */
+    while (status < 0 && (c = getopt_long(argc, argv, "+c:Vh", names, NULL)) != -1)
+        status = option_take(&t, c);
+    if (status < 0 && argc > optind && strcmp(argv[argc - 1], "--json") == 0) {
+        t.json = true;
+        argc--;
+    }
+    if (status < 0)
+        status = run(&t, argc - optind, argv + optind);
+    tool_clear(&t);
+    return status;
+}

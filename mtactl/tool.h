@@ -1,0 +1,31 @@
+/* tool.h - one run of mtactl: its options, and the output that every command makes through it */
+#pragma once
+
+#include "mtactl/rows.h"
+
+#define TOOL_WAIT_MS 5000 /* longest silence of a daemon */
+
+struct conf;
+
+struct tool {
+    bool json;
+    const char *conf_path, *runtime; /* runtime NULL: of the configuration */
+    char runtime_text[4096];
+    int64_t wait_ms;
+    struct buf out;   /* written to stdout at the end, or when it is large */
+    bool rows_begun;  /* JSON: `{"rows":[` was written */
+    size_t row_n;
+};
+
+void tool_init(struct tool *t);
+void tool_clear(struct tool *t);
+/* The directory of the control sockets' directory: --runtime, or what the configuration says, or the
+   default. */
+const char *tool_runtime(struct tool *t);
+bool tool_conf(const struct tool *t, const char *path, struct conf **out); /* complains to stderr */
+
+void tool_flush(struct tool *t);
+void tool_row(struct tool *t, const struct row *r); /* JSON only */
+void tool_rows(struct tool *t, const struct rows *rows);
+/* The end of every command: a sentence (to stderr when code says failure, or in the JSON), and the code back. */
+int tool_end(struct tool *t, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
