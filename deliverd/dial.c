@@ -8,16 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-static void start_one(struct dial *d);
-
-static struct target *next_target(struct dial *d)
-{
-    for (size_t i = 0; i < d->targets->n; i++)
-        if (d->targets->v[i].state == TARGET_UNTRIED)
-            return &d->targets->v[i];
-    return NULL;
-}
-
 /* The slot of c; its target is what the caller wants to know. */
 static struct target *take_pending(struct dial *d, const struct connection *c)
 {
@@ -73,33 +63,22 @@ static const struct connection_ops connection_ops = { .up = on_up, .down = on_do
 
 /* ---- when the next one starts ---- */
 
-static bool has_pending_family(const struct dial *d, sa_family_t family)
+static bool only_v6_pending(const struct dial *d)
 {
     for (unsigned i = 0; i < d->pending_n; i++)
-        if (d->pending[i].t->addr.family == family)
-            return true;
-    return false;
+        if (d->pending[i].t->addr.family != AF_INET6)
+            return false;
+    return d->pending_n > 0;
 }
 
 static void set_timer(struct dial *d)
 {
-    const struct target *next = next_target(d);
+    int64_t ms;
 
-    if (next && d->pending_n && d->pending_n < DIAL_PENDING_MAX)
-        loop_timer_set(&d->timer,
-                       has_pending_family(d, next->addr.family) ? DIAL_SAME_FAMILY_MS : DIAL_OTHER_FAMILY_MS);
+    if (targets_next(d->targets, &ms) && d->pending_n)
+        loop_timer_set(&d->timer, ms);
     else
         loop_timer_stop(&d->timer);
-}
-
-static void on_timer(void *arg)
-{
-    struct dial *d = arg;
-    const struct target *next = next_target(d);
-
-    if (next && next->addr.family == AF_INET && has_pending_family(d, AF_INET6))
-        d->v6_waited = true;
-    start_one(d);
 }
 
 /* No socket: the family is not there at all (EAFNOSUPPORT), or descriptors are out. */
@@ -123,14 +102,11 @@ static void no_socket(struct dial *d, struct target *t, int sys)
     buf_clear(&relay);
 }
 
-static void start_one(struct dial *d)
+static void start_one(struct dial *d, struct target *t)
 {
-    struct target *t = next_target(d);
     struct connection *c;
     int sys = 0;
 
-    if (!t || d->pending_n == DIAL_PENDING_MAX)
-        return;
     c = connection_new(d->d, d->route, t, &connection_ops, d, &sys);
     if (!c) {
         t->state = TARGET_TRIED;
@@ -143,12 +119,27 @@ static void start_one(struct dial *d)
     set_timer(d);
 }
 
+static void on_timer(void *arg)
+{
+    struct dial *d = arg;
+    int64_t ms;
+    struct target *next = targets_next(d->targets, &ms);
+
+    if (!next)
+        return;
+    if (next->addr.family == AF_INET && only_v6_pending(d))
+        d->v6_waited = true;
+    start_one(d, next);
+}
+
 static void on_task(void *arg)
 {
     struct dial *d = arg;
+    int64_t ms;
+    struct target *next = targets_next(d->targets, &ms);
 
-    if (next_target(d))
-        start_one(d);
+    if (next)
+        start_one(d, next);
     else if (d->pending_n == 0)
         d->ops->exhausted(d->arg);
     else

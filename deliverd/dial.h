@@ -1,21 +1,14 @@
 /* dial.h - connecting to the best target that answers: one after the other, but not waiting for the silent
  * ones
  *
- * The next address is tried as soon as one is refused. While one is silent, the next is started beside it:
- * after 1 s when it is of the other family (the first SYN and its answer took less than that on any working
- * path, and a black hole of IPv6 costs a second instead of an attempt), after 5 s within a family (preference
- * of MX means something; 5 s see two retransmissions). The first that connects wins; the others are hung up
- * before they greet and count as not tried.
+ * The next address is tried as soon as one is refused; targets_next says when one starts beside a silent one.
+ * The first that connects wins; the others are hung up before they greet and count as not tried.
  */
 #pragma once
 
 #include "common/net/loop.h"
 #include "deliverd/connection.h"
 #include "deliverd/route.h"
-
-#define DIAL_PENDING_MAX     3u
-#define DIAL_OTHER_FAMILY_MS 1000
-#define DIAL_SAME_FAMILY_MS  5000
 
 struct dial_ops {
     /* Connected and forgotten by the dial: the greeting is waited for; use it (connection_use) before
@@ -37,7 +30,7 @@ struct dial {
     struct {
         struct connection *c;
         struct target *t;
-    } pending[DIAL_PENDING_MAX];
+    } pending[TARGETS_PENDING_MAX + 1];
     unsigned pending_n;
     bool v6_waited; /* an IPv6 address was silent long enough for IPv4 to be started */
 };

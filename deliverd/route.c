@@ -213,34 +213,76 @@ void targets_clear(struct targets *t)
 
 /* ---- order ---- */
 
-static void v4_to_front(struct targets *t, size_t from, size_t to, struct target *scratch)
+/* A stable sort of [from, to), bad ones behind. */
+static void bad_behind(struct targets *t, size_t from, size_t to, struct target *scratch)
 {
     size_t n = 0;
 
-    for (int six = 0; six < 2; six++)
+    for (int bad = 0; bad < 2; bad++)
         for (size_t i = from; i < to; i++)
-            if ((t->v[i].addr.family == AF_INET6) == (six == 1))
+            if (t->v[i].bad == (bad == 1))
                 scratch[n++] = t->v[i];
     memcpy(t->v + from, scratch, n * sizeof *scratch);
 }
 
 void targets_sort(struct targets *t, bool (*bad)(void *arg, const struct netaddr *addr), void *arg,
-                  bool v4_first)
+                  bool v6_bad)
 {
     struct target *scratch = mem_array(t->n + 1, sizeof *scratch);
-    size_t n = 0;
 
-    for (size_t from = 0, to; v4_first && from < t->n; from = to) {
-        for (to = from + 1; to < t->n && t->v[to].host == t->v[from].host; to++)
+    for (size_t i = 0; i < t->n; i++)
+        t->v[i].bad = (v6_bad && t->v[i].addr.family == AF_INET6) || bad(arg, &t->v[i].addr);
+    for (size_t from = 0, to; from < t->n; from = to) {
+        for (to = from + 1; to < t->n && t->v[to].preference == t->v[from].preference; to++)
             ;
-        v4_to_front(t, from, to, scratch);
+        bad_behind(t, from, to, scratch);
     }
-    for (int want = 0; want < 2; want++)
-        for (size_t i = 0; i < t->n; i++)
-            if (bad(arg, &t->v[i].addr) == (want == 1))
-                scratch[n++] = t->v[i];
-    memcpy(t->v, scratch, n * sizeof *scratch);
     free(scratch);
+}
+
+struct waiting {
+    size_t n, v4, bad;
+};
+
+static struct waiting count_pending(const struct targets *t)
+{
+    struct waiting w = { 0, 0, 0 };
+
+    for (size_t i = 0; i < t->n; i++)
+        if (t->v[i].state == TARGET_PENDING) {
+            w.n++;
+            w.v4 += t->v[i].addr.family == AF_INET;
+            w.bad += t->v[i].bad;
+        }
+    return w;
+}
+
+static struct target *first_untried(const struct targets *t, bool v4_only)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (t->v[i].state == TARGET_UNTRIED && (!v4_only || t->v[i].addr.family == AF_INET))
+            return &t->v[i];
+    return NULL;
+}
+
+struct target *targets_next(const struct targets *t, int64_t *ms)
+{
+    struct waiting w = count_pending(t);
+    struct target *next = first_untried(t, false), *v4 = first_untried(t, true);
+    bool same;
+
+    *ms = 0;
+    if (!next || w.n == 0)
+        return next;
+    *ms = w.bad == w.n ? TARGETS_BAD_MS : TARGETS_OTHER_FAMILY_MS;
+    if (w.v4 == 0 && v4)
+        return v4;
+    if (w.n >= TARGETS_PENDING_MAX)
+        return NULL;
+    same = next->addr.family == AF_INET ? w.v4 > 0 : w.n > w.v4;
+    if (same && w.bad < w.n)
+        *ms = TARGETS_SAME_FAMILY_MS;
+    return next;
 }
 
 void target_text(const struct target *t, struct buf *out)

@@ -37,6 +37,7 @@ struct target {
     const char *host;    /* name; owned by the list */
     struct netaddr addr; /* with port */
     uint16_t preference;
+    bool bad; /* was silent or refused lately */
     enum { TARGET_UNTRIED, TARGET_PENDING, TARGET_TRIED } state;
 };
 
@@ -72,10 +73,23 @@ enum targets_answer targets_make(const struct dns_hosts *hosts, const struct rou
 void targets_make_address(const struct route *r, struct targets *out);
 void targets_clear(struct targets *t);
 
-/* Puts targets for which bad() is true behind the others, order kept on both sides. With v4_first, IPv4
-   addresses of a host come before its IPv6 ones. */
+/* Marks targets for which bad() is true (with v6_bad, all IPv6 ones), and puts them behind the others of the
+   same preference: a better host that was down a minute ago is still asked first, but not waited for. */
 void targets_sort(struct targets *t, bool (*bad)(void *arg, const struct netaddr *addr), void *arg,
-                  bool v4_first);
+                  bool v6_bad);
+
+/* While one target is silent, the next is started beside it: after 1 s when it is of the other family (the
+ * first SYN and its answer took less than that on any working path), after 5 s within a family (preference of
+ * MX means something; 5 s see two retransmissions), sooner when all that are waited for were bad before. When
+ * only IPv6 is silent, the next IPv4 address starts whatever its place and however many are waited for: a
+ * black hole costs one second, not one per host. */
+#define TARGETS_PENDING_MAX     3u /* and one of IPv4 */
+#define TARGETS_OTHER_FAMILY_MS 1000
+#define TARGETS_SAME_FAMILY_MS  5000
+#define TARGETS_BAD_MS          300
+
+/* What to start next, and how long after the last start (0: nothing is pending). NULL: nothing for now. */
+struct target *targets_next(const struct targets *t, int64_t *ms);
 
 /* "host[ip]:port", as in logs and results; "[ip]:port" when the host has no name. */
 void target_text(const struct target *t, struct buf *out);

@@ -264,12 +264,9 @@ static void trouble_is_tried_last(void **state)
     (void)state;
     trouble_address(tr, &v[1].addr, 0);
     assert_false(trouble_has_address(tr, &other_port, 1000));
-    targets_sort(&t, is_bad, tr, true);
-    assert_true(netaddr_eq_ip(&v[0].addr, &(struct netaddr){ .family = AF_INET6,
-                                                             .ip = { 0x20, 1, 0xd, 0xb8, [15] = 1 } }));
-    assert_int_equal(v[1].addr.family, AF_INET); /* b: IPv4 first */
-    assert_int_equal(v[2].addr.family, AF_INET6);
+    targets_sort(&t, is_bad, tr, false);
     assert_int_equal(v[3].addr.ip[3], 1); /* the bad one */
+    assert_true(v[3].bad && !v[0].bad && !v[1].bad && !v[2].bad);
     assert_true(trouble_has_address(tr, &v[3].addr, TROUBLE_ADDRESS_MS - 1));
     assert_false(trouble_has_address(tr, &v[3].addr, TROUBLE_ADDRESS_MS));
     trouble_address(tr, &v[3].addr, 0);
@@ -290,6 +287,87 @@ static void trouble_is_tried_last(void **state)
         trouble_address(tr, &a, i);
     }
     trouble_free(&tr);
+}
+
+/* Targets "6a 4b 4c/20": family, name, preference (10); "!": bad. Every one is silent: who is started when.
+ */
+static const struct {
+    const char *name, *targets;
+    bool v6_bad;
+    const char *starts;
+} stagger_cases[] = {
+    { "one", "4a", false, "a0 " },
+    { "v4", "4a 4b 4c 4d", false, "a0 b5000 c10000 " },
+    { "v6 then v4 of one host", "6a 4b", false, "a0 b1000 " },
+    { "both families twice", "6a 4b 6c 4d", false, "a0 b1000 c6000 " },
+    { "two hosts without IPv4 first", "6a 6b 4c", false, "a0 c1000 b6000 " },
+    { "three hosts without IPv4 first", "6a/10 6b/20 6c/30 4d/40", false, "a0 d1000 b6000 " },
+    { "IPv6 only", "6a 6b 6c 6d", false, "a0 b5000 c10000 " },
+    { "the bad one is behind its equals", "!4a 4b", false, "b0 a5000 " },
+    { "but before worse ones", "!4a/10 4b/20 4c/20", false, "a0 b300 c5300 " },
+    { "all are bad", "!4a/10 !4b/20 !4c/30", false, "a0 b300 c600 " },
+    { "IPv6 is bad", "6a 4b 6c 4d", true, "b0 d5000 a6000 " },
+    { "IPv6 is bad and better", "6a/10 6b/20 4c/30", true, "a0 c300 b5300 " },
+};
+
+static bool is_marked(void *arg, const struct netaddr *a)
+{
+    (void)arg;
+    return a->port == 1;
+}
+
+static void who_is_started_when(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof stagger_cases / sizeof *stagger_cases; i++) {
+        struct strv rest = SV(stagger_cases[i].targets), word;
+        struct target v[8] = { { .host = NULL } }, *next;
+        struct targets t = { v, 0, NULL };
+        int64_t now = 0, ms;
+        struct buf got;
+
+        while (strv_word(&rest, &word)) {
+            bool bad = word.p[0] == '!';
+            const char *p = word.p + bad;
+            uint64_t preference = 10;
+
+            if (p[2] == '/')
+                assert_true(strv_u64(strv_make(p + 3, 2), 99, &preference));
+            v[t.n].host = p + 1;
+            v[t.n].preference = (uint16_t)preference;
+            v[t.n++].addr = addr(p[0] == '6' ? "2001:db8::1" : "192.0.2.1", bad);
+        }
+        targets_sort(&t, is_marked, NULL, stagger_cases[i].v6_bad);
+        buf_init(&got, 1000);
+        while ((next = targets_next(&t, &ms))) {
+            now += ms;
+            next->state = TARGET_PENDING;
+            buf_addf(&got, "%c%d ", *next->host, (int)now);
+        }
+        if (strcmp(buf_cstr(&got), stagger_cases[i].starts) != 0)
+            fail_msg("%s: %s", stagger_cases[i].name, buf_cstr(&got));
+        buf_clear(&got);
+    }
+}
+
+/* A better host that is silent at the most IPv6 addresses that are waited for does not keep IPv4 away. */
+static void ipv4_needs_no_free_place(void **state)
+{
+    struct target v[] = {
+        { .addr = addr("2001:db8::1", 25), .state = TARGET_PENDING },
+        { .addr = addr("2001:db8::2", 25), .state = TARGET_PENDING },
+        { .addr = addr("2001:db8::3", 25), .state = TARGET_PENDING },
+        { .addr = addr("2001:db8::4", 25) },
+        { .addr = addr("192.0.2.1", 25) },
+    };
+    struct targets t = { v, 5, NULL };
+    int64_t ms;
+
+    (void)state;
+    assert_ptr_equal(targets_next(&t, &ms), &v[4]);
+    assert_int_equal(ms, TARGETS_OTHER_FAMILY_MS);
+    v[4].state = TARGET_PENDING;
+    assert_null(targets_next(&t, &ms));
 }
 
 /* ---- bodies ---- */
@@ -359,8 +437,12 @@ static void bodies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(route_cases), cmocka_unit_test(own_by_any_name),
-        cmocka_unit_test(target_list), cmocka_unit_test(trouble_is_tried_last),
+        cmocka_unit_test(route_cases),
+        cmocka_unit_test(own_by_any_name),
+        cmocka_unit_test(target_list),
+        cmocka_unit_test(trouble_is_tried_last),
+        cmocka_unit_test(who_is_started_when),
+        cmocka_unit_test(ipv4_needs_no_free_place),
         cmocka_unit_test(bodies),
     };
 
