@@ -12,7 +12,7 @@
 
 #define WORKERS_MAX        32u
 #define WORKER_PENDING_MAX 200u  /* beyond it a worker hangs, and waiting longer would not help */
-#define WORKER_DEADLINE_MS 10000 /* half of what askers of mapd wait */
+#define WORKER_DEADLINE_MS 8000  /* two of them, one behind the other, fit into what askers of mapd wait */
 #define WORKER_ITEMS_MAX   200u
 
 /* Answers are kept for seconds: a burst of mail to one user is one look-up, a new user has mail soon. */
@@ -25,6 +25,8 @@ struct worker {
     struct channel *ch; /* owned; NULL while it is away */
     struct asker *asker;
     unsigned index;
+    unsigned joined; /* channels so far */
+    bool late;       /* it missed a deadline and was not heard since: others are asked */
 };
 
 struct known {
@@ -36,7 +38,9 @@ struct known {
 
 struct pending {
     struct workers *all;
-    struct worker *worker;
+    struct worker *worker; /* that has it now */
+    unsigned joined;       /* the worker's when it got it */
+    bool again;            /* asked for the second time */
     uint64_t id, handle;
     worker_done *done;
     void *arg;
@@ -121,11 +125,75 @@ static void learn(struct pending *p, const struct worker_answer *a)
         remember(p->all, pending_key(p, a->index), ANSWER_FOUND, a->value);
 }
 
+/* A late one has its deadlines behind it and so looks idle: it must not win for that. */
+static struct worker *least_busy(struct workers *w, const char **why)
+{
+    struct worker *best = NULL;
+    bool late = false;
+
+    for (size_t i = 0; i < WORKERS_MAX; i++) {
+        struct worker *k = w->list[i];
+
+        if (k && k->ch && k->late)
+            late = true;
+        else if (k && k->ch && (!best || asker_pending(k->asker) < asker_pending(best->asker)))
+            best = k;
+    }
+    *why = late ? "no worker answers" : "no worker is there";
+    if (best && asker_pending(best->asker) >= WORKER_PENDING_MAX) {
+        *why = "all workers are busy";
+        best = NULL;
+    }
+    return best;
+}
+
+static void on_answer(void *arg, struct ipc_in *in);
+
+static void ask(struct pending *p, struct worker *k)
+{
+    struct workers *w = p->all;
+
+    p->worker = k;
+    p->joined = k->joined;
+    ipc_begin(&w->out, IPC_MAP_QUERY, asker_txn(k->asker));
+    for (size_t i = 0; i < p->n; i++) {
+        struct strv key = pending_key(p, i), map;
+
+        strv_cut(&key, '\0', &map);
+        ipc_group_begin(&w->out, TAG_ITEM);
+        ipc_put_text(&w->out, TAG_MAP, map);
+        ipc_put_text(&w->out, TAG_KEY, key);
+        ipc_group_end(&w->out);
+    }
+    p->handle = asker_ask(k->asker, &w->out, WORKER_DEADLINE_MS, on_answer, p);
+}
+
+/* The deadline passed, and nothing else: another worker may know, but two are enough for one question. */
+static bool ask_another(struct pending *p)
+{
+    struct worker *k = p->worker;
+    const char *why;
+
+    if (!k->ch || k->joined != p->joined)
+        return false;
+    if (!k->late)
+        LOG(WARN, "mapd.worker.late", KI("index", k->index), KI("pending", asker_pending(k->asker) + 1));
+    k->late = true;
+    k = p->again ? NULL : least_busy(p->all, &why);
+    if (!k)
+        return false;
+    p->again = true;
+    ask(p, k);
+    return true;
+}
+
 static void on_answer(void *arg, struct ipc_in *in)
 {
     struct pending *p = arg;
     struct worker_answer a = { .answer = ANSWER_FAILED, .why = SV_LIT("the worker is gone or late") };
 
+    if (!in && ask_another(p))
+        return;
     if (in) {
         a.answer = (enum ipc_answer)ipc_get_u64(in, TAG_ANSWER);
         a.index = ipc_get_u64(in, TAG_INDEX);
@@ -142,24 +210,6 @@ static void on_answer(void *arg, struct ipc_in *in)
     pending_free(p);
 }
 
-static struct worker *least_busy(struct workers *w, const char **why)
-{
-    struct worker *best = NULL;
-
-    for (size_t i = 0; i < WORKERS_MAX; i++) {
-        struct worker *k = w->list[i];
-
-        if (k && k->ch && (!best || asker_pending(k->asker) < asker_pending(best->asker)))
-            best = k;
-    }
-    *why = "no worker is there";
-    if (best && asker_pending(best->asker) >= WORKER_PENDING_MAX) {
-        *why = "all workers are busy";
-        best = NULL;
-    }
-    return best;
-}
-
 uint64_t workers_ask(struct workers *w, const struct worker_item *items, size_t n, worker_done *done,
                      void *arg, const char **why)
 {
@@ -169,19 +219,14 @@ uint64_t workers_ask(struct workers *w, const struct worker_item *items, size_t 
     if (!k || n > WORKER_ITEMS_MAX)
         return 0;
     p = mem_new(sizeof *p);
-    *p = (struct pending){ .all = w, .worker = k, .id = ++w->last_id, .done = done, .arg = arg, .n = n };
+    *p = (struct pending){ .all = w, .id = ++w->last_id, .done = done, .arg = arg, .n = n };
     p->ends = mem_array(n, sizeof *p->ends);
     buf_init(&p->keys, 1u << 20);
-    ipc_begin(&w->out, IPC_MAP_QUERY, asker_txn(k->asker));
     for (size_t i = 0; i < n; i++) {
         known_key(items[i].map, items[i].key, &p->keys);
         p->ends[i] = p->keys.len;
-        ipc_group_begin(&w->out, TAG_ITEM);
-        ipc_put_text(&w->out, TAG_MAP, items[i].map);
-        ipc_put_text(&w->out, TAG_KEY, items[i].key);
-        ipc_group_end(&w->out);
     }
-    p->handle = asker_ask(k->asker, &w->out, WORKER_DEADLINE_MS, on_answer, p);
+    ask(p, k);
     dict_set_u64(w->open, p->id, p);
     return p->id;
 }
@@ -203,6 +248,7 @@ static void on_frame(void *arg, struct channel *ch, struct ipc_in *in)
     struct worker *k = arg;
 
     (void)ch;
+    k->late = false;
     if (in->type == IPC_MAP_ANSWER)
         asker_answer(k->asker, in);
 }
@@ -236,6 +282,8 @@ void workers_edge(struct workers *w, unsigned index, int fd)
     }
     asker_set_channel(k->asker, NULL);
     channel_free(&k->ch);
+    k->joined++;
+    k->late = false;
     k->ch = channel_new(w->loop, fd, ROLE_MAPD, ROLE_MAPD_WORKER, index, &ops, k);
     asker_set_channel(k->asker, k->ch);
 }

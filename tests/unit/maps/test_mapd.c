@@ -1,6 +1,7 @@
 /* test_mapd.c - mapd's server with the real client on one side and a scripted worker on the other */
 #include "tests/unit/maps/conf_text.h"
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/ipc/channel.h"
 #include "common/net/loop.h"
@@ -10,6 +11,7 @@
 #include "maps/tables.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 static const char text[] = "hostname = mx.own.test\n"
                            "mailbox postmaster { root = /p }\n"
@@ -24,9 +26,10 @@ struct world {
     struct loop *loop;
     struct mapd md;
     struct maps_client *cleanup, *mtad;
-    struct channel *worker; /* the worker's end */
+    struct channel *worker, *second; /* the workers' ends; the second answers always */
     struct ipc_out out;
-    unsigned worker_questions;
+    unsigned worker_questions, second_questions;
+    uint64_t unanswered;
     bool silent;
 };
 
@@ -61,8 +64,12 @@ static void on_worker_frame(void *arg, struct channel *ch, struct ipc_in *in)
 
     assert_int_equal(in->type, IPC_MAP_QUERY);
     w->worker_questions++;
-    if (w->silent)
+    if (ch == w->second)
+        w->second_questions++;
+    else if (w->silent) {
+        w->unanswered = in->txn;
         return;
+    }
     ipc_begin(&w->out, IPC_MAP_ANSWER, in->txn);
     for (; ipc_next_group(in, TAG_ITEM, &at, &group); index++) {
         struct strv key = ipc_get(&group, TAG_KEY);
@@ -91,9 +98,8 @@ static void on_worker_lost(void *arg, struct channel *ch, const char *why)
 {
     struct world *w = arg;
 
-    (void)ch;
     (void)why;
-    channel_free(&w->worker);
+    channel_free(ch == w->second ? &w->second : &w->worker);
 }
 
 static const struct channel_ops worker_ops = { .frame = on_worker_frame, .lost = on_worker_lost };
@@ -106,6 +112,15 @@ static void worker_join(struct world *w)
     mapd_edge(&w->md, ROLE_MAPD_WORKER, 0, ends[0]);
     channel_free(&w->worker);
     w->worker = channel_new(w->loop, ends[1], ROLE_MAPD_WORKER, ROLE_MAPD, 0, &worker_ops, w);
+}
+
+static void second_join(struct world *w)
+{
+    int ends[2];
+
+    assert_true(fd_seqpacket_pair(ends));
+    mapd_edge(&w->md, ROLE_MAPD_WORKER, 1, ends[0]);
+    w->second = channel_new(w->loop, ends[1], ROLE_MAPD_WORKER, ROLE_MAPD, 1, &worker_ops, w);
 }
 
 static void client_join(struct world *w, struct maps_client **mc, enum role role)
@@ -153,6 +168,7 @@ static int teardown(void **state)
     maps_client_free(&w->mtad);
     mapd_clear(&w->md);
     channel_free(&w->worker);
+    channel_free(&w->second);
     ipc_out_clear(&w->out);
     loop_once(w->loop, 0);
     loop_free(&w->loop);
@@ -178,7 +194,7 @@ static uint64_t ask(struct maps_client *mc, const char *items)
         assert_true(strv_cstr(strv_sub(word, 0, at), maps[n], sizeof maps[n]));
         key_chain_add(&c, maps[n++], strv_from(word, at + 1));
     }
-    handle = maps_ask(mc, &c, 5000, on_answer, NULL);
+    handle = maps_ask(mc, &c, MAPS_DEADLINE_MS, on_answer, NULL);
     key_chain_clear(&c);
     return handle;
 }
@@ -284,6 +300,95 @@ static void worker_dies(void **state)
     assert_int_equal(got.answer, ANSWER_FOUND);
 }
 
+static int64_t skew;
+
+static int64_t skewed(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000 + skew;
+}
+
+static void pass(struct world *w, int64_t ms)
+{
+    for (int i = 0; i < 5; i++)
+        loop_once(w->loop, 0);
+    skew += ms;
+    for (int i = 0; i < 5; i++)
+        loop_once(w->loop, 0);
+}
+
+/* One hangs (a dead LDAP server, say): its question goes to the other within the asker's time, and no other
+   question waits for it again until it is heard of. */
+static void worker_hangs(void **state)
+{
+    struct world *w = *state;
+
+    clock_fake(skewed, NULL);
+    second_join(w);
+    w->silent = true;
+    ask(w->cleanup, "passwd:carl passwd:bob"); /* both idle: to the first */
+    pass(w, 0);
+    assert_int_equal(w->second_questions, 0);
+    pass(w, 4900);
+    pass(w, 3200);
+    settle(w, 1);
+    assert_int_equal(w->second_questions, 1);
+    assert_int_equal(got.answer, ANSWER_FOUND);
+    expect_text("bob", SV(got.value), "1000:1000:/users/bob");
+    got.n = 0;
+    for (int i = 0; i < 5; i++) {
+        char items[32];
+
+        snprintf(items, sizeof items, "passwd:user%d", i);
+        ask(w->cleanup, items);
+        settle(w, 1 + (unsigned)i);
+        assert_int_equal(got.answer, ANSWER_ABSENT);
+    }
+    assert_int_equal(w->second_questions, 6);
+    /* nobody else is there: no worker answers, which is told at once */
+    channel_free(&w->second);
+    pass(w, 0);
+    got.n = 0;
+    ask(w->cleanup, "passwd:other");
+    settle(w, 1);
+    assert_int_equal(got.answer, ANSWER_FAILED);
+    assert_non_null(strstr(got.why, "no worker answers"));
+    /* the late answer of the first: it works again */
+    ipc_begin(&w->out, IPC_MAP_ANSWER, w->unanswered);
+    ipc_put_u64(&w->out, TAG_ANSWER, ANSWER_ABSENT);
+    channel_send(w->worker, &w->out);
+    w->silent = false;
+    pass(w, 0);
+    ask(w->cleanup, "passwd:other");
+    settle(w, 2);
+    assert_int_equal(got.answer, ANSWER_ABSENT);
+    clock_fake(NULL, NULL);
+}
+
+/* Both hang: the question ends as a temporary failure, and is put to no third time. */
+static void all_workers_hang(void **state)
+{
+    struct world *w = *state;
+    struct channel *second;
+
+    clock_fake(skewed, NULL);
+    second_join(w);
+    second = w->second;
+    w->second = NULL; /* so it is as silent as the first */
+    w->silent = true;
+    ask(w->cleanup, "passwd:bob");
+    pass(w, 8100);
+    assert_int_equal(w->worker_questions, 2);
+    pass(w, 8100);
+    settle(w, 1);
+    assert_int_equal(got.answer, ANSWER_FAILED);
+    assert_int_equal(w->worker_questions, 2);
+    channel_free(&second);
+    clock_fake(NULL, NULL);
+}
+
 static void asker_leaves_while_a_worker_works(void **state)
 {
     struct world *w = *state;
@@ -343,7 +448,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(chains),      TEST(known_users_cost_no_question),
-        TEST(worker_dies), TEST(asker_leaves_while_a_worker_works),
+        TEST(worker_dies), TEST(worker_hangs), TEST(all_workers_hang), TEST(asker_leaves_while_a_worker_works),
         TEST(cancelled),   TEST(no_mapd),
     };
 
