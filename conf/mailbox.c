@@ -11,7 +11,10 @@
 
 #include <stdlib.h>
 
-static const struct conf_choice method_choices[] = { { "maildir", CONF_METHOD_MAILDIR }, { NULL, 0 } };
+static const struct conf_choice method_choices[] = {
+    { "maildir", CONF_METHOD_MAILDIR }, { "mbox", CONF_METHOD_MBOX }, { "procmail", CONF_METHOD_PROCMAIL },
+    { "command", CONF_METHOD_COMMAND }, { "pipe", CONF_METHOD_PIPE }, { NULL, 0 },
+};
 
 #define READERS .roles = ROLE_BIT(ROLE_MAPD) | ROLE_BIT(ROLE_DELIVERD) | ROLE_BIT(ROLE_CLEANUP)
 #define DELIVERD .roles = ROLE_BIT(ROLE_DELIVERD)
@@ -22,11 +25,27 @@ static const struct conf_field fields[] = {
                  "the mailboxes "
                  "are virtual: the value is a path below `root`."),
     FIELD(conf_mailbox, method, CT_ENUM, "maildir", .choices = method_choices, READERS,
-          .doc = "What a mailbox is."),
-    FIELD(conf_mailbox, path, CT_HOME_PATH, "~/Maildir", READERS,
-          .doc = "The mailbox of a system user; `~/` is the user's home. In the section `postmaster`: where "
-                 "below `root` the "
-                 "mailbox of postmaster lies."),
+          .doc = "What a mailbox is: a Maildir, one mbox file, or a program that takes the message: "
+                 "`procmail` and `command` run as the recipient, `pipe` as `user`."),
+    FIELD(conf_mailbox, path, CT_HOME_PATH, "~/Maildir", .empty = true, READERS,
+          .doc = "The mailbox of a system user; `~/` is the user's home. With `method = mbox` the default is "
+                 "the file in `spool` that is named after the user. In the section `postmaster`: where below "
+                 "`root` the mailbox of postmaster lies."),
+    FIELD(conf_mailbox, spool, CT_PATH, "/var/mail", READERS,
+          .doc = "Directory of the mbox files that are named after their users."),
+    FIELD(conf_mailbox, command, CT_STRINGS, READERS,
+          .doc = "Program and arguments of the methods `procmail`, `command` and `pipe`; no shell reads "
+                 "them. An argument that is `%u`, `%d`, `%x`, `%s` or `%r` as a whole is replaced: user, "
+                 "domain, extension, sender, recipient. The message comes on standard input. With "
+                 "`method = procmail` the default is `/usr/bin/procmail -a %x -d %u`."),
+    FIELD(conf_mailbox, user, CT_USER, "\"\"", READERS,
+          .doc = "System user that a `pipe` runs as; never root."),
+    FIELD(conf_mailbox, from_line, CT_BOOL, "no", READERS,
+          .doc = "Whether a command's message begins with the `From ` line of mbox files; procmail's does."),
+    FIELD(conf_mailbox, timeout, CT_SECONDS, "10m", .min = 1, .max = 3600, READERS,
+          .doc = "Longest time that a command may take; then it is killed and tried again later."),
+    FIELD(conf_mailbox, forward, CT_BOOL, "yes", READERS,
+          .doc = "Whether `~/.forward` of a system user is obeyed."),
     FIELD(conf_mailbox, root, CT_PATH, "\"\"", READERS,
           .doc = "Directory that holds all virtual mailboxes. In the section `postmaster` it is `mail` in "
                  "the state "
@@ -84,12 +103,50 @@ static void check_domains(struct conf_check *check, struct conf_mailbox *mailbox
     }
 }
 
+bool conf_mailbox_is_command(const struct conf_mailbox *mailbox)
+{
+    switch ((enum conf_mailbox_method)mailbox->method) {
+    case CONF_METHOD_PROCMAIL:
+    case CONF_METHOD_COMMAND:
+    case CONF_METHOD_PIPE: return true;
+    case CONF_METHOD_MAILDIR:
+    case CONF_METHOD_MBOX: break;
+    }
+    return false;
+}
+
+bool conf_mailbox_is_system(const struct conf_mailbox *mailbox)
+{
+    return mailbox->root[0] == '\0' && mailbox->method != CONF_METHOD_PIPE;
+}
+
+static void prepare_method(struct conf_mailbox *mailbox)
+{
+    static const char *const procmail[] = { "/usr/bin/procmail", "-a", "%x", "-d", "%u" };
+    const size_t n = sizeof procmail / sizeof *procmail;
+
+    /* A mailbox that is no path is the user's file in the spool directory, or no file at all. */
+    if (mailbox->method != CONF_METHOD_MAILDIR && mailbox->root[0] == '\0' && !is_written(mailbox, "path") &&
+        strcmp(mailbox->path, "~/Maildir") == 0)
+        replace(&mailbox->path, "", "");
+    if (mailbox->method != CONF_METHOD_PROCMAIL)
+        return;
+    mailbox->from_line = true;
+    if (mailbox->command.n > 0 || is_written(mailbox, "command"))
+        return;
+    mailbox->command.v = mem_array(n, sizeof *mailbox->command.v);
+    for (size_t i = 0; i < n; i++)
+        mailbox->command.v[i] = mem_str(procmail[i]);
+    mailbox->command.n = n;
+}
+
 /* RFC 5321 4.5.1: mail for postmaster must always find a place. This section has one root, one mailbox and no
    table, so what is not written differs from other sections. */
 static void prepare_mailbox(struct conf_check *check, void *section)
 {
     struct conf_mailbox *mailbox = section;
     const struct conf_processes *processes = check->conf->processes;
+    prepare_method(mailbox);
     if (strcmp(mailbox->head.name, "postmaster") != 0)
         return;
     if (!is_written(mailbox, "lookup") && strcmp(mailbox->lookup, "passwd") == 0)
@@ -100,12 +157,71 @@ static void prepare_mailbox(struct conf_check *check, void *section)
         replace(&mailbox->root, processes->state, "/mail");
 }
 
+static void check_spool(struct conf_check *check, struct conf_mailbox *mailbox)
+{
+    if (mailbox->method == CONF_METHOD_MBOX)
+        conf_check_exists(check, mailbox, "spool", mailbox->spool, true);
+}
+
+static bool is_value(const char *text)
+{
+    return text[0] == '%' && text[1] != '\0' && strchr("udxsr", text[1]) && text[2] == '\0';
+}
+
+/* What a stranger wrote is an argument as a whole and never part of one, so that nothing can be read into
+   it. */
+static void check_argument(struct conf_check *check, struct conf_mailbox *mailbox, size_t i)
+{
+    const char *text = mailbox->command.v[i];
+    const char *at = strchr(text, '%');
+
+    if (!is_value(text) && at && at[1] && strchr("udxsr", at[1]))
+        conf_check_fail(check, mailbox, "command", i, "%%%c must be an argument of its own", at[1]);
+    else if (!is_value(text) && text[0] == '%')
+        conf_check_fail(check, mailbox, "command", i,
+                        "\"%s\" is none of %%u (user), %%d (domain), %%x (extension), %%s (sender), %%r "
+                        "(recipient)",
+                        text);
+}
+
+static void check_command(struct conf_check *check, struct conf_mailbox *mailbox)
+{
+    bool pipe = mailbox->method == CONF_METHOD_PIPE;
+
+    if (!conf_mailbox_is_command(mailbox)) {
+        if (mailbox->command.n > 0)
+            conf_check_fail(check, mailbox, "command", 0,
+                            "a command needs one of the methods procmail, command and pipe");
+        return;
+    }
+    if (mailbox->command.n == 0) {
+        conf_check_fail(check, mailbox, "method", 0,
+                        "this method needs a command, such as: command = [ /usr/bin/program, \"%%u\" ]");
+        return;
+    }
+    if (mailbox->command.v[0][0] != '/')
+        conf_check_fail(check, mailbox, "command", 0, "a program is given by its absolute path");
+    for (size_t i = 1; i < mailbox->command.n; i++)
+        check_argument(check, mailbox, i);
+    if (pipe && mailbox->user[0] == '\0')
+        conf_check_fail(check, mailbox, "method", 0,
+                        "a pipe needs a user to run as, such as: user = nobody");
+    else if (pipe && strcmp(mailbox->user, "root") == 0)
+        conf_check_fail(check, mailbox, "user", 0, "commands never run as root");
+    else if (!pipe && mailbox->user[0] != '\0')
+        conf_check_fail(check, mailbox, "user", 0, "this method runs as the recipient; user is for a pipe");
+    if (pipe && mailbox->root[0] != '\0')
+        conf_check_fail(check, mailbox, "root", 0, "a pipe has no mailboxes");
+}
+
 static void check_system_place(struct conf_check *check, struct conf_mailbox *mailbox)
 {
     if (mailbox->root[0] != '\0')
         conf_check_fail(check, mailbox, "root", 0,
                         "mailboxes of system users lie where path says; root is for "
                         "virtual mailboxes, which need a lookup");
+    else if (mailbox->path[0] == '\0' && mailbox->method != CONF_METHOD_MAILDIR)
+        check_spool(check, mailbox);
     else if (!is_below_home(mailbox))
         conf_check_fail(check, mailbox, "path", 0,
                         "the mailbox of a system user lies below the home, such as "
@@ -116,7 +232,11 @@ static void check_system_place(struct conf_check *check, struct conf_mailbox *ma
 static void check_virtual_place(struct conf_check *check, struct conf_mailbox *mailbox)
 {
     bool postmaster = strcmp(mailbox->head.name, "postmaster") == 0;
-    if (mailbox->root[0] == '\0')
+    if (conf_mailbox_is_command(mailbox))
+        conf_check_fail(check, mailbox, "lookup", 0,
+                        "a command runs as the recipient, a system user; for others: method = pipe  user = "
+                        "NAME");
+    else if (mailbox->root[0] == '\0')
         conf_check_fail(check, mailbox, "lookup", 0, "virtual mailboxes need a root, such as: root = "
                         "/var/mail/virtual");
     else if (postmaster && is_below_home(mailbox))
@@ -131,7 +251,7 @@ static void check_virtual_place(struct conf_check *check, struct conf_mailbox *m
 static void check_place(struct conf_check *check, struct conf_mailbox *mailbox)
 {
     const struct conf_map *map = conf_map_find(check->conf, SV(mailbox->lookup));
-    if (!map || conf_section_damaged(map))
+    if (!map || conf_section_damaged(map) || mailbox->method == CONF_METHOD_PIPE)
         return;
     if (map->type == CONF_MAP_PASSWD)
         check_system_place(check, mailbox);
@@ -144,6 +264,7 @@ static void check_mailbox(struct conf_check *check, void *section)
     struct conf_mailbox *mailbox = section;
     if (conf_kind_granted(&conf_map_kind, check->conf->role))
         check_place(check, mailbox);
+    check_command(check, mailbox);
     check_domains(check, mailbox);
     if (conf_strings_have(&mailbox->uid_exceptions, SV("root")))
         conf_check_fail(check, mailbox, "uid_exceptions", 0,

@@ -3,14 +3,27 @@
 
 #include "conf/types.h"
 
-enum conf_mailbox_method { CONF_METHOD_MAILDIR };
+enum conf_mailbox_method {
+    CONF_METHOD_MAILDIR,
+    CONF_METHOD_MBOX,
+    CONF_METHOD_PROCMAIL,           /* a command as the recipient, with a From_ line */
+    CONF_METHOD_COMMAND,            /* a command as the recipient */
+    CONF_METHOD_PIPE,               /* a command as one configured user */
+};
 
 struct conf_mailbox {
     struct conf_head head;          /* name "" allowed for one of them */
     char *lookup;                   /* name of a map; "passwd" is built in: the system's users */
     int method;                     /* enum conf_mailbox_method */
-    char *path; /* of a system user's mailbox: "~/..."; of postmaster's in the section of that
-                   name: below root; of no meaning for other sections with a root */
+    char *path; /* of a system user's mailbox: "~/...", or "" for the file of that name in spool; of
+                   postmaster's in the section of that name: below root; of no meaning for other sections with
+                   a root */
+    char *spool;                    /* directory of mbox files that are named after their users */
+    struct conf_strings command;    /* argv; elements %u %d %x %s %r stand for values */
+    char *user;                     /* whom a pipe runs as */
+    bool from_line;                 /* a command's message begins with a From_ line */
+    bool forward;                   /* ~/.forward is read */
+    int64_t timeout;                /* seconds that a command may take */
     char *root; /* absolute directory of virtual mailboxes: the look-up's value is a path below
                    it; "" for mailboxes in the users' homes */
     char *owner;                    /* system user that owns mailboxes below root */
@@ -19,3 +32,8 @@ struct conf_mailbox {
     struct conf_strings uid_exceptions;     /* names that may have a mailbox all the same; never uid 0 */
     struct conf_strings domains;    /* only for these of the own domains; empty: all of them */
 };
+
+/* Whether its recipients are the system's users: the agent acts as one of them. */
+bool conf_mailbox_is_system(const struct conf_mailbox *mailbox);
+/* Whether an agent runs a program for it. */
+bool conf_mailbox_is_command(const struct conf_mailbox *mailbox);

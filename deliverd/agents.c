@@ -145,7 +145,9 @@ static void send_begin(struct agent *a, struct deposit *dep)
         ipc_put_bytes(o, TAG_DATA, first);
     if (b->fd_size)
         ipc_put_u64(o, TAG_BODY_SIZE, b->fd_size);
-    ipc_put_u64(o, TAG_KIND, 0);
+    ipc_put_u64(o, TAG_KIND, dep->kind);
+    if (dep->flags)
+        ipc_put_u64(o, TAG_FLAGS, dep->flags);
     if (dep->quota)
         ipc_put_u64(o, TAG_QUOTA, dep->quota);
     if (b->fd >= 0)

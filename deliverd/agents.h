@@ -18,6 +18,8 @@ struct deposit {
     uint64_t id; /* of the message */
     struct strv path, rcpt, sender;
     const struct body *body;
+    enum deposit_kind kind;
+    unsigned flags; /* DEPOSIT_IN_SPOOL, DEPOSIT_FORWARD */
     uint64_t quota;
     /* maybe: the agent was lost with the deposit in its hands. Never before deposit_start returned. */
     void (*done)(void *arg, enum ipc_outcome outcome, struct strv enhanced, struct strv text, bool maybe);

@@ -127,7 +127,7 @@ static void deposit(struct local_rcpt *r, const struct mailbox_place *place)
 {
     struct job *j = r->l->job;
     const struct conf_mailbox *m = place->mailbox;
-    struct strv base = place->system_user ? place->home : SV(m->root);
+    struct strv base = place->spool ? SV(m->spool) : place->system_user ? place->home : SV(m->root);
 
     if (!j->connected)
         j->connected = loop_now(r->l->d->loop);
@@ -139,6 +139,8 @@ static void deposit(struct local_rcpt *r, const struct mailbox_place *place)
         .rcpt = j->rcpts[r->i].rcpt,
         .sender = j->sender,
         .body = &j->body,
+        .kind = m->method == CONF_METHOD_MBOX ? DEPOSIT_MBOX : DEPOSIT_MAILDIR,
+        .flags = place->spool ? DEPOSIT_IN_SPOOL : 0,
         .quota = place->quota,
         .done = on_deposited,
         .arg = r,

@@ -137,7 +137,7 @@ static void add_mailbox(struct key_chain *c, const struct forms *f, const struct
 {
     struct key_item *item;
 
-    if (!*m->root) {
+    if (conf_mailbox_is_system(m) || strcmp(m->lookup, "passwd") == 0) {
         add_local(c, m->lookup, f, KEYS_MAILBOX, m);
         return;
     }
@@ -247,6 +247,13 @@ static bool read_system_user(struct strv key, struct strv value, struct mailbox_
         return err_set(err, ERR_CONF, "user %.*s: the value is not uid:gid:home", (int)key.n, key.p);
     out->system_user = true;
     out->user = key;
+    if (path.n == 0) {
+        out->spool = true;
+        out->path = key;
+        return path_ok(key) && !strv_has(key, '/')
+                   ? true
+                   : err_set(err, ERR_CONF, "user %.*s: not a file name", (int)key.n, key.p);
+    }
     if (strv_starts(path, SV_LIT("~/")))
         path = strv_from(path, 2);
     out->path = without_slashes(path);
@@ -261,8 +268,12 @@ bool mailbox_place_read(const struct conf_mailbox *mailbox, struct strv key, str
     struct strv rest = value, word;
 
     *out = (struct mailbox_place){ .mailbox = mailbox };
-    if (!*mailbox->root)
+    if (conf_mailbox_is_system(mailbox))
         return read_system_user(key, value, out, err);
+    if (mailbox->method == CONF_METHOD_PIPE) {
+        out->user = SV(mailbox->user);  /* being listed is all that counts */
+        return true;
+    }
     if (!strv_word(&rest, &word))
         return err_set(err, ERR_CONF, "mailbox %.*s: no path", (int)key.n, key.p);
     out->path = without_slashes(word);

@@ -64,6 +64,7 @@ void key_lower(struct strv s, struct buf *out);
 /* Where one recipient's mail lies. Views borrow from the value, the key or the configuration. */
 struct mailbox_place {
     const struct conf_mailbox *mailbox;
+    bool spool;        /* of a system user: path is below the section's spool, not below the home */
     bool system_user;  /* root is the user's home, user is who owns it */
     struct strv user;  /* whose uid the agent takes; empty: the section's owner as configured */
     struct strv path;  /* below the root or home: relative, without "..", no trailing slash */

@@ -46,6 +46,7 @@ struct who {
     uid_t uid;
     gid_t gid;
     int dirfd; /* owned: the directory it works in */
+    int spoolfd; /* owned: where its mbox file lies, when that is elsewhere; -1 */
     char path[PATH_MAX];
     bool peer_mtad;
 };
@@ -109,6 +110,7 @@ static bool frames_queue(struct host *h, const struct who *w, int fd, struct err
                              .conf = -1,
                              .jail = -1,
                              .peer_mtad = w->peer_mtad,
+                             .spool = w->spoolfd >= 0,
                              .faults = true };
     struct ipc_out o;
     bool ok;
@@ -122,6 +124,14 @@ static bool frames_queue(struct host *h, const struct who *w, int fd, struct err
         ipc_put_text(&o, TAG_NAME, SV(w->root->section->head.name));
         ipc_put_text(&o, TAG_PATH, SV(w->path));
         ipc_put_fd(&o, fcntl(w->dirfd, F_DUPFD_CLOEXEC, 0));
+        ok = frame_io_send(fd, &o, err);
+    }
+    if (ok && w->spoolfd >= 0) {
+        ipc_begin(&o, IPC_SOURCE, 0);
+        ipc_put_u64(&o, TAG_KIND, SOURCE_ROOT);
+        ipc_put_text(&o, TAG_NAME, SV(w->root->section->head.name));
+        ipc_put_text(&o, TAG_PATH, SV(w->root->section->spool));
+        ipc_put_fd(&o, fcntl(w->spoolfd, F_DUPFD_CLOEXEC, 0));
         ok = frame_io_send(fd, &o, err);
     }
     ipc_out_clear(&o);
@@ -152,6 +162,7 @@ static int agent_start_as(struct host *h, struct who *w, struct err *err)
 
     if (!room_check(h, w->uid, err)) {
         fd_close(&w->dirfd);
+        fd_close(&w->spoolfd);
         return -1;
     }
     if (!fd_seqpacket_pair(ends)) {
@@ -162,6 +173,7 @@ static int agent_start_as(struct host *h, struct who *w, struct err *err)
     }
     fd_close(&ends[1]);
     fd_close(&w->dirfd);
+    fd_close(&w->spoolfd);
     if (pid < 0) {
         fd_close(&ends[0]);
         return -1;
@@ -211,6 +223,24 @@ static bool home_open(struct strv home, struct who *w, struct err *err)
     return true;
 }
 
+/* Mailboxes that are files in one directory: it stays within reach beside the home. Who has no home gets mail
+   there all the same. */
+static bool spool_open(struct strv home, struct who *w, struct err *err)
+{
+    const char *path = w->root->section->spool;
+    struct err no_home = { 0 };
+
+    w->spoolfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (w->spoolfd < 0)
+        return err_sys(err, "spool directory %s", path);
+    if (home_open(home, w, &no_home))
+        return true;
+    LOG(DEBUG, "mtad.agent.homeless", KS("user", w->user), KS("error", no_home.text));
+    snprintf(w->path, sizeof w->path, "%s", path);
+    w->dirfd = fcntl(w->spoolfd, F_DUPFD_CLOEXEC, 0);
+    return w->dirfd >= 0 || err_sys(err, "spool directory %s", path);
+}
+
 static bool who_user(const struct host *h, struct strv value, struct who *w, struct err *err)
 {
     uint64_t uid, gid;
@@ -226,7 +256,11 @@ static bool who_user(const struct host *h, struct strv value, struct who *w, str
     }
     w->uid = (uid_t)uid;
     w->gid = (gid_t)gid;
-    return w->root->fd >= 0 ? who_virtual(w->root, w, err) : home_open(home, w, err);
+    if (w->root->fd >= 0)
+        return who_virtual(w->root, w, err);
+    if (w->root->section->method == CONF_METHOD_MBOX && w->root->section->path[0] == '\0')
+        return spool_open(home, w, err);
+    return home_open(home, w, err);
 }
 
 static void on_user(void *arg, const struct maps_answer *a)
@@ -236,7 +270,7 @@ static void on_user(void *arg, const struct maps_answer *a)
     struct err err = { 0 };
 
     if (c->control && c->pid == r->pid) {
-        struct who w = { .root = r->root, .dirfd = -1 };
+        struct who w = { .root = r->root, .dirfd = -1, .spoolfd = -1 };
         bool ok = false;
 
         snprintf(w.user, sizeof w.user, "%s", r->user);
@@ -282,7 +316,7 @@ void agent_request(struct child *c, struct ipc_in *in)
     const struct mailbox_root *root = root_find(h, ipc_get(in, TAG_MAILBOX));
     struct err err = { 0 };
     char user[65], mailbox[65];
-    struct who w = { .root = root, .dirfd = -1 };
+    struct who w = { .root = root, .dirfd = -1, .spoolfd = -1 };
 
     strv_cstr(ipc_get(in, TAG_USER), user, sizeof user);
     strv_cstr(ipc_get(in, TAG_MAILBOX), mailbox, sizeof mailbox);
@@ -337,6 +371,7 @@ int agent_for_attempt(struct host *h, struct err *err)
     for (size_t i = 0; i < h->conf->mailbox_n; i++) {
         struct who w = { .root = &h->mailboxes[i],
                          .dirfd = -1,
+                         .spoolfd = -1,
                          .peer_mtad = true,
                          .uid = h->mailboxes[i].uid,
                          .gid = h->mailboxes[i].gid };

@@ -68,7 +68,8 @@ void child_setup_frame(struct host *h, const struct setup_frame *s, struct ipc_o
     int log = log_target_open(h, &err);
     uint64_t flags = (h->privileged ? 0 : SETUP_UNPRIVILEGED) | (s->conf >= 0 ? SETUP_CONF : 0) |
                      (log >= 0 ? SETUP_LOG : 0) | (s->jail >= 0 ? SETUP_JAIL : 0) |
-                     (s->peer_mtad ? SETUP_PEER_MTAD : 0);
+                     (s->peer_mtad ? SETUP_PEER_MTAD : 0) | (s->spool ? SETUP_SPOOL : 0) |
+                     (s->command ? SETUP_COMMAND : 0);
 
     ipc_begin(o, IPC_SETUP, 0);
     ipc_put_u64(o, TAG_ROLE, s->role);

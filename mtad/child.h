@@ -25,6 +25,8 @@ struct setup_frame {
     gid_t gid, group;
     int conf, jail;
     bool peer_mtad;
+    bool spool;   /* agent: a second SOURCE follows */
+    bool command; /* agent: runs commands */
     bool faults; /* arm the fault points: the first start only, or a crash would repeat for ever */
 };
 struct ipc_out;

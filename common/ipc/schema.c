@@ -35,9 +35,11 @@ FIELDS(f_setup) = { R(ROLE, U64, 31, "role of the child"),
                     R(INDEX, U64, 255, "which of several of that role"),
                     R(GENERATION, U64, 0, "configuration generation"),
                     R(PROCESS, U64, 255, "number for id_seed, unique on the host"),
-                    R(FLAGS, U64, 31,
+                    R(FLAGS, U64, 127,
                       "1 unprivileged (everything runs as the caller); descriptors in this order: 2 "
-                      "configuration, 4 log, 8 jail; 16 an agent's peer is mtad (check build)"),
+                      "configuration, 4 log, 8 jail; 16 an agent's peer is mtad (check build); 32 an "
+                      "agent gets a second SOURCE, the spool directory of mbox files; 64 an agent that "
+                      "runs commands"),
                     R(LANDLOCK, U64, 64, "highest Landlock ABI to use; 0 = off"),
                     R(LEVEL, U64, 3, "log level"),
                     O(USER, TEXT, 64, "system user to become"),
@@ -277,7 +279,8 @@ FIELDS(f_a_deposit) = { R(ID, U64, 0, "message id"),
                         O(DATA, BYTES, IPC_INLINE_MAX, "the message, or its beginning"),
                         O(BODY_SIZE, U64, 0,
                           "with a descriptor: its bytes, which end the message behind DATA and A_BODY"),
-                        R(KIND, U64, 7, "0 maildir"),
+                        R(KIND, U64, 7, "enum deposit_kind"),
+                        O(FLAGS, U64, 3, "1 PATH is below the spool directory, 2 obey ~/.forward"),
                         O(QUOTA, U64, 0, "bytes, 0 = none"),
                         END };
 FIELDS(f_a_result) = { R(OUTCOME, U64, 2, "enum ipc_outcome"), R(ENHANCED, TEXT, 16, "x.y.z"),

@@ -126,7 +126,7 @@ static bool nss_rules_add(int ruleset, struct err *err)
     return true;
 }
 
-bool sandbox_landlock(enum role role, unsigned abi, int dirfd, struct err *err)
+bool sandbox_landlock(enum role role, unsigned abi, int dirfd, int second, struct err *err)
 {
     unsigned have = sandbox_landlock_abi();
     struct ruleset_attr attr;
@@ -143,6 +143,8 @@ bool sandbox_landlock(enum role role, unsigned abi, int dirfd, struct err *err)
         return err_sys(err, "landlock rule set (ABI %u)", abi);
     if (dirfd >= 0)
         ok = rule_add(ruleset, dirfd, TREE_RIGHTS & attr.fs, err);
+    if (ok && second >= 0)
+        ok = rule_add(ruleset, second, TREE_RIGHTS & attr.fs, err);
     if (ok && role == ROLE_MAPD_WORKER)
         ok = nss_rules_add(ruleset, err);
     if (ok && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)

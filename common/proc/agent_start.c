@@ -17,12 +17,12 @@
 #include "common/proc/setup.h"
 #include "common/proc/startup.h"
 
-/* SETUP, then the one SOURCE: the mailbox root. */
+/* SETUP, then SOURCE: the mailbox root, and perhaps one more, where mbox files lie. */
 static bool frames_read(struct startup *s, struct err *err)
 {
     static char buf[IPC_FRAME_MAX];
 
-    while (!s->sources) {
+    while (!s->sources || (s->two_sources && !s->sources->next)) {
         enum startup_step step;
         struct ipc_in in;
         int n = frame_io_recv(CONTROL_FD, buf, ROLE_AGENT, ROLE_MTAD, &in, err);
@@ -49,6 +49,11 @@ static bool begin(struct agent_start *a, struct startup *s, struct err *err)
     a->root_fd = s->sources->fd;
     s->sources->fd = -1;
     a->root_path = mem_str(s->sources->path);
+    if (s->sources->next) {
+        a->spool_fd = s->spool_fd = s->sources->next->fd;
+        s->sources->next->fd = -1;
+        a->spool_path = mem_str(s->sources->next->path);
+    }
     snprintf(a->user, sizeof a->user, "%s", s->user);
     snprintf(a->mailbox, sizeof a->mailbox, "%s", s->sources->name);
     snprintf(a->hostname, sizeof a->hostname, "%s", s->hostname);
@@ -69,7 +74,7 @@ bool agent_start(struct agent_start *a, struct err *err)
     bool ok;
 
     memset(a, 0, sizeof *a);
-    a->root_fd = -1;
+    a->root_fd = a->spool_fd = -1;
     a->channel_fd = CONTROL_FD;
     sanitizer_settings();
     log_set_name("agent");
@@ -89,6 +94,8 @@ bool agent_start(struct agent_start *a, struct err *err)
 void agent_start_clear(struct agent_start *a)
 {
     fd_close(&a->root_fd);
+    fd_close(&a->spool_fd);
+    MEM_FREE(a->spool_path);
     MEM_FREE(a->root_path);
 }
 

@@ -19,6 +19,8 @@ struct agent_start {
     uid_t uid;
     gid_t gid;
     char mailbox[65];   /* label of the mailbox section */
+    int spool_fd;       /* directory of mbox files; -1: none */
+    char *spool_path;   /* owned: the same outside; NULL */
     char *root_path;    /* owned: what root_fd is outside of the jail, for messages */
     int root_fd;        /* directory; mailbox paths are below it */
     int channel_fd;     /* to deliverd: for channel_new(loop, fd, ROLE_AGENT, peer, ...) */

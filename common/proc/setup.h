@@ -8,6 +8,8 @@ enum {
     SETUP_LOG = 4,
     SETUP_JAIL = 8,
     SETUP_PEER_MTAD = 16,
+    SETUP_SPOOL = 32,
+    SETUP_COMMAND = 64,
 };
 
 #define CONTROL_FD 3 /* of every child */

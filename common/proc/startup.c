@@ -18,7 +18,7 @@
 
 void startup_init(struct startup *s)
 {
-    *s = (struct startup){ .role = ROLE_COUNT, .conf_fd = -1, .jail_fd = -1 };
+    *s = (struct startup){ .role = ROLE_COUNT, .conf_fd = -1, .jail_fd = -1, .spool_fd = -1 };
 }
 
 void startup_clear(struct startup *s)
@@ -82,6 +82,8 @@ static bool setup_take(struct startup *s, enum role role, struct ipc_in *in, str
     s->process = (unsigned)ipc_get_u64(in, TAG_PROCESS);
     s->unprivileged = flags & SETUP_UNPRIVILEGED;
     s->peer_mtad = flags & SETUP_PEER_MTAD;
+    s->two_sources = flags & SETUP_SPOOL;
+    s->command = flags & SETUP_COMMAND;
     s->landlock = (unsigned)ipc_get_u64(in, TAG_LANDLOCK);
     s->uid = (uid_t)ipc_get_u64(in, TAG_UID);
     s->gid = (gid_t)ipc_get_u64(in, TAG_GID);
@@ -195,7 +197,7 @@ bool startup_confine(const struct startup *s, int landlock_dir, struct err *err)
     if (!s->unprivileged && !priv_drop(s->uid, s->gid, s->group, err))
         return false;
     return limit_apply(s->role, writes_files, err) && priv_lock(err) &&
-           sandbox_landlock(s->role, s->landlock, landlock_dir, err);
+           sandbox_landlock(s->role, s->landlock, landlock_dir, s->spool_fd, err);
 }
 
 bool startup_seal(const struct startup *s, struct err *err)

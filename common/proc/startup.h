@@ -25,6 +25,9 @@ struct startup {
     char *hostname;
     int conf_fd, jail_fd; /* -1 when absent */
     bool peer_mtad;       /* agent */
+    bool two_sources;     /* agent: the second one is a spool directory */
+    bool command;         /* agent: runs commands, so that most walls would stand in their way */
+    int spool_fd;         /* borrowed: what stays within reach beside landlock_dir; -1: nothing */
     struct daemon_listener *listeners;
     struct daemon_source *sources;
     struct startup_edge *edges; /* in the order of the frames */

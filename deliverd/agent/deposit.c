@@ -17,11 +17,22 @@
 
 /* ---- results ---- */
 
+static void box_discard(struct deposit *d)
+{
+    maildir_discard(&d->box, &d->file);
+    mbox_discard(&d->mbox);
+}
+
+static const char *box_shown(const struct deposit *d)
+{
+    return d->kind == DEPOSIT_MBOX ? d->mbox.shown : d->box.shown;
+}
+
 static enum deposit_state done(struct deposit *d, enum ipc_outcome outcome, const char *enhanced,
                                const char *text)
 {
     if (outcome != OUTCOME_DELIVERED)
-        maildir_discard(&d->box, &d->file);
+        box_discard(d);
     fd_close(&d->body_fd);
     d->result.outcome = outcome;
     snprintf(d->result.enhanced, sizeof d->result.enhanced, "%s", enhanced);
@@ -41,6 +52,7 @@ static enum deposit_state deferred(struct deposit *d, const struct err *err)
     case ENOSPC:
     case EFBIG: enhanced = "4.3.1"; break;
     case EACCES:
+    case EAGAIN:
     case EPERM:
     case EEXIST:
     case EXDEV:
@@ -57,7 +69,8 @@ static enum deposit_state write_failed(struct deposit *d)
     struct err err = { 0 };
     int sys = errno;
 
-    err_set(&err, ERR_TEMP, "write the file in tmp: %s (mailbox %s)", strerror(sys), d->box.shown);
+    err_set(&err, ERR_TEMP, "write the %s: %s (mailbox %s)",
+            d->kind == DEPOSIT_MBOX ? "file" : "file in tmp", strerror(sys), box_shown(d));
     err.sys = sys;
     return deferred(d, &err);
 }
@@ -71,6 +84,14 @@ static enum deposit_state incomplete(struct deposit *d, const char *what, uint64
     return deferred(d, &err);
 }
 
+/* The end of the message's last line, when it has none, and the empty line that ends a message in an mbox. */
+static bool mbox_last_line(struct deposit *d)
+{
+    bool open = d->text.cr || d->text.match > 0 || !d->text.line_start;
+
+    return (!open || text_message(&d->text, SV_LIT("\r\n"))) && text_message(&d->text, SV_LIT("\r\n"));
+}
+
 static enum deposit_state commit(struct deposit *d)
 {
     struct err err = { 0 };
@@ -81,11 +102,13 @@ static enum deposit_state commit(struct deposit *d)
         snprintf(text, sizeof text, "mail forwarding loop for %.300s", d->rcpt);
         return done(d, OUTCOME_FAILED, "5.4.6", text);
     }
-    if (!text_end(&d->text))
+    if ((d->kind == DEPOSIT_MBOX && !mbox_last_line(d)) || !text_end(&d->text))
         return write_failed(d);
-    if (!maildir_commit(&d->box, &d->file, d->text.written, &err))
+    if (d->kind == DEPOSIT_MBOX ? !mbox_commit(&d->mbox, &err)
+                                : !maildir_commit(&d->box, &d->file, d->text.written, &err))
         return deferred(d, &err);
-    snprintf(text, sizeof text, "delivered to maildir %s", d->box.shown);
+    snprintf(text, sizeof text, "delivered to %s %s", d->kind == DEPOSIT_MBOX ? "mbox" : "maildir",
+             box_shown(d));
     return done(d, OUTCOME_DELIVERED, "2.0.0", text);
 }
 
@@ -144,13 +167,15 @@ static bool quota_check(struct deposit *d, const struct deposit_request *r, stru
 
     if (r->quota == 0)
         return true;
-    if (!maildir_usage(&d->box, &used, err))
+    if (d->kind == DEPOSIT_MBOX)
+        used = d->mbox.old_size;
+    else if (!maildir_usage(&d->box, &used, err))
         return false;
     if (r->size <= r->quota && used <= r->quota - r->size)
         return true;
     err_set(err, ERR_TEMP, "mailbox full: %llu of %llu bytes used, %llu more wanted (mailbox %s)",
             (unsigned long long)used, (unsigned long long)r->quota, (unsigned long long)r->size,
-            d->box.shown);
+            box_shown(d));
     err->sys = EDQUOT;
     return false;
 }
@@ -174,11 +199,36 @@ static bool open_all(struct deposit *d, const struct deposit_request *r, struct 
 {
     if (!strv_cstr(r->rcpt, d->rcpt, sizeof d->rcpt))
         return err_set(err, ERR_CONF, "not an address to deliver to");
-    if (r->kind != 0)
+    if (r->kind > DEPOSIT_MBOX)
         return err_set(err, ERR_CONF, "mailboxes of kind %llu are not available",
                        (unsigned long long)r->kind);
-    return body_check(r, err) && maildir_open(&d->box, &d->place, r->path, err) && quota_check(d, r, err) &&
+    if (r->spool && d->spool.root_fd < 0)
+        return err_set(err, ERR_CONF, "internal error: this agent was given no spool directory");
+    d->kind = (enum deposit_kind)r->kind;
+    if (!body_check(r, err))
+        return false;
+    if (d->kind == DEPOSIT_MBOX)
+        return mbox_open(&d->mbox, r->spool ? &d->spool : &d->place, r->path, err) && quota_check(d, r, err);
+    return maildir_open(&d->box, &d->place, r->path, err) && quota_check(d, r, err) &&
            maildir_create(&d->box, &d->file, err);
+}
+
+/* The line that separates messages in an mbox: the sender as one word, and the time as asctime writes it. */
+static bool from_line(struct deposit *d, struct strv sender)
+{
+    char word[1025], line[1200], date[64];
+    time_t now = time(NULL);
+    struct tm tm;
+    size_t n = 0;
+
+    for (size_t i = 0; i < sender.n && n + 1 < sizeof word; i++)
+        word[n++] = (unsigned char)sender.p[i] <= ' ' || sender.p[i] == 127 ? '_' : sender.p[i];
+    word[n] = '\0';
+    gmtime_r(&now, &tm);
+    strftime(date, sizeof date, "%a %b %e %H:%M:%S %Y", &tm);
+    snprintf(line, sizeof line, "%s%sFrom %s  %s\n", d->mbox.needs_end ? "\n" : "",
+             d->mbox.needs_line ? "\n" : "", n ? word : "MAILER-DAEMON", date);
+    return text_raw(&d->text, SV(line));
 }
 
 /* RFC 5321 4.4 for Return-Path. IPC text holds no line breaks, so neither becomes a second field. */
@@ -199,11 +249,17 @@ enum deposit_state deposit_begin(struct deposit *d, const struct deposit_request
     d->body_size = r->body_size;
     d->body_fd = r->body_fd;
     d->path_hash = hash_sip(r->path);
+    d->kind = DEPOSIT_MAILDIR;
     d->state = DEPOSIT_TAKING;
     if (!open_all(d, r, &err))
         return deferred(d, &err);
-    text_init(&d->text, d->file.fd);
+    text_init(&d->text, d->kind == DEPOSIT_MBOX ? d->mbox.fd : d->file.fd);
     loop_scan_init(&d->loop, SV(d->rcpt));
+    if (d->kind == DEPOSIT_MBOX) {
+        text_quote(&d->text);
+        if (!from_line(d, r->sender))
+            return write_failed(d);
+    }
     if (!own_fields(d, r->sender) || !take(d, r->data))
         return write_failed(d);
     if (d->got > d->size || d->size - d->got <= d->body_size)
@@ -232,6 +288,9 @@ void deposit_init(struct deposit *d, const struct maildir_place *place)
     d->place = *place;
     d->state = DEPOSIT_IDLE;
     d->box = (struct maildir){ .dir_fd = -1, .tmp_fd = -1, .new_fd = -1 };
+    d->spool = (struct maildir_place){ .root_fd = -1 };
+    d->mbox.fd = -1;
+    d->kind = DEPOSIT_MAILDIR;
     d->file.fd = -1;
     d->body_fd = -1;
     d->cleaned_n = 0;
@@ -239,7 +298,7 @@ void deposit_init(struct deposit *d, const struct maildir_place *place)
 
 void deposit_abort(struct deposit *d)
 {
-    maildir_discard(&d->box, &d->file);
+    box_discard(d);
     maildir_close(&d->box);
     fd_close(&d->body_fd);
     d->state = DEPOSIT_IDLE;

@@ -9,6 +9,7 @@
 #include "common/ipc/schema.h"
 #include "deliverd/agent/loop_scan.h"
 #include "deliverd/agent/maildir.h"
+#include "deliverd/agent/mbox.h"
 #include "deliverd/agent/text.h"
 
 struct deposit_request {
@@ -17,7 +18,8 @@ struct deposit_request {
     struct strv sender;         /* empty: null */
     struct strv data;           /* the message, or its beginning */
     uint64_t size;              /* of the whole message */
-    uint64_t kind;              /* of the mailbox: 0 maildir */
+    uint64_t kind;              /* enum deposit_kind */
+    bool spool;                 /* path is below the spool directory instead of the root */
     uint64_t quota;             /* bytes that may lie in the mailbox; 0: any */
     uint64_t body_size;         /* bytes in body_fd, which end the message */
     int body_fd;                /* -1: none. Taken */
@@ -34,10 +36,12 @@ enum deposit_state { DEPOSIT_IDLE, DEPOSIT_TAKING, DEPOSIT_DONE };
 #define DEPOSIT_CLEANED_MAX 64
 
 struct deposit {
-    struct maildir_place place;
+    struct maildir_place place, spool; /* spool.root_fd -1: there is none */
+    enum deposit_kind kind;
     enum deposit_state state;
     struct deposit_result result;       /* when DONE */
     struct maildir box;                 /* open from begin to tidy */
+    struct mbox mbox;                   /* open from begin to the result */
     struct maildir_file file;
     struct text text;
     struct loop_scan loop;

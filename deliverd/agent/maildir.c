@@ -172,6 +172,17 @@ bool maildir_open(struct maildir *m, const struct maildir_place *place, struct s
     return false;
 }
 
+bool maildir_reach(struct maildir *m, const struct maildir_place *place, struct strv path, struct strv dir,
+                   struct err *err)
+{
+    *m = (struct maildir){ .place = place, .dir_fd = -1, .tmp_fd = -1, .new_fd = -1 };
+    shown_make(m, path);
+    if (dir.n > 0)
+        return walk(m, dir, err);
+    m->dir_fd = dir_open_at(place->root_fd, ".", true);
+    return m->dir_fd >= 0 || fail_sys(m, "open", "the directory", err);
+}
+
 void maildir_close(struct maildir *m)
 {
     fd_close(&m->new_fd);

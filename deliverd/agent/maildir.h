@@ -44,6 +44,10 @@ struct maildir_file {
    no "." and no "..", no NUL. */
 bool maildir_open(struct maildir *m, const struct maildir_place *place, struct strv path, struct err *err)
     __attribute__((warn_unused_result));
+/* Only the way to it: opens and makes the directories of dir (below the root; empty: the root itself) as
+   maildir_open does. path is for messages. */
+bool maildir_reach(struct maildir *m, const struct maildir_place *place, struct strv path, struct strv dir,
+                   struct err *err) __attribute__((warn_unused_result));
 void maildir_close(struct maildir *m); /* also of one that was never opened but is all zero with fds -1 */
 
 /* An empty file in tmp/ that nobody else has. */

@@ -14,7 +14,7 @@ int main(void)
 {
     struct agent_start start;
     struct err err = { 0 };
-    struct maildir_place place;
+    struct maildir_place place, spool;
     struct loop *loop;
 
     /* A limit on file sizes that the user has is a failed write with words, not a death. */
@@ -25,7 +25,8 @@ int main(void)
     loop = loop_new();
     LOG(DEBUG, "agent.started", KS("user", start.user), KS("mailbox", start.mailbox), KI("uid", place.uid),
         KS("root", start.root_path));
-    session_start(&session, loop, start.channel_fd, start.peer, &place);
+    spool = (struct maildir_place){ start.spool_fd, start.spool_path, start.hostname, place.uid };
+    session_start(&session, loop, start.channel_fd, start.peer, &place, spool.root_fd < 0 ? NULL : &spool);
     loop_run(loop);
     session_end(&session);
     loop_free(&loop);

@@ -56,6 +56,7 @@ static bool request_read(struct channel *ch, struct ipc_in *in, struct deposit_r
         .data = ipc_get(in, TAG_DATA),
         .size = ipc_get_u64(in, TAG_SIZE),
         .kind = ipc_get_u64(in, TAG_KIND),
+        .spool = ipc_get_u64(in, TAG_FLAGS) & DEPOSIT_IN_SPOOL,
         .quota = ipc_get_u64(in, TAG_QUOTA),
         .body_size = ipc_get_u64(in, TAG_BODY_SIZE),
         .body_fd = -1,
@@ -187,7 +188,7 @@ static void on_timer(void *arg)
 static const struct channel_ops ops = { on_frame, on_lost, NULL };
 
 void session_start(struct session *s, struct loop *loop, int fd, enum role peer,
-                   const struct maildir_place *place)
+                   const struct maildir_place *place, const struct maildir_place *spool)
 {
     s->loop = loop;
     s->fd = fd;
@@ -195,6 +196,8 @@ void session_start(struct session *s, struct loop *loop, int fd, enum role peer,
     s->taking = s->closing = false;
     s->id[0] = '\0';
     deposit_init(&s->deposit, place);
+    if (spool)
+        s->deposit.spool = *spool;
     loop_timer_init(&s->timer, loop, on_timer, s);
     s->ch = channel_new(loop, fd, ROLE_AGENT, peer, 0, &ops, s);
     timer_set(s);

@@ -26,8 +26,9 @@ struct session {
     char id[16];                        /* message id, for the log */
 };
 
-/* Takes fd. Runs on the loop until loop_stop, which it calls itself when it is over. */
+/* spool: where mbox files lie that are named after their users; NULL when the mailboxes are no such files.
+   Takes fd. Runs on the loop until loop_stop, which it calls itself when it is over. */
 void session_start(struct session *s, struct loop *loop, int fd, enum role peer,
-                   const struct maildir_place *place);
+                   const struct maildir_place *place, const struct maildir_place *spool);
 /* Removes what an unfinished deposit left. */
 void session_end(struct session *s);

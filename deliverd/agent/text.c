@@ -10,7 +10,8 @@
 void text_init(struct text *t, int fd)
 {
     t->fd = fd;
-    t->cr = false;
+    t->cr = t->quote = t->line_start = false;
+    t->match = 0;
     t->n = 0;
     t->written = 0;
 }
@@ -46,6 +47,54 @@ bool text_raw(struct text *t, struct strv bytes)
     return put(t, bytes.p, bytes.n);
 }
 
+void text_quote(struct text *t)
+{
+    t->quote = t->line_start = true;
+    t->match = 0;
+}
+
+static const char from_word[] = "From ";
+
+/* What waited turned out to be no From_ line. */
+static bool match_release(struct text *t)
+{
+    unsigned n = t->match;
+
+    t->match = 0;
+    t->line_start = false;
+    return n == 0 || put(t, from_word, n);
+}
+
+/* Quoting happens before the "F", wherever pieces are cut: of `>` and `>From ` it does not matter which `>`
+   is the new one. A LF alone counts as the end of a line, as it does for who reads the file. */
+static bool out(struct text *t, const char *p, size_t n)
+{
+    while (t->quote && n > 0) {
+        const char *lf;
+        size_t part = 1;
+
+        if (!t->line_start) {
+            lf = memchr(p, '\n', n);
+            part = lf ? (size_t)(lf - p) + 1 : n;
+            t->line_start = lf != NULL;
+            if (!put(t, p, part))
+                return false;
+        } else if (*p == '>' && t->match == 0) {
+            if (!put(t, p, 1))
+                return false;
+        } else if (*p != from_word[t->match]) {
+            if (!match_release(t))
+                return false;
+            continue;
+        } else if (++t->match == sizeof from_word - 1 && !(put(t, ">", 1) && match_release(t))) {
+            return false;
+        }
+        p += part;
+        n -= part;
+    }
+    return n == 0 || put(t, p, n);
+}
+
 bool text_message(struct text *t, struct strv bytes)
 {
     const char *p = bytes.p;
@@ -53,14 +102,14 @@ bool text_message(struct text *t, struct strv bytes)
 
     if (t->cr && n > 0) {
         t->cr = false;
-        if (*p != '\n' && !put(t, "\r", 1))
+        if (*p != '\n' && !out(t, "\r", 1))
             return false;
     }
     while (n > 0) {
         const char *cr = memchr(p, '\r', n);
         size_t part = cr ? (size_t)(cr - p) : n;
 
-        if (!put(t, p, part))
+        if (!out(t, p, part))
             return false;
         if (!cr)
             break;
@@ -68,7 +117,7 @@ bool text_message(struct text *t, struct strv bytes)
             t->cr = true;
             break;
         }
-        if (cr[1] != '\n' && !put(t, "\r", 1))
+        if (cr[1] != '\n' && !out(t, "\r", 1))
             return false;
         p = cr + 1;
         n -= part + 1;
@@ -80,8 +129,8 @@ bool text_end(struct text *t)
 {
     if (t->cr) {
         t->cr = false;
-        if (!put(t, "\r", 1))
+        if (!out(t, "\r", 1))
             return false;
     }
-    return flush(t);
+    return match_release(t) && flush(t);
 }

@@ -223,9 +223,9 @@ static void requests_that_cannot_be(void **state)
     struct deposit_request r = request(SV("x"), 1);
 
     (void)state;
-    r.kind = 1;
+    r.kind = 7;
     deposit_begin(&d, &r);
-    expect_result("kind", OUTCOME_DEFERRED, "4.3.5", "kind 1");
+    expect_result("kind", OUTCOME_DEFERRED, "4.3.5", "kind 7");
     r = request(SV("x"), 1);
     r.path = SV("../user");
     deposit_begin(&d, &r);

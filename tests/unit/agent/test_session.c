@@ -193,7 +193,7 @@ static int setup(void **state)
     place = (struct maildir_place){ scratch.fd, scratch.path, "mx.example.com", geteuid() };
     assert_true(fd_seqpacket_pair(ends));
     peer_open(ends[0]);
-    session_start(&session, peer.loop, ends[1], ROLE_DELIVERD, &place);
+    session_start(&session, peer.loop, ends[1], ROLE_DELIVERD, &place, NULL);
     return 0;
 }
 

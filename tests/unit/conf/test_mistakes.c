@@ -227,9 +227,29 @@ static const struct mistake mistakes[] = {
       "                                           ^^^^\n" },
     { "mailbox unknown method",
       "mailbox { method = maildri }\n",
-      "m.conf:1:20: \"maildri\" is not maildir; did you mean \"maildir\"?\n"
+      "m.conf:1:20: \"maildri\" is not maildir, mbox, procmail, command or pipe; did you mean \"maildir\"?\n"
       "    mailbox { method = maildri }\n"
       "                       ^^^^^^^\n" },
+    { "mailbox value inside an argument",
+      "mailbox { method = command  command = [ /bin/x, \"--to=%r\" ] }\n",
+      "m.conf:1:49: %r must be an argument of its own\n"
+      "    mailbox { method = command  command = [ /bin/x, \"--to=%r\" ] }\n"
+      "                                                    ^^^^^^^^^\n" },
+    { "mailbox unknown value",
+      "mailbox { method = command  command = [ /bin/x, %q ] }\n",
+      "m.conf:1:49: \"%q\" is none of %u (user), %d (domain), %x (extension), %s (sender), %r (recipient)\n"
+      "    mailbox { method = command  command = [ /bin/x, %q ] }\n"
+      "                                                    ^^\n" },
+    { "mailbox program without a path",
+      "mailbox { method = command  command = [ procmail ] }\n",
+      "m.conf:1:41: a program is given by its absolute path\n"
+      "    mailbox { method = command  command = [ procmail ] }\n"
+      "                                            ^^^^^^^^\n" },
+    { "mailbox pipe as root",
+      "mailbox { method = pipe  command = [ /bin/x ]  user = root }\n",
+      "m.conf:1:55: commands never run as root\n"
+      "    mailbox { method = pipe  command = [ /bin/x ]  user = root }\n"
+      "                                                          ^^^^\n" },
     { "mailbox root uid",
       "mailbox { uid_min = 0 }\n",
       "m.conf:1:21: \"0\" is out of range; uid_min goes from 1 to 4294967294\n"

@@ -49,7 +49,7 @@ static int confined(enum role role, unsigned abi, int (*fn)(enum role role))
 
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || (root && setresuid(65534, 65534, 65534) < 0))
             _exit(100);
-        if (!sandbox_landlock(role, abi, sandbox_opens_files(role) ? dirfd : -1, &err))
+        if (!sandbox_landlock(role, abi, sandbox_opens_files(role) ? dirfd : -1, -1, &err))
             _exit(101);
         if (!sandbox_seccomp(role, &err)) {
             fprintf(stderr, "%s\n", err.text);
