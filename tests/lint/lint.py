@@ -47,10 +47,19 @@ WORDS = {
 }
 
 
+def names():
+    """What git knows of; in a tree without git everything but what is built."""
+    try:
+        out = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard'], cwd=ROOT, capture_output=True, text=True)
+        if out.returncode == 0:
+            return out.stdout.split('\n')
+    except FileNotFoundError:
+        pass
+    return [str(p.relative_to(ROOT)) for p in ROOT.rglob('*') if '__pycache__' not in p.parts]
+
+
 def files(*suffixes):
-    out = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard'], cwd=ROOT, capture_output=True, text=True)
-    names = out.stdout.split('\n') if out.returncode == 0 else [str(p.relative_to(ROOT)) for p in ROOT.rglob('*')]
-    return sorted(n for n in names if n.endswith(suffixes) and n.split('/')[0] in CODE and (ROOT / n).is_file())
+    return sorted(n for n in names() if n.endswith(suffixes) and n.split('/')[0] in CODE and (ROOT / n).is_file())
 
 
 def text(name):
