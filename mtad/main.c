@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/proc/sanitizer.h"
 #include "conf/conf.h"
+#include "mtad/certificate.h"
 #include "mtad/host.h"
 #include "mtad/notify.h"
 
@@ -19,6 +20,11 @@ static int print_conf(const struct host *host)
     fwrite(text.data, 1, text.len, stdout);
     buf_clear(&text);
     return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static void warn(const char *text)
+{
+    fprintf(stderr, "mtad: %s\n", text);
 }
 
 int main(int argc, char **argv)
@@ -37,6 +43,10 @@ int main(int argc, char **argv)
         return 1;
     if (host.options.print_conf)
         return print_conf(&host);
+    if (!certificate_check_all(&host, warn, &err)) {
+        fprintf(stderr, "mtad: %s\n", err.text);
+        return 1;
+    }
     if (host.options.check_only) {
         puts("the configuration is in order");
         return 0;

@@ -43,6 +43,7 @@ void engine_clear(struct engine *e)
     body_clear(&e->body);
     MEM_FREE(e->client_name);
     MEM_FREE(e->helo);
+    MEM_FREE(e->cipher);
 }
 
 enum engine_step engine_reply(struct engine *e, enum reply_id id)
@@ -137,6 +138,8 @@ static enum engine_step command_run(struct engine *e, bool more_behind)
         return engine_refuse(e, RE_UNKNOWN, NOTHING);
     if (e->draining && !(e->phase & (PH_MAIL | PH_RCPT)) && !(v->flags & V_DRAIN_OK))
         return engine_expire(e, RE_SHUTDOWN, END_SHUTDOWN);
+    if (e->service->listen->tls == CONF_TLS_REQUIRE && !e->tls && !(v->flags & (V_CLEAR_OK | V_FATAL)))
+        return engine_refuse(e, RE_NEED_TLS, NOTHING);
     /* Before the order is judged: data behind a DATA that would be refused must never be read as commands. */
     if ((v->flags & V_LAST) && more_behind && e->service->strict_sync)
         return refuse_and_close(e, RE_SYNC);

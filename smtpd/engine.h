@@ -89,6 +89,8 @@ struct engine {
     char *client_name; /* owned; NULL: none confirmed */
     char *helo;        /* owned; NULL before HELO */
     bool esmtp;
+    bool tls;
+    char *cipher; /* owned: "TLSv1.3 TLS_AES_256_GCM_SHA384"; NULL in the clear */
     bool draining;
     enum engine_phase phase;
     enum engine_wait wait;
@@ -115,6 +117,8 @@ void engine_clear(struct engine *e);
 
 /* Writes the greeting. early: the client spoke already. */
 enum engine_step engine_start(struct engine *e, bool early);
+/* After STEP_TLS, or before the greeting of a listener with implicit TLS. cipher: protocol and cipher. */
+enum engine_step engine_secured(struct engine *e, struct strv cipher);
 /* Takes as much of in as it can; remove *used bytes afterwards, whatever the step. Never STEP_NEXT. */
 enum engine_step engine_input(struct engine *e, struct strv in, size_t *used);
 

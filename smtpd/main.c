@@ -1,6 +1,8 @@
 /* main.c - smtpd: takes mail from clients; opens no file, makes no socket, connects to nothing */
 #include "common/base/mem.h"
+#include "common/net/tls.h"
 #include "common/proc/daemon.h"
+#include "smtpd/certificate.h"
 #include "smtpd/server.h"
 
 #include <sys/resource.h>
@@ -14,7 +16,8 @@
 struct smtpd {
     struct server *server; /* owned */
     unsigned session_max;
-    int mapd; /* owned; -1: none */
+    struct tls_context *tls; /* owned; NULL: no listener needs it */
+    int mapd;                /* owned; -1: none */
 };
 
 static unsigned session_max(rlim_t descriptors)
@@ -34,7 +37,12 @@ static bool smtpd_open(struct daemon *d, struct err *err)
     m->session_max = session_max(limit.rlim_cur);
     m->mapd = -1;
     daemon_set_state(d, m);
-    return true;
+    if (!certificate_is_wanted(d))
+        return true;
+    /* In the jail there is nothing that the library could load. */
+    tls_warm_up();
+    m->tls = certificate_load(d, err);
+    return m->tls != NULL;
 }
 
 static void on_over(void *arg)
@@ -55,7 +63,10 @@ static struct server *smtpd_server(struct daemon *d)
 static bool smtpd_start(struct daemon *d, struct err *err)
 {
     struct server *server = smtpd_server(d);
+    struct smtpd *m = daemon_state(d);
 
+    if (m->tls)
+        server_tls(server, m->tls);
     for (struct daemon_listener *l = daemon_listeners(d); l; l = l->next) {
         int fd = l->fd;
 

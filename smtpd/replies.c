@@ -18,6 +18,7 @@ const struct reply_def reply_table[RE__COUNT] = {
                     "the message is durable; % is its id in all logs" },
     [RE_BYE] = { "bye", 221, "2.0.0", "Bye", "QUIT" },
     [RE_VRFY] = { "vrfy", 252, "2.0.0", "Cannot verify, but will take mail and try to deliver it", "VRFY" },
+    [RE_TLS_GO] = { "tls-go", 220, "2.0.0", "Ready to start TLS", "STARTTLS accepted" },
 
     [RE_UNKNOWN] = { "unknown-command", 500, "5.5.1", "Command unknown", "a verb that is not in RFC 5321" },
     [RE_SYNTAX] = { "syntax", 500, "5.5.2", "Syntax error", "a line that does not begin with a verb" },
@@ -56,9 +57,13 @@ const struct reply_def reply_table[RE__COUNT] = {
     [RE_BAD_PARAM] = { "parameter-syntax", 501, "5.5.4", "Bad or repeated parameter: %", "MAIL, RCPT" },
     [RE_UNKNOWN_PARAM] = { "unknown-parameter", 555, "5.5.4", "Parameter not supported: %", "MAIL, RCPT" },
     [RE_SYNC] = { "synchronization", 554, "5.5.0", "You must wait for this reply (RFC 2920 3.1). Closing",
-                  "more input behind EHLO, HELO or DATA; the session ends" },
+                  "more input behind EHLO, HELO, DATA, STARTTLS or AUTH; the session ends" },
     [RE_EARLY] = { "early-talker", 554, "5.5.0", "You must wait for the greeting. Closing",
                    "input before the greeting; the session ends" },
+
+    [RE_TLS_TWICE] = { "tls-twice", 503, "5.5.1", "TLS is on already", "STARTTLS under TLS" },
+    [RE_NEED_TLS] = { "need-tls", 530, "5.7.0", "Say STARTTLS first",
+                      "all but EHLO, HELO, NOOP, QUIT and STARTTLS before TLS where `tls = require`" },
 
     [RE_RELAY_DENIED] = { "relay", 550, "5.7.1", "Relaying denied",
                           "RCPT for a foreign domain from a stranger, or a local part that asks to be routed "

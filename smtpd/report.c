@@ -93,7 +93,7 @@ void report_accepted(const struct engine *e)
         KS("listener", e->service->listen->head.name), KS("client", e->client_text),
         KV("client_name", optional(e->client_name)), KV("helo", optional(e->helo)),
         KV("sender", sender.p ? sender : SV_LIT("<>")), KI("rcpts", e->envelope.accepted),
-        KI("bytes", body_size(&e->body)));
+        KI("bytes", body_size(&e->body)), KS("tls", e->cipher));
 }
 
 void report_unsettled(const struct engine *e)
@@ -106,12 +106,18 @@ void report_unsettled(const struct engine *e)
         KI("rcpts", e->envelope.accepted), KI("bytes", body_size(&e->body)));
 }
 
+void report_tls_failed(const struct engine *e, const char *why)
+{
+    LOG(INFO, "smtp.tls.failed", KS("sid", e->sid), KS("listener", e->service->listen->head.name),
+        KS("client", e->client_text), KV("client_name", optional(e->client_name)), KS("why", why));
+}
+
 void report_session(const struct engine *e, uint64_t bytes_in, uint64_t bytes_out, int64_t ms)
 {
     LOG(INFO, "smtp.session.ended", KS("sid", e->sid), KS("listener", e->service->listen->head.name),
         KS("client", e->client_text), KI("port", e->client.port), KV("client_name", optional(e->client_name)),
         KV("helo", optional(e->helo)), KS("how", engine_end_name(e->end)), KS("step", engine_where(e)),
-        KI("messages", e->messages), KI("rcpts", e->rcpts_total), KI("commands", e->commands_total),
-        KI("refused", e->refused_total), KI("bytes_in", bytes_in), KI("bytes_out", bytes_out),
-        KMS("time", ms));
+        KS("tls", e->cipher), KI("messages", e->messages), KI("rcpts", e->rcpts_total),
+        KI("commands", e->commands_total), KI("refused", e->refused_total), KI("bytes_in", bytes_in),
+        KI("bytes_out", bytes_out), KMS("time", ms));
 }

@@ -6,6 +6,7 @@
 #include "common/net/listener.h"
 #include "common/net/loop.h"
 #include "common/net/stream.h"
+#include "common/net/tls.h"
 #include "dnsd/client.h"
 #include "smtpd/clients.h"
 #include "smtpd/session.h"
@@ -201,6 +202,14 @@ void server_cleanup(struct server *sv, int fd, unsigned index)
     }
 }
 
+void server_tls(struct server *sv, struct tls_context *tls)
+{
+    tls_context_unref(&sv->host.tls);
+    sv->host.tls = tls_context_ref(tls);
+    for (struct port *p = sv->ports; p; p = p->next)
+        service_set_tls(&p->service, true);
+}
+
 /* --- life --- */
 
 static void drain_idle(void *arg)
@@ -247,6 +256,7 @@ bool server_listen(struct server *sv, const char *name, int fd)
     p = mem_new(sizeof *p);
     p->server = sv;
     service_init(&p->service, sv->conf, listen);
+    service_set_tls(&p->service, sv->host.tls != NULL);
     clients_init(&p->clients);
     p->listener = listener_new(sv->host.loop, fd, ACCEPT_BATCH, on_accept, p);
     p->next = sv->ports;
@@ -299,5 +309,6 @@ void server_free(struct server **svp)
     }
     tx_link_free(&sv->host.link);
     dns_client_free(&sv->host.dns);
+    tls_context_unref(&sv->host.tls);
     MEM_FREE(*svp);
 }

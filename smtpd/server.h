@@ -9,6 +9,7 @@
 struct loop;
 struct conf;
 struct server;
+struct tls_context;
 
 /* conf outlives it. session_max: what the process's descriptors allow. over is called when the last session
    of a draining server is gone and its last words had their time. */
@@ -22,6 +23,9 @@ bool server_listen(struct server *sv, const char *name, int fd);
 /* Take fd: a peer's channel, or its replacement. */
 void server_cleanup(struct server *sv, int fd, unsigned index);
 void server_dns(struct server *sv, int fd);
+/* Takes a reference: certificates for sessions that begin TLS from now on. Before server_listen, or instead
+   of earlier ones. */
+void server_tls(struct server *sv, struct tls_context *tls);
 /* No new connections; sessions end at the first command outside a transaction, idle ones soon. */
 void server_drain(struct server *sv, int64_t deadline_ms);
 unsigned server_sessions(const struct server *sv);

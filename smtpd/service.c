@@ -5,17 +5,37 @@
 
 #include <stdio.h>
 
-static void ehlo_text(struct service *sv)
+#define EHLO_LINES_MAX 8
+
+static void ehlo_text(struct service *sv, struct buf *out, bool under_tls)
 {
+    struct strv lines[EHLO_LINES_MAX];
     char size[32];
-    struct strv lines[] = {
-        SV(sv->conf->top->hostname), SV_LIT("PIPELINING"),          SV(size),
-        SV_LIT("8BITMIME"),          SV_LIT("ENHANCEDSTATUSCODES"),
-    };
+    size_t n = 0;
 
     snprintf(size, sizeof size, "SIZE %lld", (long long)sv->listen->max_message_size);
-    lines[2] = SV(size);
-    reply_write_lines(&sv->ehlo, 250, NULL, lines, sizeof lines / sizeof *lines);
+    lines[n++] = SV(sv->conf->top->hostname);
+    lines[n++] = SV_LIT("PIPELINING");
+    lines[n++] = SV(size);
+    lines[n++] = SV_LIT("8BITMIME");
+    lines[n++] = SV_LIT("ENHANCEDSTATUSCODES");
+    if (sv->tls && !under_tls)
+        lines[n++] = SV_LIT("STARTTLS");
+    buf_reset(out);
+    reply_write_lines(out, 250, NULL, lines, n);
+}
+
+void service_set_tls(struct service *sv, bool tls)
+{
+    const struct conf_listen *l = sv->listen;
+
+    sv->tls = tls && l->tls != CONF_TLS_NONE;
+    ehlo_text(sv, &sv->ehlo, false);
+    ehlo_text(sv, &sv->ehlo_tls, true);
+    /* Mail without the password or the encryption that the operator demands would be worse than no service.
+     */
+    sv->unavailable = l->auth == CONF_AUTH_REQUIRE ||
+                      (!sv->tls && (l->tls == CONF_TLS_REQUIRE || l->tls == CONF_TLS_IMPLICIT));
 }
 
 void service_init(struct service *sv, const struct conf *conf, const struct conf_listen *listen)
@@ -23,20 +43,18 @@ void service_init(struct service *sv, const struct conf *conf, const struct conf
     *sv = (struct service){ .conf = conf, .listen = listen, .strict_sync = true };
     buf_init(&sv->greeting, 2048);
     buf_init(&sv->ehlo, 4096);
+    buf_init(&sv->ehlo_tls, 4096);
     buf_init(&sv->scratch, 64 * 1024);
     buf_addf(&sv->greeting, "%s ESMTP", conf->top->hostname);
     if (listen->banner && *listen->banner)
         buf_addf(&sv->greeting, " %s", listen->banner);
-    ehlo_text(sv);
-    /* Mail without the password or the encryption that the operator demands would be worse than no service.
-     */
-    sv->unavailable = listen->auth == CONF_AUTH_REQUIRE || listen->tls == CONF_TLS_REQUIRE ||
-                      listen->tls == CONF_TLS_IMPLICIT;
+    service_set_tls(sv, false);
 }
 
 void service_clear(struct service *sv)
 {
     buf_clear(&sv->greeting);
     buf_clear(&sv->ehlo);
+    buf_clear(&sv->ehlo_tls);
     buf_clear(&sv->scratch);
 }

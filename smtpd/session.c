@@ -3,7 +3,10 @@
 
 #include "common/base/mem.h"
 #include "common/net/stream.h"
+#include "common/net/tls.h"
+#include "smtpd/report.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -97,7 +100,8 @@ static void arm(struct session *s)
     int64_t now = loop_now(s->host->loop);
 
     switch (s->step) {
-    case STEP_READ: wait_client(s, now); return;
+    case STEP_READ:
+    case STEP_TLS: wait_client(s, now); return;
     case STEP_WAIT:
         s->command_due = 0;
         loop_timer_set(&s->timer, answers[s->engine.wait]);
@@ -161,6 +165,7 @@ static void on_timer(void *arg)
         return;
     case STEP_NEXT:
     case STEP_READ:
+    case STEP_TLS:
     case STEP_FLUSH:
     case STEP_CLOSE: client_late(s); return;
     }
@@ -191,6 +196,19 @@ static void count_data(struct session *s, enum engine_phase before, enum engine_
     rate_bytes(&s->rate, used, now);
 }
 
+/* False: the session is over. What came behind STARTTLS in one piece was refused by the engine already; what
+   came since was sent by somebody who had not seen our answer (INCIDENTS 6). */
+static bool tls_begin(struct session *s)
+{
+    s->step = STEP_READ;
+    s->shaking = true;
+    if (stream_start_tls(s->stream, s->host->tls, NULL))
+        return true;
+    report_tls_failed(&s->engine, "input before the handshake");
+    session_over(s, END_PROTOCOL, 0);
+    return false;
+}
+
 static void pump(struct session *s)
 {
     struct engine *e = &s->engine;
@@ -211,6 +229,8 @@ static void pump(struct session *s)
         session_end(s, END_CLIENT_CLOSED);
         return;
     }
+    if (s->step == STEP_TLS && !tls_begin(s))
+        return;
     arm(s);
     /* Not reading also hides the client's half close: what it pipelined before is carried out, a message
        whose end came is committed. */
@@ -243,16 +263,37 @@ static void on_drained(void *arg, struct stream *st)
         pump(s);
 }
 
+static void on_secured(void *arg, struct stream *st)
+{
+    struct session *s = arg;
+    struct tls_info info;
+    char cipher[128];
+
+    stream_tls_info(st, &info);
+    snprintf(cipher, sizeof cipher, "%s %s", info.protocol, info.cipher);
+    s->shaking = false;
+    s->engine.out = stream_out(st);
+    s->step = engine_secured(&s->engine, SV(cipher));
+    stream_flush(st);
+    if (s->step == STEP_CLOSE)
+        session_end(s, END_PROTOCOL);
+    else
+        arm(s);
+}
+
 static void on_ended(void *arg, struct stream *st, enum stream_end how, int sys)
 {
     struct session *s = arg;
 
-    (void)st;
     (void)sys;
+    if (s->shaking)
+        report_tls_failed(&s->engine, *stream_tls_why(st) ? stream_tls_why(st) : "connection closed");
     session_end(s, how == STREAM_EOF ? END_CLIENT_CLOSED : END_CLIENT_RESET);
 }
 
-static const struct stream_ops stream_ops = { .input = on_input, .drained = on_drained, .ended = on_ended };
+static const struct stream_ops stream_ops = {
+    .input = on_input, .drained = on_drained, .secured = on_secured, .ended = on_ended
+};
 
 static void on_name(void *arg, enum ipc_dns answer, struct strv name)
 {
@@ -407,10 +448,20 @@ struct session *session_new(struct session_host *host, struct service *sv, int f
     return s;
 }
 
+static bool tls_comes_first(const struct session *s)
+{
+    const struct service *sv = s->engine.service;
+
+    return sv->tls && sv->listen->tls == CONF_TLS_IMPLICIT;
+}
+
 void session_begin(struct session *s)
 {
     s->engine.out = stream_out(s->stream);
-    s->step = engine_start(&s->engine, s->early);
+    if (!tls_comes_first(s))
+        s->step = engine_start(&s->engine, s->early);
+    else if (!tls_begin(s))
+        return;
     stream_flush(s->stream);
     if (s->step == STEP_CLOSE) {
         session_end(s, END_PROTOCOL);

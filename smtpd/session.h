@@ -9,12 +9,14 @@
 
 struct stream;
 struct session;
+struct tls_context;
 
 /* What sessions need of their process; outlives them. */
 struct session_host {
     struct loop *loop;
     struct tx_link *link;
     struct dns_client *dns;
+    struct tls_context *tls; /* NULL: none */
     /* Called once, when the session is over; it is freed at the end of the iteration. */
     void (*ended)(void *arg, struct session *s);
     void *arg;
@@ -36,6 +38,7 @@ struct session {
     int64_t command_due;   /* of the command that is awaited */
     size_t taken;          /* bytes of the input that the engine used and the stream still holds */
     uint64_t command_mark; /* commands when command_due was set */
+    bool shaking;          /* TLS is being begun */
     bool early;            /* the client spoke before the greeting */
 };
 

@@ -238,6 +238,14 @@ static struct strv sender_text(const struct engine *e)
     return buf_view(text);
 }
 
+/* RFC 3848. */
+static struct strv protocol(const struct engine *e)
+{
+    if (!e->esmtp)
+        return SV_LIT("SMTP");
+    return e->tls ? SV_LIT("ESMTPS") : SV_LIT("ESMTP");
+}
+
 void tx_open(struct tx *t, const struct engine *e)
 {
     struct ipc_out *o = &t->link->out;
@@ -254,7 +262,9 @@ void tx_open(struct tx *t, const struct engine *e)
         ipc_put_clean(o, TAG_CLIENT_NAME, SV(e->client_name));
     if (e->helo)
         ipc_put_clean(o, TAG_HELO, SV(e->helo));
-    ipc_put_text(o, TAG_PROTOCOL, e->esmtp ? SV_LIT("ESMTP") : SV_LIT("SMTP"));
+    ipc_put_text(o, TAG_PROTOCOL, protocol(e));
+    if (e->cipher)
+        ipc_put_clean(o, TAG_DOMAIN, SV(e->cipher));
     ipc_put_text(o, TAG_LISTENER, SV(e->service->listen->head.name));
     ipc_put_u64(o, TAG_OWN, e->own);
     ipc_put_text(o, TAG_SENDER, sender_text(e));

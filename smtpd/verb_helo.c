@@ -29,6 +29,6 @@ enum engine_step verb_ehlo(struct engine *e, struct strv argument)
 {
     if (!helo_take(e, argument, true))
         return engine_refuse(e, RE_HELO_SYNTAX, strv_make("", 0));
-    buf_addv(e->out, buf_view(&e->service->ehlo));
+    buf_addv(e->out, buf_view(e->tls ? &e->service->ehlo_tls : &e->service->ehlo));
     return STEP_NEXT;
 }

@@ -6,8 +6,9 @@
 enum {
     V_LAST = 1, /* must be the last of a pipelined group (RFC 2920 3.1): nothing may be behind it yet */
     V_NO_ARGUMENT = 2,
-    V_DRAIN_OK = 4, /* still served while the process ends */
-    V_FATAL = 8,    /* answered with `reply`, then the session ends */
+    V_DRAIN_OK = 4,  /* still served while the process ends */
+    V_FATAL = 8,     /* answered with `reply`, then the session ends */
+    V_CLEAR_OK = 16, /* served before TLS where TLS is required (RFC 3207 4) */
 };
 
 struct verb {
@@ -30,6 +31,7 @@ enum engine_step verb_ehlo(struct engine *e, struct strv argument);
 enum engine_step verb_mail(struct engine *e, struct strv argument);
 enum engine_step verb_rcpt(struct engine *e, struct strv argument);
 enum engine_step verb_data(struct engine *e, struct strv argument);
+enum engine_step verb_starttls(struct engine *e, struct strv argument);
 
 /* Conclusions of policy phases: every check passed, or one refused. */
 enum engine_step mail_accepted(struct engine *e);

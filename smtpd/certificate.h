@@ -1,0 +1,12 @@
+/* certificate.h - from the keys and certificates that mtad handed over to what listeners use */
+#pragma once
+
+#include "common/base/err.h"
+
+struct daemon;
+struct tls_context;
+
+/* Whether any listener offers TLS. */
+bool certificate_is_wanted(const struct daemon *d);
+/* All of them, in the order of the configuration, the newest of each; NULL with err. */
+struct tls_context *certificate_load(struct daemon *d, struct err *err) __attribute__((warn_unused_result));
