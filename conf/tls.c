@@ -11,8 +11,8 @@ static const struct conf_field fields[] = {
     FIELD(conf_tls_section, certificate, CT_PATH, "\"\"", .exists = true, READERS,
           .doc = "PEM file with the host's certificate and its intermediate ones."),
     FIELD(conf_tls_section, key, CT_PATH, "\"\"", .exists = true, READERS,
-          .doc = "PEM file with the private key; without it the key lies in the certificate's file. It may be "
-                 "readable by root alone."),
+          .doc = "PEM file with the private key; without it the key lies in the certificate's file. It may "
+                 "be readable by root alone."),
     FIELD(conf_tls_section, ca, CT_PATH, "\"\"", .exists = true, CLIENT,
           .doc = "PEM file with the authorities that vouch for servers to which mail is sent. \"\" is the "
                  "system's collection."),
