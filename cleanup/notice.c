@@ -123,10 +123,12 @@ static void bind_words(struct facts *f, const struct ipc_in *in, const struct sp
         struct strv text = strv_sub(words, f->diagnostics[i].at, f->diagnostics[i].n);
 
         f->rcpts[i].orcpt = strv_sub(words, orcpts[i].at, orcpts[i].n);
-        if (ipc_get_u64(&group, TAG_REMOTE))
+        if (ipc_get_u64(&group, TAG_REMOTE)) {
             f->rcpts[i].diagnostic = text;
-        else
+            f->rcpts[i].reason = ipc_get(&group, TAG_TEXT);
+        } else {
             f->rcpts[i].reason = text;
+        }
     }
 }
 

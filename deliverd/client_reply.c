@@ -84,7 +84,7 @@ static void die_with(struct client *c, struct client_result r)
 
 /* ---- accidents ---- */
 
-/* RFC 5321 4.2: the first digit says it. A server that answered 250 has the message, whatever nonsense it wrote
+/* RFC 5321 4.2: the first digit says it. A server that answered 250 has the message, whatever it wrote
  * behind that: deferring would deliver it again at each attempt. */
 static bool die_answered(struct client *c)
 {

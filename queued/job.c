@@ -168,6 +168,7 @@ static void return_deferred(struct mailq *q, struct job *job, struct part *p)
         .enhanced = SV_LIT("4.3.0"),
         .reply = SV_LIT("the delivery process ended during the attempt"),
         .attempts = p->attempts + 1u,
+        .tried = mailq_now_s(q),
         .due = sched_retry_at(q->ledger.sched, p->attempts + 1u, mailq_now_s(q)),
     };
     struct list_writer list = { .out = &q->list };

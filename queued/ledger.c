@@ -211,6 +211,7 @@ static void rcpt_deferred(struct ledger *l, struct rcpt *r, const struct entry *
 
     rcpt_words(l, r, e);
     r->state = RCPT_WAIT;
+    p->tried = (uint32_t)e->time;
     p->attempts = (uint16_t)(e->attempts < UINT16_MAX ? e->attempts : UINT16_MAX);
     p->due = (uint32_t)(e->due < UINT32_MAX ? e->due : UINT32_MAX);
 }
@@ -229,6 +230,7 @@ static void rcpt_apply(struct ledger *l, struct message *m, struct rcpt *r, cons
     case ENTRY_FAILED:
         rcpt_words(l, r, e);
         r->state = RCPT_OWED;
+        sched_part(l->sched, r->part)->tried = (uint32_t)e->time;
         break;
     case ENTRY_DEFERRED:
         if (r->state != RCPT_OWED)
@@ -397,6 +399,7 @@ void ledger_tell(const struct ledger *l, uint32_t handle, struct buf *scratch,
             continue;
         e.attempts = sched_part(l->sched, r->part)->attempts;
         e.due = sched_part(l->sched, r->part)->due;
+        e.time = sched_part(l->sched, r->part)->tried;
         e.enhanced = words_enhanced(r->words);
         e.relay = words_relay(r->words);
         e.reply = words_reply(r->words);

@@ -166,7 +166,8 @@ struct verdict {
     enum ipc_outcome outcome;
     struct strv enhanced, relay, reply;
     bool remote;
-    uint32_t due; /* of OUTCOME_DEFERRED */
+    uint32_t due;   /* of OUTCOME_DEFERRED */
+    uint32_t tried; /* seconds, the attempt */
     unsigned attempts;
 };
 /* Notes it for the recipients of the list. */
@@ -192,4 +193,6 @@ void notice_sweep(struct mailq *q);
 void notice_clear(struct mailq *q);
 
 /* sweep.c */
+/* "not delivered within 4 days: ..." */
+void expiry_text(const struct mailq *q, struct buf *out);
 void sweep_start(struct mailq *q);

@@ -89,10 +89,11 @@ static size_t rcpt_size(const struct envelope_rcpt *r, const struct words *w)
            strv_sub(words_reply(w), 0, REPLY_MAX).n + 128;
 }
 
-static void put_rcpt(struct mailq *q, const struct message *m, uint32_t index, const struct envelope_rcpt *r,
+static void put_rcpt(struct mailq *q, struct message *m, uint32_t index, const struct envelope_rcpt *r,
                      const struct words *w, enum ipc_notice kind)
 {
     struct ipc_out *o = &q->out;
+    uint32_t tried = sched_part(q->ledger.sched, message_rcpt(m, index)->part)->tried;
 
     ipc_group_begin(o, TAG_RCPT);
     ipc_put_clean(o, TAG_RCPT, r->to);
@@ -105,9 +106,15 @@ static void put_rcpt(struct mailq *q, const struct message *m, uint32_t index, c
     ipc_put_clean(o, TAG_REPLY, strv_sub(words_reply(w), 0, REPLY_MAX));
     ipc_put_clean(o, TAG_RELAY, words_relay(w));
     ipc_put_u64(o, TAG_REMOTE, w && w->remote);
-    if (kind == NOTICE_FAILURE)
-        ipc_put_u64(o, TAG_LAST_ATTEMPT, (uint64_t)mailq_now_ms(q));
-    else
+    if (kind == NOTICE_FAILURE && w && w->remote && words_enhanced(w).n && words_enhanced(w).p[0] == '4') {
+        /* A failure with a temporary status: time ran out. The peer's words do not say so. */
+        buf_reset(&q->scratch);
+        expiry_text(q, &q->scratch);
+        ipc_put_clean(o, TAG_TEXT, buf_view(&q->scratch));
+    }
+    if (tried)
+        ipc_put_u64(o, TAG_LAST_ATTEMPT, (uint64_t)tried * 1000);
+    if (kind != NOTICE_FAILURE)
         ipc_put_u64(o, TAG_RETRY_UNTIL, (uint64_t)(id_wall_ms(m->id) + q->conf->expire_after * 1000));
     ipc_put_u64(o, TAG_RCPT_INDEX, index);
     ipc_group_end(o);

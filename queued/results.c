@@ -22,7 +22,7 @@ void verdict_note(struct mailq *q, uint64_t id, struct strv list, const struct v
     struct entry e = {
         .id = id,
         .list = list,
-        .time = mailq_now_s(q),
+        .time = v->tried,
         .enhanced = v->enhanced,
         .relay = v->relay,
         .reply = v->reply,
@@ -64,7 +64,7 @@ struct frame {
     bool failed;         /* somebody's failure is to be told */
 };
 
-static void verdict_take(const struct ipc_in *group, struct verdict *v)
+static void verdict_take(const struct mailq *q, const struct ipc_in *group, struct verdict *v)
 {
     *v = (struct verdict){
         .outcome = (enum ipc_outcome)ipc_get_u64(group, TAG_OUTCOME),
@@ -72,6 +72,7 @@ static void verdict_take(const struct ipc_in *group, struct verdict *v)
         .relay = ipc_get(group, TAG_RELAY),
         .reply = ipc_get(group, TAG_REPLY),
         .remote = ipc_get_u64(group, TAG_REMOTE) != 0,
+        .tried = mailq_now_s(q),
     };
 }
 
@@ -169,7 +170,7 @@ static void result_one(struct frame *f, const struct ipc_in *group)
     if (r->state == RCPT_DONE || r->state == RCPT_OWED || (r->state == RCPT_RUNNING && !job))
         return;
     part = r->part;
-    verdict_take(group, &v);
+    verdict_take(q, group, &v);
     notice = v.outcome == OUTCOME_FAILED && rcpt_wants(m, r, NOTIFY_FAILURE);
     if (v.outcome == OUTCOME_DEFERRED)
         deferred_until(q, job, part, strv_is(ipc_get(group, TAG_STEP), "service"), &v);

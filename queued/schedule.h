@@ -26,6 +26,7 @@ struct part {
     uint32_t place;      /* in the heap */
     uint32_t due;        /* seconds; of the last sched_wait */
     uint32_t sender;     /* hash: the lane */
+    uint32_t tried;      /* the caller's: seconds, the last attempt */
     uint16_t attempts;   /* the caller's */
     uint16_t running;    /* the caller's: jobs */
     uint8_t state;

@@ -4,29 +4,37 @@
 #include "queued/mailq.h"
 #include "queued/result_line.h"
 
-#include <stdio.h>
-
 #define SWEEP_MS   1000
 #define SWEEP_MAX  20000u /* messages per tick: a few milliseconds */
 #define TRIM_TICKS 60u    /* destinations nobody waits for are forgotten every minute */
 #define AWAIT_MS   30000  /* an inventory that does not come is said once in a while */
 
-/* RFC 3463 X.4.7, unless the last attempt had better words. */
-static void expire_verdict(const struct rcpt *r, struct buf *text, struct verdict *v)
+void expiry_text(const struct mailq *q, struct buf *out)
 {
-    *v = (struct verdict){
+    static const struct {
+        int64_t seconds;
+        const char *name;
+    } units[] = { { 86400, "day" }, { 3600, "hour" }, { 60, "minute" }, { 1, "second" } };
+    size_t i = 0;
+    int64_t n;
+
+    while (q->conf->expire_after % units[i].seconds)
+        i++;
+    n = q->conf->expire_after / units[i].seconds;
+    buf_addf(out, "not delivered within %lld %s%s: the time for delivery has expired", (long long)n,
+             units[i].name, n == 1 ? "" : "s");
+}
+
+/* RFC 3463 X.4.7, unless the last attempt can say more. */
+static struct verdict expire_verdict(struct mailq *q, const struct rcpt *r)
+{
+    return (struct verdict){
         .outcome = OUTCOME_FAILED,
         .enhanced = words_enhanced(r->words).n ? words_enhanced(r->words) : SV_LIT("4.4.7"),
         .relay = words_relay(r->words),
         .remote = r->words && r->words->remote,
+        .tried = sched_part(q->ledger.sched, r->part)->tried,
     };
-    buf_reset(text);
-    /* A remote's words stay as they were said: they go into the notice as its diagnostic. */
-    if (!v->remote)
-        buf_adds(text, r->words ? "the time for delivery has expired; last: "
-                                : "the time for delivery has expired");
-    buf_addv(text, words_reply(r->words));
-    v->reply = buf_view(text);
 }
 
 static void expire_rcpt(struct mailq *q, uint32_t handle, uint32_t index, bool names)
@@ -37,15 +45,24 @@ static void expire_rcpt(struct mailq *q, uint32_t handle, uint32_t index, bool n
     struct list_writer list = { .out = &q->list };
     struct words *held = words_again(r->words);
     struct result_line line = { .id = m->id, .to = SV_LIT("?"), .notice = notice ? "owed" : "none" };
-    struct verdict v;
+    struct verdict v = expire_verdict(q, r);
 
-    expire_verdict(r, &q->scratch, &v);
+    buf_reset(&q->scratch);
+    expiry_text(q, &q->scratch);
+    if (held) {
+        buf_adds(&q->scratch, "; last: ");
+        buf_addv(&q->scratch, words_reply(held));
+    }
+    v.reply = buf_view(&q->scratch);
     if (names && index < q->envelope.rcpt_n) {
         line.to = q->envelope.rcpts[index].to;
         line.original = q->envelope.rcpts[index].original;
     }
     line.v = &v;
     result_line_log(q, &line);
+    /* A remote's words stay as they were said: they go into the notice as its diagnostic. */
+    if (v.remote)
+        v.reply = words_reply(held);
     buf_reset(&q->list);
     list_write(&list, index);
     list_finish(&list);

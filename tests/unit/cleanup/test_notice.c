@@ -7,6 +7,7 @@
 struct fact {
     const char *rcpt, *original, *orcpt, *enhanced, *reply, *relay;
     bool remote;
+    const char *text;
 };
 
 static void compose(struct world *w, const char *sender, enum ipc_notice kind, const struct fact *facts,
@@ -37,6 +38,8 @@ static void compose(struct world *w, const char *sender, enum ipc_notice kind, c
         if (f->relay)
             ipc_put_text(&w->out, TAG_RELAY, SV(f->relay));
         ipc_put_u64(&w->out, TAG_REMOTE, f->remote);
+        if (f->text)
+            ipc_put_text(&w->out, TAG_TEXT, SV(f->text));
         ipc_put_u64(&w->out, TAG_LAST_ATTEMPT, 1700000100000);
         if (kind == NOTICE_DELAY)
             ipc_put_u64(&w->out, TAG_RETRY_UNTIL, 1700300000000);
@@ -97,6 +100,26 @@ static void failure(void **state)
     assert_non_null(strstr(body, "connection lost after RCPT TO"));
     assert_non_null(strstr(body, "Subject: the original\r\n"));
     keep_for_python(s, "failure");
+}
+
+/* Time ran out: said for humans, while the peer's last words stay the diagnostic. */
+static void expiry(void **state)
+{
+    static const struct fact facts[] = {
+        { "x@far.test", NULL, NULL, "4.2.0", "450 4.2.0 busy", "mx.far.test[192.0.2.9]:25", true,
+          "not delivered within 4 days: the time for delivery has expired" },
+    };
+    struct world *w = *state;
+    const char *body;
+
+    compose(w, "bob@own.test", NOTICE_FAILURE, facts, 1);
+    assert_int_equal(w->stored_n, 1);
+    body = buf_cstr(&w->stored[0].body);
+    assert_non_null(strstr(body, "    not delivered within 4 days: the time for delivery has expired\r\n"));
+    assert_non_null(strstr(body, "mx.far.test said:\r\n    450 4.2.0 busy\r\n"));
+    assert_non_null(strstr(body, "Action: failed\r\nStatus: 4.2.0\r\n"));
+    assert_non_null(strstr(body, "Diagnostic-Code: smtp; 450 4.2.0 busy\r\n"));
+    assert_non_null(strstr(body, "Last-Attempt-Date: Tue, 14 Nov 2023 22:15:00 +0000\r\n"));
 }
 
 static void delay(void **state)
@@ -207,6 +230,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD(failure),
+        WORLD(expiry),
         WORLD(delay),
         WORLD(where_it_goes),
         WORLD(could_not_now),

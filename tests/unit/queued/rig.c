@@ -113,6 +113,9 @@ static void on_cleanup_frame(void *arg, struct channel *ch, struct ipc_in *in)
         text_copy(n->header, sizeof n->header, ipc_get(in, TAG_HEADER));
         while (ipc_next_group(in, TAG_RCPT, &at, &group)) {
             text_copy(n->reply, sizeof n->reply, ipc_get(&group, TAG_REPLY));
+            text_copy(n->text, sizeof n->text, ipc_get(&group, TAG_TEXT));
+            text_copy(n->enhanced, sizeof n->enhanced, ipc_get(&group, TAG_ENHANCED));
+            n->last_attempt = ipc_get_u64(&group, TAG_LAST_ATTEMPT);
             n->rcpt_n++;
         }
     }
@@ -337,8 +340,9 @@ void rig_notice_failed(struct rig *r, uint64_t txn, const char *origin)
 static void result(struct rig *r, unsigned deliverd, struct rig_job *job, uint64_t mask,
                    enum ipc_outcome outcome, const char *step, bool last)
 {
-    static const char *const enhanced[] = { "2.0.0", "5.1.1", "4.4.1" };
-    static const char *const reply[] = { "250 2.0.0 Ok", "550 5.1.1 no such user", "connection refused" };
+    const char *const enhanced[] = { "2.0.0", "5.1.1", r->busy ? "4.2.0" : "4.4.1" };
+    const char *const reply[] = { "250 2.0.0 Ok", "550 5.1.1 no such user",
+                                  r->busy ? "450 4.2.0 busy" : "connection refused" };
 
     ipc_begin(&out, IPC_J_RESULT, job->txn);
     ipc_put_u64(&out, TAG_ID, job->id);
@@ -351,7 +355,7 @@ static void result(struct rig *r, unsigned deliverd, struct rig_job *job, uint64
         ipc_put_text(&out, TAG_ENHANCED, SV(enhanced[outcome]));
         ipc_put_text(&out, TAG_REPLY, SV(reply[outcome]));
         ipc_put_text(&out, TAG_RELAY, SV("mx.example[192.0.2.1]:25"));
-        ipc_put_u64(&out, TAG_REMOTE, outcome != OUTCOME_DEFERRED);
+        ipc_put_u64(&out, TAG_REMOTE, outcome != OUTCOME_DEFERRED || r->busy);
         ipc_put_text(&out, TAG_STEP, SV(step));
         ipc_group_end(&out);
     }

@@ -31,7 +31,8 @@ struct rig_answer { /* a Q_SUBMITTED */
 struct rig_notice { /* an N_COMPOSE */
     uint64_t txn, id;
     enum ipc_notice kind;
-    char origin[512], sender[64], reply[256], header[256];
+    char origin[512], sender[64], reply[256], text[128], enhanced[16], header[256];
+    uint64_t last_attempt;
     size_t rcpt_n;
 };
 
@@ -51,6 +52,7 @@ struct rig {
     size_t notice_n;
     unsigned acks;
     unsigned lost;
+    bool busy;         /* deferred results are words of the remote: 450 4.2.0 */
     bool hold_results; /* the test answers jobs itself */
     struct store_sizes sizes;
 };

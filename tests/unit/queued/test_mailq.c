@@ -434,6 +434,36 @@ static void a_lost_cleanup_is_asked_again(void **state)
     close_rig(r);
 }
 
+/* The remote's words stay its words; that time ran out, and when the attempt was, is said beside them. */
+static void expiry_is_said_beside_a_remotes_words(void **state)
+{
+    struct rig *r = open_rig();
+    uint64_t before;
+
+    (void)state;
+    r->conf.expire_after = 3;
+    r->busy = true;
+    rig_start(r);
+    rig_submit(r, 1, id_new(), "s@example.org", "r:a@far.test", "x\r\n");
+    RIG_UNTIL(r, r->job_n == 1);
+    rig_result(r, 0, &r->jobs[0], OUTCOME_DEFERRED, "rcpt", true);
+    RIG_UNTIL(r, r->acks == 1);
+    before = (uint64_t)mailq_now_ms(&r->q);
+    /* What the journal says of it is all that is left after a restart. */
+    rig_kill(r);
+    rig_start(r);
+    for (int i = 0; r->notice_n < 1 && i < 1000; i++)
+        loop_once(r->loop, 10);
+    assert_int_equal(r->notice_n, 1);
+    assert_string_equal(r->notices[0].reply, "450 4.2.0 busy");
+    assert_string_equal(r->notices[0].enhanced, "4.2.0");
+    assert_string_equal(r->notices[0].text,
+                        "not delivered within 3 seconds: the time for delivery has expired");
+    assert_true(r->notices[0].last_attempt > before - 3000 && r->notices[0].last_attempt <= before);
+    rig_kill(r);
+    close_rig(r);
+}
+
 static void old_messages_expire_and_warn(void **state)
 {
     struct rig *r = open_rig();
@@ -513,6 +543,7 @@ int main(void)
         cmocka_unit_test(a_reconnected_deliverd_keeps_what_it_names),
         cmocka_unit_test(a_failure_is_told_and_then_over),
         cmocka_unit_test(a_lost_cleanup_is_asked_again),
+        cmocka_unit_test(expiry_is_said_beside_a_remotes_words),
         cmocka_unit_test(old_messages_expire_and_warn),
         cmocka_unit_test(many_recipients_go_in_several_jobs),
         cmocka_unit_test(two_queues_on_one_spool),
