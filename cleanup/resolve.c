@@ -132,12 +132,21 @@ static void collect(struct resolve *r)
     r->result.verdict = VERDICT_ACCEPT;
 }
 
+/* Where nothing was found the reason is all there is to tell, and smtpd's line has room for the rule alone. */
+static void rule_why(struct resolve *r, struct strv why)
+{
+    size_t n = strlen(r->rule);
+
+    snprintf(r->rule + n, sizeof r->rule - n, "%s%.*s", n ? ": " : "", (int)(why.n < 250 ? why.n : 250), why.p);
+}
+
 /* Could not tell, or only the administrator can: the whole recipient waits. */
 static void fail(struct resolve *r, const struct node *n, const char *enhanced, const char *text,
                  struct strv why)
 {
     struct buf b;
 
+    rule_why(r, why);
     buf_init(&b, 1024);
     node_text(n, &b);
     LOG(WARN, "cleanup.resolve.failed", KS("id", r->env.id), KV("rcpt", buf_view(&b)), KV("why", why),
@@ -171,6 +180,13 @@ static void keep_postmaster(struct resolve *r, const struct node *at, struct nod
     postmaster->state = NODE_LEAF;
     r->over = true;
     collect(r);
+}
+
+/* A table that is not there will not be there soon: mail about that must come through. */
+static void keep_postmaster_unasked(struct resolve *r, const struct node *at, struct strv why)
+{
+    rule_why(r, why);
+    keep_postmaster(r, at, r->first, "a table or list cannot be read");
 }
 
 static void fail_conf(struct resolve *r, const struct node *n, const char *why)
@@ -495,7 +511,12 @@ static void on_answer(void *arg, const struct maps_answer *a)
         else
             nobody(r, n);
         break;
-    case ANSWER_FAILED: fail(r, n, "4.3.0", "Address lookup failed, please try again later", a->why); break;
+    case ANSWER_FAILED:
+        if (a->broken && is_postmaster(r->first))
+            keep_postmaster_unasked(r, n, a->why);
+        else
+            fail(r, n, "4.3.0", "Address lookup failed, please try again later", a->why);
+        break;
     }
     ask_more(r);
     if (r->over)

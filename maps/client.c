@@ -69,6 +69,7 @@ static void on_answer(void *arg, struct ipc_in *in)
         a.index = ipc_get_u64(in, TAG_INDEX);
         a.value = ipc_get(in, TAG_VALUE);
         a.origin = ipc_get(in, TAG_ORIGIN_AT);
+        a.broken = ipc_get_u64(in, TAG_KIND) == 1;
         a.why = ipc_has(in, TAG_ERROR) ? ipc_get(in, TAG_ERROR) : SV_LIT("mapd gave no reason");
         /* An index beyond the question would be read from our own array. */
         if (a.answer == ANSWER_FOUND && a.index >= q->items) {

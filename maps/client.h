@@ -14,6 +14,7 @@ struct maps_answer {
     struct strv value;      /* FOUND; borrowed for the time of the callback, like the others */
     struct strv origin;     /* FOUND: file:line of the entry; may be empty */
     struct strv why;        /* FAILED: for the log; not empty */
+    bool broken;            /* FAILED for as long as nobody mends a table or list: waiting does not help */
     bool lost;              /* FAILED because mapd was not there or late, not because a table failed */
 };
 

@@ -288,7 +288,7 @@ enum ipc_answer includes_get(struct includes *in, struct strv key, struct map_va
     if (!l)
         return ANSWER_ABSENT;
     if (l->why) {
-        err_set(err, ERR_TEMP, ":include:%s: %s", l->path, l->why);
+        err_set(err, ERR_CONF, ":include:%s: %s", l->path, l->why);
         return ANSWER_FAILED;
     }
     p = l->parts;

@@ -50,7 +50,7 @@ enum ipc_answer map_get(struct map *m, struct strv key, struct map_value *out, s
     if (include_is_key(key))
         return includes_get(m->includes, key, out, err);
     if (!m->ready) {
-        err_set(err, ERR_TEMP, "%s", m->why);
+        err_set(err, ERR_CONF, "%s", m->why);
         return ANSWER_FAILED;
     }
     answer = m->ops->get(m, key, out, err);

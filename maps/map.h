@@ -51,7 +51,7 @@ const struct map_ops *map_ops_find(int type); /* NULL: no such type in this buil
 struct map *map_new(const struct conf_map *conf);
 void map_free(struct map **m);
 
-/* FAILED also while there is no table. out is set when FOUND. */
+/* FAILED also while there is no table: then err is ERR_CONF. out is set when FOUND. */
 enum ipc_answer map_get(struct map *m, struct strv key, struct map_value *out, struct err *err);
 
 /* The table of inline entries; a text that conf accepted cannot fail but for its keys and values. */

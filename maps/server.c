@@ -75,11 +75,12 @@ static void answer_found(const struct question *q, const struct map_value *value
     answer_send(q);
 }
 
-static void answer_failed(const struct question *q, const char *why)
+static void answer_failed(const struct question *q, const char *why, bool broken)
 {
     struct ipc_out *out = answer_begin(q, ANSWER_FAILED);
 
     ipc_put_clean(out, TAG_ERROR, SV(why));
+    ipc_put_u64(out, TAG_KIND, broken);
     answer_send(q);
 }
 
@@ -205,7 +206,7 @@ static void on_worker(void *arg, const struct worker_answer *a)
     case ANSWER_FAILED:
         snprintf(why, sizeof why, "map %.*s: %.*s", (int)q->items[q->at].name.n, q->items[q->at].name.p,
                  (int)(a->why.n > 200 ? 200 : a->why.n), a->why.p);
-        answer_failed(q, why);
+        answer_failed(q, why, false);
         break;
     }
     if (!over)
@@ -231,7 +232,7 @@ static void ask_worker(struct question *q)
     q->handle = workers_ask(q->peer->md->workers, items, n, on_worker, q, &why);
     if (q->handle)
         return;
-    answer_failed(q, why);
+    answer_failed(q, why, false);
     if (!fresh)
         return; /* on_worker, which is our caller, ends it */
     question_leave(q);
@@ -263,7 +264,7 @@ static bool local_item(struct question *q)
     switch (map_get(item->map, item->key, &value, &err)) {
     case ANSWER_FOUND: answer_found(q, &value); return true;
     case ANSWER_ABSENT: return false;
-    case ANSWER_FAILED: answer_failed(q, err.text); return true;
+    case ANSWER_FAILED: answer_failed(q, err.text, err.cls == ERR_CONF); return true;
     }
     return false;
 }
@@ -274,7 +275,7 @@ static void step(struct question *q)
         const struct item *item = &q->items[q->at];
 
         if (!item->map) {
-            answer_failed(q, "no map of that name here");
+            answer_failed(q, "no map of that name here", true);
             return;
         }
         if (item->map->ops->worker && !include_is_key(item->key) ? worker_item(q) : local_item(q))

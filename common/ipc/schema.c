@@ -89,7 +89,9 @@ FIELDS(f_map_query) = { O(SNAPSHOT, U64, 0, "configuration snapshot"),
 FIELDS(f_map_answer) = {
     R(ANSWER, U64, 2, "enum ipc_answer"), O(INDEX, U64, 0, "which item was found"),
     O(VALUE, BYTES, 49152, "its value"),  O(ORIGIN_AT, TEXT, 0, "file:line of the entry"),
-    O(ERROR, TEXT, 0, "why FAILED"),      END
+    O(ERROR, TEXT, 0, "why FAILED"),
+    O(KIND, U64, 1, "of FAILED: 0 cannot tell now; 1 for as long as nobody mends a table or list"),
+    END
 };
 FIELDS(f_dns_client) = { R(ADDR, TEXT, 64, "IP address"), END };
 FIELDS(f_dns_client_answer) = { R(ANSWER, U64, 4,

@@ -33,3 +33,17 @@ def test_nobody_reaches_a_list_by_its_path():
                 code, text = list(e.value.recipients.values())[0]
                 assert code == 550 and b'5.1.1' in text, (disguise, path, code, text)
         assert len(h.mailbox('user')) == 1 and len(h.mailbox('second')) == 1
+
+
+@pytest.mark.parametrize('aliases', ['postmaster: user, :include:@DIR@/etc/gone\nstaff: :include:@DIR@/etc/gone\n',
+                                     'postmaster: user\nno colon here\n'], ids=['list', 'table'])
+def test_postmaster_is_reached_when_tables_cannot_be_read(aliases):
+    with list_host(aliases, {}).start() as h:
+        h.send('PostMaster@demo.test')
+        h.wait_mail('postmaster')
+        h.wait_log('cleanup.postmaster.kept')
+        with pytest.raises(smtplib.SMTPRecipientsRefused) as e:
+            h.send('staff@demo.test')
+        assert list(e.value.recipients.values())[0][0] == 451
+        line = h.wait_log('smtp.rcpt.refused')
+        assert 'rule=cleanup' not in line and ('etc/gone' in line or 'etc/aliases:2' in line), line

@@ -11,14 +11,14 @@
 
 static const char conf_text[] =
     "hostname = mx.own.test\n"
-    "domains = [ own.test, second.test, third.test, loop.test, cmd.test, deep.test, closed.test, sick.test "
-    "]\n"
+    "domains = [ own.test, second.test, third.test, loop.test, cmd.test, deep.test, closed.test, sick.test, "
+    "torn.test ]\n"
     "address { aliases = aliases  virtual = virtual  extension = \"+\"  max_depth = 10\n"
     "  max_expansion = 20 }\n"
     "mailbox a { lookup = users  root = /m  owner = vmail }\n"
     "mailbox postmaster { lookup = pm  root = /p  path = \"post/\" }\n";
 
-/* "map:key" -> value; value "!" is FAILED. */
+/* "map:key" -> value; value "!" is FAILED, "!!" FAILED until somebody mends a table. */
 static const char *const tables[][2] = {
     { "users:bob@own.test", "bob/" },
     { "users:alice@own.test", "alice/" },
@@ -65,6 +65,10 @@ static const char *const tables[][2] = {
     { "virtual:postmaster@deep.test", "d1@own.test" },
     { "virtual:@closed.test", "error:550 5.7.1 Closed" },
     { "virtual:postmaster@sick.test", "broken@own.test" },
+    { "virtual:postmaster@torn.test", "root@own.test, tornlist@own.test" },
+    { "aliases:tornlist", ":include:/etc/torn" },
+    { "aliases::include:/etc/torn", "!!" },
+    { "aliases:torn", "!!" },
     { "aliases:list", ":include:/etc/list" },
     { "aliases::include:/etc/list", "bob, :include:/etc/more" },
     { "aliases::include:/etc/more", "alice, :include:/etc/list" },
@@ -99,6 +103,7 @@ struct asked {
     maps_done *done;
     void *arg;
     enum ipc_answer answer;
+    bool broken;
     size_t index;
     const char *value;
     struct asked *next;
@@ -135,10 +140,13 @@ static uint64_t fake_ask(void *ctx, const struct key_chain *chain, maps_done *do
         a->value = look(chain->items[i].map, key_chain_key(chain, i));
         a->index = i;
         if (a->value)
-            a->answer = strcmp(a->value, "!") == 0 ? ANSWER_FAILED : ANSWER_FOUND;
+            a->answer = a->value[0] == '!' ? ANSWER_FAILED : ANSWER_FOUND;
     }
-    if (++f->questions == f->fail_at)
+    a->broken = a->answer == ANSWER_FAILED && strcmp(a->value, "!!") == 0;
+    if (++f->questions == f->fail_at) {
         a->answer = ANSWER_FAILED;
+        a->broken = false;
+    }
     if (++f->at_once > f->most)
         f->most = f->at_once;
     if (f->reverse) {
@@ -178,7 +186,8 @@ static void fake_answer_one(struct fake *f)
                              .index = a->index,
                              .value = SV(a->value),
                              .origin = SV("/etc/t:7"),
-                             .why = SV("table broken") };
+                             .why = SV("map m: table broken"),
+                             .broken = a->broken };
 
     f->first = a->next;
     f->at_once--;
@@ -220,6 +229,7 @@ static void run(struct fake *f, const char *rcpt, struct buf *got)
     if (res->verdict != VERDICT_ACCEPT) {
         assert_int_equal(res->verdict, res->code < 500 ? VERDICT_TEMPFAIL : VERDICT_REFUSE);
         assert_true(res->text.n > 0);
+        assert_true(res->rule.n > 0);
         buf_addf(got, "%d %s", res->code, res->enhanced);
     } else {
         buf_adds(got, "ok");
@@ -250,6 +260,9 @@ static const struct {
     { "postmaster of a closed domain", "postmaster@closed.test", "ok postmaster@closed.test*" },
     { "others of a closed domain", "x@closed.test", "550 5.7.1" },
     { "postmaster, could not tell", "postmaster@sick.test", "451 4.3.0" },
+    { "postmaster, a list that cannot be read", "postmaster@torn.test", "ok postmaster@torn.test*" },
+    { "others, a list that cannot be read", "tornlist@own.test", "451 4.3.0" },
+    { "others, a table that cannot be read", "torn@own.test", "451 4.3.0" },
     { "by way of a postmaster", "mailer-daemon@second.test", "ok postmaster@second.test*" },
     { "a foreign domain stays", "x@relay.test", "ok x@relay.test" },
     { "a subdomain is foreign", "bob@sub.own.test", "ok bob@sub.own.test" },
@@ -380,6 +393,34 @@ static void one_question_for_a_mailbox(void **state)
     buf_clear(&got);
 }
 
+/* What smtpd logs with a 451: the table and why it could not be asked, also behind an alias that was found. */
+static void refusal_says_why(void **state)
+{
+    static const char *const cases_why[][2] = {
+        { "broken@own.test", "map m: table broken" },
+        { "deepbroken@own.test", "map aliases, /etc/t:7: map m: table broken" },
+        { "prog@own.test", "map aliases, /etc/t:7: a target is a command or file, which this version cannot serve" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases_why); i++) {
+        struct fake f = { 0 };
+        struct resolve_env env = {
+            .conf = conf, .ask = fake_ask, .cancel = fake_cancel, .ctx = &f, .chain = &chain, .id = "TEST"
+        };
+        struct resolve *r;
+        struct address a;
+
+        assert_true(address_parse(SV(cases_why[i][0]), 0, &a, NULL));
+        resolve_start(&env, &a, false, 20, on_done, NULL, &r);
+        address_clear(&a);
+        while (f.first)
+            fake_answer_one(&f);
+        expect_text(cases_why[i][0], resolve_result(r)->rule, cases_why[i][1]);
+        resolve_free(&r);
+    }
+}
+
 static void freed_while_asking(void **state)
 {
     struct fake f = { 0 };
@@ -436,6 +477,7 @@ int main(void)
         cmocka_unit_test(resolves),
         cmocka_unit_test(any_failure_is_temporary),
         cmocka_unit_test(one_question_for_a_mailbox),
+        cmocka_unit_test(refusal_says_why),
         cmocka_unit_test(freed_while_asking),
     };
 

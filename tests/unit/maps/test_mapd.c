@@ -36,6 +36,7 @@ struct world {
 static struct {
     unsigned n;
     enum ipc_answer answer;
+    bool broken;
     size_t index;
     char value[256], why[256];
 } got;
@@ -45,6 +46,7 @@ static void on_answer(void *arg, const struct maps_answer *a)
     (void)arg;
     got.n++;
     got.answer = a->answer;
+    got.broken = a->broken;
     got.index = a->index;
     snprintf(got.value, sizeof got.value, "%.*s", (int)a->value.n, a->value.n ? a->value.p : "");
     snprintf(got.why, sizeof got.why, "%.*s", (int)a->why.n, a->why.n ? a->why.p : "");
@@ -256,6 +258,23 @@ static void chains(void **state)
         }
 }
 
+/* Who asks for postmaster must know whether waiting helps. */
+static void broken_or_away(void **state)
+{
+    struct world *w = *state;
+
+    ask(w->cleanup, "gone:x");
+    settle(w, 1);
+    assert_true(got.answer == ANSWER_FAILED && got.broken);
+    ask(w->cleanup, "passwd:broken");
+    settle(w, 2);
+    assert_true(got.answer == ANSWER_FAILED && !got.broken);
+    channel_free(&w->worker);
+    ask(w->cleanup, "passwd:bob");
+    settle(w, 3);
+    assert_true(got.answer == ANSWER_FAILED && !got.broken);
+}
+
 static void known_users_cost_no_question(void **state)
 {
     struct world *w = *state;
@@ -447,7 +466,7 @@ static void no_mapd(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(chains),      TEST(known_users_cost_no_question),
+        TEST(chains), TEST(broken_or_away),    TEST(known_users_cost_no_question),
         TEST(worker_dies), TEST(worker_hangs), TEST(all_workers_hang), TEST(asker_leaves_while_a_worker_works),
         TEST(cancelled),   TEST(no_mapd),
     };
