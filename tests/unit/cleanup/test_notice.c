@@ -7,7 +7,7 @@
 struct fact {
     const char *rcpt, *original, *orcpt, *enhanced, *reply, *relay;
     bool remote;
-    const char *text;
+    const char *text; /* beside the peer's words */
 };
 
 static void compose(struct world *w, const char *sender, enum ipc_notice kind, const struct fact *facts,
@@ -71,9 +71,9 @@ static void keep_for_python(const struct stored *s, const char *name)
 
 static const struct fact failures[] = {
     { "x@far.test", NULL, NULL, "5.1.1", "550 5.1.1 <x@far.test>: no such user\\nsecond line",
-      "mx.far.test[192.0.2.9]:25", true },
-    { "y@far.test", "team@own.test", NULL, "4.4.2", "connection lost after RCPT TO", NULL, false },
-    { "z@far.test", "list@own.test", "rfc822;list@own.test", NULL, NULL, NULL, false },
+      "mx.far.test[192.0.2.9]:25", true, NULL },
+    { "y@far.test", "team@own.test", NULL, "4.4.2", "connection lost after RCPT TO", NULL, false, NULL },
+    { "z@far.test", "list@own.test", "rfc822;list@own.test", NULL, NULL, NULL, false, NULL },
 };
 
 static void failure(void **state)
@@ -125,7 +125,7 @@ static void expiry(void **state)
 static void delay(void **state)
 {
     static const struct fact facts[] = {
-        { "x@far.test", NULL, NULL, "4.4.1", "connect to mx.far.test[192.0.2.9]:25: timed out", NULL, false },
+        { "x@far.test", NULL, NULL, "4.4.1", "connect to mx.far.test[192.0.2.9]:25: timed out", NULL, false, NULL },
     };
     struct world *w = *state;
 
@@ -218,7 +218,7 @@ static void long_words(void **state)
         words[i] = ' ';
     memcpy(words, "550 ", 4);
     for (size_t i = 0; i < COUNT(facts); i++)
-        facts[i] = (struct fact){ rcpt, NULL, NULL, "5.0.0", words, "mx[192.0.2.9]:25", true };
+        facts[i] = (struct fact){ rcpt, NULL, NULL, "5.0.0", words, "mx[192.0.2.9]:25", true, NULL };
     compose(w, "bob@own.test", NOTICE_FAILURE, facts, COUNT(facts));
     assert_int_equal(w->stored_n, 1);
     assert_true(w->stored[0].submitted);
