@@ -6,6 +6,7 @@
 #include "cleanup/commit.h"
 
 #include "cleanup/doubt.h"
+#include "cleanup/drop.h"
 #include "cleanup/notice.h"
 #include "cleanup/pipeline.h"
 #include "cleanup/service.h"
@@ -265,6 +266,10 @@ static void on_submitted(void *arg, struct channel *ch, struct ipc_in *in)
     }
     if (verdict != VERDICT_ACCEPT)
         copy_reply(t, verdict, in);
+    if (t->phase == TXN_RECEIVING && t->drop) {
+        drop_pump(t); /* ends it */
+        return;
+    }
     if (t->phase == TXN_RECEIVING) {
         receive_credit(t); /* refused early: the client hears it when it ends its data */
         return;
@@ -286,6 +291,7 @@ void commit_ready(struct cleanup *cl, uint64_t queue_txn)
     } else {
         commit_stream(t);
         receive_credit(t);
+        drop_pump(t);
     }
 }
 
@@ -296,7 +302,7 @@ static void lose_one(void *arg, struct strv key, void *value)
     (void)arg;
     (void)key;
     queue_txn_close(t);
-    if (t->phase == TXN_SUBMITTED && !t->notice) {
+    if (t->phase == TXN_SUBMITTED && !t->notice && !t->drop) {
         /* It may be stored all the same. Nobody waits for it any more when smtpd is gone too: then it will be
            asked for again, or was stored, or the client sends it again. */
         if (!t->peer) {
@@ -322,5 +328,6 @@ void commit_queued_lost(struct cleanup *cl)
 const struct channel_route queued_routes[] = {
     { IPC_Q_SUBMITTED, on_submitted },
     { IPC_N_COMPOSE, notice_on_compose },
+    { IPC_DROP_OPEN, drop_on_open },
     { .type = IPC_NONE },
 };

@@ -8,9 +8,13 @@
  */
 #include "cleanup/headers.h"
 
+#include "cleanup/drop.h"
 #include "cleanup/pipeline.h"
+#include "cleanup/qualify.h"
 #include "cleanup/service.h"
+#include "common/base/b64.h"
 #include "common/base/clock.h"
+#include "common/mail/mailbox.h"
 #include "common/mail/received.h"
 #include "conf/address.h"
 #include "conf/conf.h"
@@ -19,7 +23,7 @@
 /* What one pass over the block finds. */
 struct survey {
     size_t hops;
-    bool date, message_id, resent, resent_date, resent_id, drop;
+    bool date, from, message_id, resent, resent_date, resent_id, drop;
 };
 
 static const char *const dropped[] = { "Bcc", "Resent-Bcc", "Return-Path" };
@@ -38,6 +42,7 @@ static void survey_field(struct survey *s, struct strv name)
     switch (byte_lower(name.p[0])) {
     case 'b': s->drop |= is_dropped(name); return;
     case 'd': s->date |= strv_iis(name, "Date"); return;
+    case 'f': s->from |= strv_iis(name, "From"); return;
     case 'm': s->message_id |= strv_iis(name, "Message-ID"); return;
     case 'r':
         s->hops += strv_iis(name, "Received");
@@ -77,6 +82,40 @@ static void add_resent_id(struct buf *out, const struct headers_in *in)
              in->hostname.p);
 }
 
+/* The byte is not the first of a character: a word must not end before it. */
+static bool is_inside(char c)
+{
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/* A full name may hold any byte over 127: RFC 2047, and what is not UTF-8 is shown as broken as it is. */
+static void add_from(const struct mailbox *from, struct buf *out)
+{
+    struct strv name = buf_view(&from->name);
+    struct buf value;
+    bool ascii = true;
+
+    buf_init(&value, 8192);
+    for (size_t i = 0; i < name.n; i++)
+        ascii &= (unsigned char)name.p[i] < 0x80;
+    if (ascii) {
+        mailbox_format(name, &from->address, &value);
+    } else {
+        /* An encoded word has at most 75 characters: 45 bytes make 60. */
+        for (size_t i = 0, n; i < name.n; i += n) {
+            n = name.n - i < 45 ? name.n - i : 45;
+            while (n > 42 && i + n < name.n && is_inside(name.p[i + n]))
+                n--;
+            buf_adds(&value, "=?utf-8?B?");
+            b64_encode(strv_sub(name, i, n), &value);
+            buf_adds(&value, "?= ");
+        }
+        address_format_path(&from->address, &value);
+    }
+    header_add(out, "From", buf_view(&value));
+    buf_clear(&value);
+}
+
 /* RFC 5322 3.6.6: resent fields stand together, before everything older, and each set is complete. */
 static void add_missing(const struct headers_in *in, const struct survey *s, struct buf *out)
 {
@@ -86,16 +125,19 @@ static void add_missing(const struct headers_in *in, const struct survey *s, str
         add_resent_id(out, in);
     if (!s->date)
         header_add_date(out, in->wall_ms);
+    if (!s->from && in->from)
+        add_from(in->from, out);
     if (!s->message_id)
         header_add_message_id(out, in->id, in->hostname);
 }
 
-static void copy_kept(struct strv block, struct buf *out)
+static void copy_kept(const struct headers_in *in, struct buf *out)
 {
+    struct strv block = in->block;
     struct header_field f;
 
     while (header_next(&block, &f))
-        if (!is_dropped(f.name))
+        if (!is_dropped(f.name) && !(in->domain.n && qualify_field(&f, in->domain, out)))
             buf_addv(out, f.whole);
 }
 
@@ -108,8 +150,8 @@ enum headers_verdict headers_build(const struct headers_in *in, struct buf *out)
     received_write(in->received, out);
     if (in->own)
         add_missing(in, &s, out);
-    if (in->own && s.drop)
-        copy_kept(in->block, out);
+    if (in->own && (s.drop || in->domain.n))
+        copy_kept(in, out);
     else
         buf_addv(out, in->block);
     return buf_ok(out) ? HEADERS_OK : HEADERS_TOO_BIG;
@@ -170,12 +212,21 @@ void headers_run(struct txn *t)
         .max_hops = (size_t)conf->address->max_hops,
     };
     enum headers_verdict verdict;
+    struct mailbox from;
 
+    if (drop_from(t, &from)) {
+        const struct conf_top *top = conf->top;
+
+        in.from = &from;
+        in.domain = SV(top->domains.n ? top->domains.v[0] : top->hostname);
+        trace.uid = (int64_t)drop_uid(t->drop);
+    }
     netaddr_parse_ip(txn_view(t, t->client), &trace.client);
     if (only_rcpt(t, &rcpt))
         trace.rcpt = &rcpt;
     verdict = headers_build(&in, &t->new_head);
     address_clear(&rcpt);
+    mailbox_clear(&from);
     switch (verdict) {
     case HEADERS_OK: txn_next(t); return;
     case HEADERS_LOOP:

@@ -3,6 +3,7 @@
 
 #include "common/base/buf.h"
 
+struct mailbox;
 struct received;
 
 enum headers_verdict { HEADERS_OK, HEADERS_LOOP, HEADERS_TOO_BIG };
@@ -14,6 +15,8 @@ struct headers_in {
     struct strv id, hostname;        /* of a Message-ID that is missing */
     int64_t wall_ms;                 /* of a Date that is missing */
     size_t max_hops;
+    const struct mailbox *from;      /* of a From that is missing; NULL: it stays missing */
+    struct strv domain;              /* completes bare names (`To: root`); empty: they stay bare */
 };
 
 enum headers_verdict headers_build(const struct headers_in *in, struct buf *out);

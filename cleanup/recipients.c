@@ -1,6 +1,7 @@
 /* recipients.c - resolving a transaction's recipients; the verdict at RCPT is the one the commit uses */
 #include "cleanup/recipients.h"
 
+#include "cleanup/drop.h"
 #include "cleanup/notice.h"
 #include "cleanup/pipeline.h"
 #include "cleanup/resolve.h"
@@ -87,6 +88,8 @@ static void conclude(struct txn_rcpt *r)
 
     if (r->txn->notice)
         notice_resolved(r, result);
+    else if (r->txn->drop)
+        drop_resolved(r, result);
     else if (result->verdict == VERDICT_ACCEPT)
         rcpt_accept(r, result);
     else
@@ -129,7 +132,8 @@ void recipients_resolve(struct txn *t, struct txn_rcpt *r)
                                .cancel = cancel_mapd,
                                .ctx = cl,
                                .chain = &cl->chain,
-                               .id = t->id_text };
+                               .id = t->id_text,
+                               .internal = t->drop || t->notice };
     enum resolve_step step;
     struct address a;
     const char *why;

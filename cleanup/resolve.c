@@ -388,6 +388,8 @@ static void refused(struct resolve *r, const struct list_error *e)
     snprintf(r->refusal_text, sizeof r->refusal_text, "%.*s", (int)text.n, text.p);
 }
 
+static void ask(struct resolve *r, struct node *n);
+
 static void expand(struct resolve *r, struct node *n, struct strv value, unsigned use)
 {
     struct list_item item;
@@ -395,6 +397,11 @@ static void expand(struct resolve *r, struct node *n, struct strv value, unsigne
     struct strv rest = value;
 
     if (list_error_read(value, &error)) {
+        if (r->env.internal && use == KEYS_VIRTUAL) {
+            n->uses &= ~KEYS_VIRTUAL;
+            ask(r, n);
+            return;
+        }
         refused(r, &error);
         n->state = NODE_UNKNOWN;
         return;
@@ -477,20 +484,25 @@ static void found(struct resolve *r, struct node *n, const struct maps_answer *a
 
 static void on_answer(void *arg, const struct maps_answer *a);
 
+static void ask(struct resolve *r, struct node *n)
+{
+    node_chain(r, n, r->env.chain);
+    if (!r->env.chain->n && !r->env.chain->over) {
+        nobody(r, n);
+        return;
+    }
+    n->state = NODE_ASKED;
+    r->asked++;
+    n->handle = r->env.ask(r->env.ctx, r->env.chain, on_answer, n);
+}
+
 static void ask_more(struct resolve *r)
 {
     while (!r->over && r->ask_next && r->asked < AT_ONCE) {
         struct node *n = r->ask_next;
 
         r->ask_next = n->next;
-        node_chain(r, n, r->env.chain);
-        if (!r->env.chain->n && !r->env.chain->over) {
-            nobody(r, n);
-            continue;
-        }
-        n->state = NODE_ASKED;
-        r->asked++;
-        n->handle = r->env.ask(r->env.ctx, r->env.chain, on_answer, n);
+        ask(r, n);
     }
     if (!r->over && !r->asked && !r->ask_next)
         conclude(r);

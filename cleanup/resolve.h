@@ -24,6 +24,7 @@ struct resolve_env {
     void *ctx;
     struct key_chain *chain; /* scratch, reset at each use */
     const char *id;          /* for log lines */
+    bool internal;           /* our own mail: what `error:` refuses to strangers is looked for further */
 };
 
 struct resolve_leaf {

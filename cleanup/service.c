@@ -3,6 +3,7 @@
 
 #include "cleanup/commit.h"
 #include "cleanup/doubt.h"
+#include "cleanup/drop.h"
 #include "cleanup/notice.h"
 #include "common/base/dict.h"
 #include "common/base/log.h"
@@ -54,6 +55,8 @@ void txn_finish(struct txn *t)
     commit_abort(t);
     if (t->notice)
         notice_finished(t);
+    else if (t->drop)
+        drop_finished(t);
     else if (t->peer)
         send_done(t);
     else if (!txn_is_refused(t))
@@ -143,6 +146,7 @@ static void queued_gone(struct cleanup *cl)
     cl->queued = NULL;
     commit_queued_lost(cl);
     notices_abort(cl);
+    drops_abort(cl);
     channel_free(&ch);
 }
 
@@ -206,6 +210,7 @@ void cleanup_clear(struct cleanup *cl)
     for (size_t i = 0; i < PEERS_MAX; i++)
         peer_free(&cl->peers[i]);
     notices_abort(cl);
+    drops_abort(cl);
     while (cl->doubts) {
         cl->doubts->phase = TXN_STAGES;
         txn_abort(cl->doubts);

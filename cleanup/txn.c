@@ -2,6 +2,7 @@
 #include "cleanup/txn.h"
 
 #include "cleanup/doubt.h"
+#include "cleanup/drop.h"
 #include "cleanup/notice.h"
 #include "cleanup/resolve.h"
 #include "cleanup/service.h"
@@ -61,6 +62,7 @@ static void free_contents(struct txn *t)
     MEM_FREE(t->finals);
     dict_free(&t->final_index, NULL);
     notice_free(&t->notice);
+    drop_free(&t->drop);
     doubt_forget(t);
 }
 

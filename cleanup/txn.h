@@ -7,6 +7,7 @@
 #include "common/mail/header.h"
 
 struct cleanup;
+struct drop;
 struct notice;
 struct peer;
 struct resolve;
@@ -59,10 +60,11 @@ struct txn {
     bool waiting;    /* the resolve stage waits for recipients */
     bool committing; /* the commit stage has it: queued gets what is left */
 
-    /* who waits for the answer: one of the two, or nobody any more (submitted, and smtpd was lost) */
+    /* who waits for the answer: one of the three, or nobody any more (submitted, and smtpd was lost) */
     struct peer *peer;
     uint64_t peer_txn;
     struct notice *notice; /* owned */
+    struct drop *drop;     /* owned */
 
     /* envelope */
     struct buf words;

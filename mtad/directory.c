@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -16,6 +17,7 @@
 #include "conf/mailbox.h"
 #include "conf/processes.h"
 #include "conf/queue.h"
+#include "conf/users.h"
 
 /* mkdir -p; what exists is left as it is. */
 static bool parents_make(const char *path, struct err *err)
@@ -48,7 +50,7 @@ static int dir_open(const char *path, mode_t mode, struct err *err)
 
 /* Makes a directory of one daemon's own. Only an empty one of root's, as we just made it or a package did, is
    given away: anything else in there could be somebody's. */
-static bool dir_own(int fd, const char *path, const struct identity *id, struct err *err)
+static bool dir_own(int fd, const char *path, const struct identity *id, mode_t mode, struct err *err)
 {
     struct stat st;
 
@@ -66,7 +68,9 @@ static bool dir_own(int fd, const char *path, const struct identity *id, struct 
         return err_set(err, ERR_CONF,
                        "%s belongs to uid %u instead of %s; if it is the right one: chown -R %s: %s", path,
                        (unsigned)st.st_uid, id->user, id->user, path);
-    if ((st.st_mode & 07777) != 0700 && fchmod(fd, 0700) < 0)
+    if (id->user && st.st_gid != id->gid && fchown(fd, (uid_t)-1, id->gid) < 0)
+        return err_sys(err, "chown %s", path);
+    if ((st.st_mode & 07777) != mode && fchmod(fd, mode) < 0)
         return err_sys(err, "chmod %s", path);
     return true;
 }
@@ -125,7 +129,7 @@ static bool state_prepare(struct host *h, struct err *err)
     fd_close(&fd);
     if (h->state_fd < 0)
         return err_sys(err, "directory %s", path);
-    return dir_own(h->state_fd, path, &h->ids[ROLE_MAPD], err);
+    return dir_own(h->state_fd, path, &h->ids[ROLE_MAPD], 0700, err);
 }
 
 /* A root that nobody wrote (postmaster's) is ours to make; those of the configuration must exist. */
@@ -164,12 +168,46 @@ static bool roots_prepare(struct host *h, struct err *err)
     return true;
 }
 
-bool directory_prepare(struct host *h, struct err *err)
+/* Where postdrop leaves mail: its group may search the spool for it and make files there, not read it or touch what
+   others made (sticky). */
+static bool drop_prepare(struct host *h, const struct identity *id, struct err *err)
+{
+    char path[PATH_MAX + 8];
+    int fd = file_mkdirat(h->spool_fd, "drop", 0700);
+    bool ok;
+
+    snprintf(path, sizeof path, "%s/drop", h->conf->queue->directory);
+    if (fd < 0)
+        return err_sys(err, "directory %s", path);
+    ok = dir_own(fd, path, id, id->user ? 01730 : 0700, err);
+    fd_close(&fd);
+    return ok;
+}
+
+static bool spool_prepare(struct host *h, struct err *err)
 {
     const char *spool = h->conf->queue->directory;
+    struct identity id = h->ids[ROLE_QUEUED];
+    const char *name = h->conf->users->drop;
+    const struct group *gr;
 
+    if (id.user) {
+        gr = getgrnam(name);
+        if (!gr || gr->gr_gid == 0)
+            return err_set(err, ERR_CONF,
+                           "there is no group %s for local submission, or it is root's; make it "
+                           "with: groupadd --system %s", name, name);
+        id.gid = gr->gr_gid;
+    }
     h->spool_fd = dir_open(spool, 0700, err);
-    if (h->spool_fd < 0 || !dir_own(h->spool_fd, spool, &h->ids[ROLE_QUEUED], err))
+    if (h->spool_fd < 0 || !dir_own(h->spool_fd, spool, &id, id.user ? 0710 : 0700, err))
+        return false;
+    return drop_prepare(h, &id, err);
+}
+
+bool directory_prepare(struct host *h, struct err *err)
+{
+    if (!spool_prepare(h, err))
         return false;
     return state_prepare(h, err) && jail_prepare(h, err) && roots_prepare(h, err);
 }

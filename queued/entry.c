@@ -21,6 +21,7 @@ static const struct format {
     { ENTRY_PAUSE, "f" },       { ENTRY_BEGIN, "s" },
     { ENTRY_MESSAGE, "if" },    { ENTRY_SEGMENT, "so" },
     { ENTRY_END, "" },          { ENTRY_SYNCED, "o" },
+    { ENTRY_FREEZE, "fx" },
 };
 
 static const char *format_find(char kind)

@@ -21,7 +21,8 @@ enum entry_kind {
     ENTRY_HOLD = 'H',      /* id text */
     ENTRY_RELEASE = 'R',   /* id */
     ENTRY_VOID = 'V',      /* segment offset: a record that was refused and may yet stand there */
-    ENTRY_PAUSE = 'P',     /* flags: 1 deliver nothing, 0 go on */
+    ENTRY_PAUSE = 'P',     /* flags: 1 deliver nothing, 2 accept nothing, 0 go on */
+    ENTRY_FREEZE = 'Z',    /* flags text: 1 hold what this sender sends from now on, 0 no more */
     ENTRY_BEGIN = 'B',     /* segment: a snapshot begins; segments have smaller numbers */
     ENTRY_MESSAGE = 'M',   /* id flags: alive at the snapshot */
     ENTRY_SEGMENT = 'G',   /* segment offset: records before it that no M of this snapshot named are done */
@@ -30,6 +31,7 @@ enum entry_kind {
 };
 
 enum { ENTRY_FLAG_WARNED = 1 };
+enum { ENTRY_PAUSE_OUT = 1, ENTRY_PAUSE_IN = 2 }; /* flags of ENTRY_PAUSE */
 
 struct entry {
     enum entry_kind kind;

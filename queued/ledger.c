@@ -54,6 +54,7 @@ void ledger_clear(struct ledger *l)
     sched_free(&l->sched);
     words_clear(&l->words);
     dict_free(&l->lost, NULL);
+    dict_free(&l->frozen, NULL);
 }
 
 /* ---- by id ---- */
@@ -326,6 +327,64 @@ static void snapshot_end(struct ledger *l)
     l->seen_n = 0;
 }
 
+/* ---- what an operator decided about senders and the whole queue ---- */
+
+#define SENDER_MAX 1024u
+
+static struct strv sender_key(struct strv sender, char dst[SENDER_MAX])
+{
+    size_t n = sender.n < SENDER_MAX ? sender.n : SENDER_MAX;
+
+    for (size_t i = 0; i < n; i++)
+        dst[i] = byte_lower(sender.p[i]);
+    return strv_make(dst, n);
+}
+
+static void freeze_apply(struct ledger *l, const struct entry *e)
+{
+    char key[SENDER_MAX];
+
+    if (!l->frozen)
+        l->frozen = dict_new();
+    if (e->flags)
+        dict_set(l->frozen, sender_key(e->text, key), l);
+    else
+        dict_pop(l->frozen, sender_key(e->text, key));
+}
+
+bool ledger_is_frozen(const struct ledger *l, struct strv sender)
+{
+    char key[SENDER_MAX];
+
+    return l->frozen && dict_count(l->frozen) && dict_get(l->frozen, sender_key(sender, key));
+}
+
+struct each_frozen {
+    void (*fn)(void *arg, struct strv sender);
+    void *arg;
+};
+
+static void on_frozen(void *arg, struct strv key, void *value)
+{
+    struct each_frozen *each = arg;
+
+    (void)value;
+    each->fn(each->arg, key);
+}
+
+void ledger_each_frozen(const struct ledger *l, void (*fn)(void *arg, struct strv sender), void *arg)
+{
+    struct each_frozen each = { fn, arg };
+
+    if (l->frozen)
+        dict_each(l->frozen, on_frozen, &each);
+}
+
+uint64_t ledger_pauses(const struct ledger *l)
+{
+    return (l->paused ? ENTRY_PAUSE_OUT : 0) | (l->paused_in ? ENTRY_PAUSE_IN : 0);
+}
+
 enum ledger_result ledger_apply(struct ledger *l, const struct entry *e)
 {
     switch (e->kind) {
@@ -344,7 +403,11 @@ enum ledger_result ledger_apply(struct ledger *l, const struct entry *e)
     case ENTRY_HOLD:
     case ENTRY_RELEASE:
     case ENTRY_MESSAGE: return apply_flags(l, e);
-    case ENTRY_PAUSE: l->paused = e->flags != 0; break;
+    case ENTRY_PAUSE:
+        l->paused = e->flags & ENTRY_PAUSE_OUT;
+        l->paused_in = e->flags & ENTRY_PAUSE_IN;
+        break;
+    case ENTRY_FREEZE: freeze_apply(l, e); break;
     case ENTRY_BEGIN: snapshot_begin(l); break;
     case ENTRY_SEGMENT: snapshot_segment(l, e); break;
     case ENTRY_END: snapshot_end(l); break;

@@ -68,7 +68,9 @@ struct ledger {
     } * seen; /* owned */
     size_t seen_n;
     struct dict *lost; /* ids named by a snapshot and found in no segment; NULL unless replaying */
-    bool paused;
+    bool paused;    /* nothing is delivered */
+    bool paused_in; /* nothing is accepted, by an operator */
+    struct dict *frozen; /* owned: senders, lower case, whose new mail is held; NULL: none */
     /* A message is over and about to leave: its place is free. */
     void (*gone)(void *arg, const struct message *m);
     void *arg;
@@ -105,6 +107,11 @@ enum ledger_result ledger_apply(struct ledger *l, const struct entry *e);
 /* The entries that make a fresh message into this one, first ENTRY_MESSAGE; scratch is for lists. */
 void ledger_tell(const struct ledger *l, uint32_t message, struct buf *scratch,
                  void (*fn)(void *arg, const struct entry *e), void *arg);
+
+/* Is new mail of this sender to be held? */
+bool ledger_is_frozen(const struct ledger *l, struct strv sender);
+void ledger_each_frozen(const struct ledger *l, void (*fn)(void *arg, struct strv sender), void *arg);
+uint64_t ledger_pauses(const struct ledger *l); /* flags of ENTRY_PAUSE */
 
 /* Parts of the message whose recipients are open or wait; used after recovery and when a hold ends. */
 bool part_has(const struct ledger *l, uint32_t part, enum rcpt_state state);

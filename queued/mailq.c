@@ -6,6 +6,8 @@
 #include "common/base/hash.h"
 #include "common/base/log.h"
 #include "conf/queue.h"
+#include "queued/ctl.h"
+#include "queued/drop.h"
 
 #define RECENT_MAX (1u << 20) /* two minutes, the longest doubt of cleanup, at 8000 messages a second */
 #define DENIED_MAX 65536u
@@ -76,7 +78,25 @@ static void on_gone(void *arg, const struct message *m)
     LOG(INFO, "queue.message.finished", KS("id", id), KMS("delay", mailq_now_ms(q) - id_wall_ms(m->id)));
 }
 
-static const struct store_ops ops = { .committed = on_committed, .noted = on_noted, .gone = on_gone };
+static bool on_unlinking(void *arg)
+{
+    return drops_sync(arg);
+}
+
+static void on_synced(void *arg)
+{
+    qctl_synced(arg);
+}
+
+static const struct store_ops ops = {
+    .synced = on_synced,
+    .committed = on_committed, .noted = on_noted, .gone = on_gone, .unlinking = on_unlinking
+};
+
+static void on_origin(void *arg, struct strv origin)
+{
+    drops_recovered(arg, origin);
+}
 
 /* Clients may still ask about these: cleanup does not know that they were stored. */
 static void on_over(void *arg, uint64_t id)
@@ -98,10 +118,11 @@ static void recovery_log(const struct mailq *q, const struct recovery *r, int64_
 
 bool mailq_start(struct mailq *q, struct err *err)
 {
-    struct recovery r = { .over = on_over, .arg = q };
+    struct recovery r = { .over = on_over, .origin = on_origin, .arg = q };
     int64_t began = clock_mono_ms();
     uint32_t cursor = 0, handle;
 
+    drops_scan(q);
     if (!store_recover(q->store, q->loop, &q->ledger, &ops, q, &r, err)) {
         recovery_clear(&r);
         return false;
@@ -117,6 +138,7 @@ bool mailq_start(struct mailq *q, struct err *err)
         message_settle(q, handle);
         notice_want(q, handle);
     }
+    drops_start(q);
     dispatch_soon(q);
     return true;
 }
@@ -138,6 +160,7 @@ void mailq_clear(struct mailq *q)
         loop_timer_stop(&q->sweep_timer);
     }
     q->started = false;
+    drops_clear(q);
     store_close(&q->store);
     submit_clear(q);
     for (unsigned i = 0; i < q->deliverd_n; i++) {
@@ -147,6 +170,7 @@ void mailq_clear(struct mailq *q)
         while (d->jobs)
             job_free(q, d->jobs);
     }
+    qctl_clear(q);
     notice_clear(q);
     dispatch_clear(q);
     ledger_clear(&q->ledger);

@@ -9,6 +9,7 @@
 struct conf_queue;
 struct daemon;
 struct dict;
+struct drops;
 
 #define QUEUE_DELIVERDS 64u /* processes.deliverd has this maximum */
 #define QUEUE_SHARE                                                                                          \
@@ -94,6 +95,8 @@ struct mailq {
     struct waiter *waiters; /* owned: queries about pending messages */
     size_t memory;          /* bytes that transactions hold */
 
+    struct drops *drops; /* owned, drop.c; NULL: there is no drop/ */
+
     /* dispatch.c */
     struct deliverd deliverds[QUEUE_DELIVERDS];
     unsigned deliverd_n; /* highest index + 1 */
@@ -110,6 +113,8 @@ struct mailq {
     struct ids owed;        /* messages to compose notices for */
     struct notice *notices; /* owned: composing */
     unsigned notice_n;
+
+    struct qctl *ctl; /* owned, ctl.c; NULL before the first client */
 
     /* sweep.c */
     uint32_t sweep_cursor;
@@ -193,6 +198,7 @@ void notice_sweep(struct mailq *q);
 void notice_clear(struct mailq *q);
 
 /* sweep.c */
+void mailq_resume(struct mailq *q); /* delivers again after a pause */
 /* "not delivered within 4 days: ..." */
 void expiry_text(const struct mailq *q, struct buf *out);
 void sweep_start(struct mailq *q);

@@ -4,6 +4,8 @@
 #include "common/proc/daemon.h"
 #include "conf/conf.h"
 #include "conf/queue.h"
+#include "queued/drop.h"
+#include "queued/ctl.h"
 #include "queued/mailq.h"
 
 #include <unistd.h>
@@ -34,6 +36,8 @@ static bool on_threads(struct daemon *d, struct err *err)
     state.queue.store = store_open(state.spool, &store_sizes_default, err);
     if (!state.queue.store)
         return err_wrap(err, "%s", spool->path);
+    if (!drops_open(&state.queue, state.spool, err))
+        return err_wrap(err, "%s", spool->path);
     return store_threads(state.queue.store, err);
 }
 
@@ -48,6 +52,8 @@ static void on_edge(struct daemon *d, enum role peer, unsigned index, int fd, bo
     (void)d;
     if (peer == ROLE_CLEANUP) {
         submit_edge(&state.queue, fd);
+    } else if (peer == ROLE_MTACTL) {
+        qctl_client(&state.queue, fd);
     } else if (peer == ROLE_DELIVERD && index < QUEUE_DELIVERDS) {
         deliverd_edge(&state.queue, index, fd, lived);
     } else {

@@ -103,6 +103,8 @@ static void record_found(struct scan *s, struct place place, uint64_t id, struct
     if (strv_starts(s->envelope.origin, SV_LIT("notice/"))) {
         r->origins = mem_resize(r->origins, r->origin_n + 1, sizeof *r->origins);
         r->origins[r->origin_n++] = strv_dup(s->envelope.origin);
+    } else if (s->envelope.origin.n && r->origin) {
+        r->origin(r->arg, s->envelope.origin);
     }
 }
 

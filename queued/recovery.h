@@ -13,6 +13,7 @@ struct recovery {
     struct journal *journal;  /* initialised, nothing read */
     void (*over)(void *arg,
                  uint64_t id); /* a message found in a segment that the journal ended; may be NULL */
+    void (*origin)(void *arg, struct strv origin); /* a record with one, other than a notice's; may be NULL */
     void *arg;
     /* found */
     unsigned segments, records, duplicates, voided;

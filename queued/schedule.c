@@ -403,6 +403,14 @@ bool sched_ended(struct sched *s, uint32_t part, enum sched_end end, uint32_t no
     return rests;
 }
 
+void sched_wake(struct sched *s, uint32_t part)
+{
+    uint32_t handle = sched_part(s, part)->dest;
+
+    dest_wake(s, handle);
+    ring_update(s, handle);
+}
+
 size_t sched_tick(struct sched *s, uint32_t now_s)
 {
     size_t moved = 0;

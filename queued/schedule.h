@@ -84,6 +84,7 @@ uint32_t sched_retry_limit(const struct sched *s, unsigned attempts, uint32_t no
 
 struct strv sched_domain(const struct sched *s, uint32_t part);
 bool sched_is_local(const struct sched *s, uint32_t part);
+void sched_wake(struct sched *s, uint32_t part); /* its destination rests no more */
 uint32_t sched_rest_until(const struct sched *s, uint32_t part); /* 0: not resting */
 /* Ready parts of the destination of `like`; fn may make the one it is given idle, waiting or free, nothing
  * else. */

@@ -395,6 +395,13 @@ bool store_has_room(struct store *s, int64_t reserve)
     return s->room;
 }
 
+uint64_t store_disk_free(const struct store *s)
+{
+    struct statvfs v;
+
+    return fstatvfs(s->spool, &v) < 0 ? 0 : (uint64_t)v.f_bavail * v.f_frsize;
+}
+
 void store_run_on_thread(struct store *s, unsigned thread, void (*fn)(void *arg), void *arg)
 {
     if (thread == 1)

@@ -27,8 +27,13 @@ struct store_ops {
     void (*committed)(void *arg, struct commit *c);
     /* Everything noted before is written: what waits for that may go on. */
     void (*noted)(void *arg);
+    /* More of what was noted is durable (store_durable). May be NULL. */
+    void (*synced)(void *arg);
     /* A message is over and leaves the ledger. */
     void (*gone)(void *arg, const struct message *m);
+    /* A segment is about to be unlinked, and with it the proof that what its origins name was submitted.
+       False: not now. May be NULL. */
+    bool (*unlinking)(void *arg);
 };
 
 /* Locks the spool (waits lock_ms for its holder), makes missing directories. spool: borrowed. */
@@ -51,10 +56,14 @@ uint32_t store_adopt(struct store *s, const struct commit *c, const struct envel
 
 /* Applies to the ledger and writes at the end of this iteration (then `noted`), durable within sync_ms. */
 enum ledger_result store_note(struct store *s, const struct entry *e);
+/* For answers that must survive a power cut: what was noted up to this mark is durable. */
+uint64_t store_mark(const struct store *s);
+bool store_durable(const struct store *s, uint64_t mark);
 bool store_noted(const struct store *s); /* nothing noted waits to be written */
 
 /* False below the reserve: new mail must wait. Looks at the disk at most once a second. */
 bool store_has_room(struct store *s, int64_t reserve);
+uint64_t store_disk_free(const struct store *s); /* bytes of the disk; 0 when it cannot be told */
 
 /* The whole record, checked. ERR_TEMP: cannot be read now; ERR_PROTO: it is damaged. */
 bool store_read(struct store *s, struct place place, struct buf *bytes, struct record *out, struct err *err)

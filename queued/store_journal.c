@@ -106,6 +106,8 @@ void store_journal_synced(struct store *s, const struct sync_job *job)
     sync_soon(s);
     snapshot_due(s);
     store_release(s);
+    if (s->ops->synced)
+        s->ops->synced(s->arg);
 }
 
 enum ledger_result store_note(struct store *s, const struct entry *e)
@@ -121,7 +123,26 @@ bool store_noted(const struct store *s)
     return s->journal.buf.len == 0 && !s->journal_down && s->journal.fd >= 0;
 }
 
+uint64_t store_mark(const struct store *s)
+{
+    return journal_mark(&s->journal);
+}
+
+/* What was noted while the journal could not be written is in the snapshot of the next one. */
+bool store_durable(const struct store *s, uint64_t mark)
+{
+    return !s->journal_down && s->journal.fd >= 0 && s->journal.synced >= mark;
+}
+
 /* ---- snapshots ---- */
+
+static void on_frozen(void *arg, struct strv sender)
+{
+    struct store *s = arg;
+    struct entry e = { .kind = ENTRY_FREEZE, .flags = 1, .text = sender };
+
+    journal_append(&s->journal, &e);
+}
 
 static void snapshot_open(struct store *s)
 {
@@ -137,8 +158,9 @@ static void snapshot_open(struct store *s)
             (struct ledger_seen){ s->account.rows[i].number, (uint32_t)s->account.rows[i].used };
     e.segment = s->account.n ? s->account.rows[s->account.n - 1].number : 0;
     journal_append(&s->journal, &e);
-    e = (struct entry){ .kind = ENTRY_PAUSE, .flags = s->ledger->paused };
+    e = (struct entry){ .kind = ENTRY_PAUSE, .flags = ledger_pauses(s->ledger) };
     journal_append(&s->journal, &e);
+    ledger_each_frozen(s->ledger, on_frozen, s);
     for (size_t i = 0; i < s->void_n; i++) {
         e = (struct entry){ .kind = ENTRY_VOID,
                             .segment = s->voids[i].segment,
@@ -237,6 +259,8 @@ static void on_retry(void *arg)
     LOG0(WARN, "queue.journal.renewed");
     s->ops->noted(s->arg);
     store_release(s);
+    if (s->ops->synced)
+        s->ops->synced(s->arg);
 }
 
 /* ---- what a sync allows ---- */
@@ -274,7 +298,8 @@ void store_release(struct store *s)
     size_t kept = 0;
 
     account_empty(&s->account, journal_mark(&s->journal));
-    while ((row = account_gone(&s->account, s->journal.synced)))
+    while ((row = account_gone(&s->account, s->journal.synced)) &&
+           (!s->ops->unlinking || s->ops->unlinking(s->arg)))
         segment_unlink(s, row->number);
     for (size_t i = 0; i < s->doomed_n; i++) {
         char name[ID_TEXT_SIZE];

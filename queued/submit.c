@@ -4,6 +4,7 @@
 #include "common/base/mem.h"
 #include "common/ipc/frame.h"
 #include "conf/queue.h"
+#include "queued/drop.h"
 #include "queued/mailq.h"
 
 #include <stdlib.h>
@@ -231,6 +232,8 @@ static void envelope_take(struct mailq *q, struct ipc_in *in, struct envelope *e
     e->login = ipc_get(in, TAG_LOGIN);
     e->origin = ipc_get(in, TAG_ORIGIN);
     e->hold = ipc_get(in, TAG_HOLD);
+    if (!e->hold.n && ledger_is_frozen(&q->ledger, e->sender))
+        e->hold = SV_LIT("the sender is frozen");
     e->envid = ipc_get(in, TAG_ENVID);
     e->body_type = ipc_get_u64(in, TAG_BODY_TYPE);
     e->priority = ipc_get_u64(in, TAG_PRIORITY);
@@ -258,6 +261,8 @@ static bool submit_allowed(struct mailq *q, struct ipc_in *in, const struct tx *
     /* Notices go on when the disk is nearly full: they let messages leave. */
     if (!strv_starts(origin, SV_LIT("notice/")) && !store_has_room(q->store, q->conf->reserve))
         return err_set(err, ERR_LIMIT, "the disk is nearly full");
+    if (q->ledger.paused_in && !origin.n)
+        return err_set(err, ERR_TEMP, "an operator paused the acceptance of mail");
     return !q->draining || err_set(err, ERR_TEMP, "the queue is being shut down");
 }
 
@@ -456,8 +461,10 @@ void submit_committed(struct mailq *q, struct commit *c)
         message_stored(q, c);
     else
         big_unlink(store_big_dir(q->store), c->id);
-    if (c->origin)
+    if (c->origin) {
         notice_committed(q, SV(c->origin), c->id, c->ok);
+        drops_committed(q, SV(c->origin), c->ok);
+    }
     commit_free(&c);
 }
 
@@ -493,6 +500,7 @@ static const struct channel_route routes[] = {
     { IPC_Q_ABORT, on_abort },
     { IPC_Q_QUERY, on_query },
     { IPC_N_FAILED, notice_on_failed },
+    { IPC_DROP_DONE, drops_on_done },
     { .type = IPC_NONE },
 };
 
@@ -518,6 +526,7 @@ static void cleanup_lost(struct mailq *q)
     q->cleanup_generation++;
     dict_each(q->txs, free_tx, q);
     notice_lost(q);
+    drops_lost(q);
 }
 
 static void on_lost(void *arg, struct channel *ch, const char *why)
@@ -536,6 +545,7 @@ void submit_edge(struct mailq *q, int fd)
     q->cleanup = channel_new(q->loop, fd, ROLE_QUEUED, ROLE_CLEANUP, 0, &ops, q);
     if (q->started)
         notice_pump(q);
+    drops_pump(q);
 }
 
 void submit_clear(struct mailq *q)

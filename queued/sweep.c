@@ -124,12 +124,13 @@ static void message_sweep(struct mailq *q, uint32_t handle)
         notice_warn(q, handle);
 }
 
-static void resume(struct mailq *q)
+void mailq_resume(struct mailq *q)
 {
     uint32_t cursor = 0, handle;
 
     LOG0(WARN, "queue.delivery.resumed");
-    store_note(q->store, &(struct entry){ .kind = ENTRY_PAUSE, .flags = 0 });
+    store_note(q->store, &(struct entry){ .kind = ENTRY_PAUSE,
+                                          .flags = ledger_pauses(&q->ledger) & ~(uint64_t)ENTRY_PAUSE_OUT });
     while ((handle = ledger_next(&q->ledger, &cursor)))
         message_settle(q, handle);
 }
@@ -148,7 +149,7 @@ static void on_sweep(void *arg)
     if (++q->sweep_ticks % TRIM_TICKS == 0)
         sched_trim(q->ledger.sched);
     if (q->ledger.paused && store_resume_asked(q->store))
-        resume(q);
+        mailq_resume(q);
     if (deliverd_all_known(q)) {
         q->awaited_since = 0;
     } else if (!q->awaited_since) {

@@ -1,0 +1,33 @@
+/* ctl.h - what an operator may ask of the queue: look, hold, release, delete, return, pause, freeze */
+#pragma once
+
+#include "common/ipc/ctl.h"
+#include "queued/mailq.h"
+
+void qctl_client(struct mailq *q, int fd); /* takes fd: a caller of the control socket */
+void qctl_synced(struct mailq *q);         /* more of the journal is durable: answers that wait for that may go */
+void qctl_clear(struct mailq *q);
+
+/* select.c: which messages a call means. Views of the call, good until it is done. */
+struct selection {
+    const struct ctl_call *call;
+    struct strv sender, recipient, domain, reason; /* p NULL: any */
+    uint64_t older_s, younger_s;                   /* 0: any */
+    struct strv state;                             /* "held", "deferred", "running", "active", "damaged" */
+    bool ids;                                      /* given one by one: cursor counts them */
+    bool any;                                      /* something was given */
+};
+/* False: err tells what is wrong with the arguments. */
+bool selection_read(struct selection *s, const struct ctl_call *call, struct err *err);
+/* The next message; *cursor goes on; *budget falls by what it cost, 0: the portion is over. 0 at the end. */
+uint32_t selection_next(struct mailq *q, const struct selection *s, uint64_t *cursor, unsigned *budget);
+/* Its envelope (in q->envelope), for who needs names. NULL: unreadable. bytes_unref. */
+struct bytes *message_envelope(struct mailq *q, uint32_t message);
+const char *message_state(struct mailq *q, uint32_t message);
+
+/* change.c: one change of one message; true: something was noted. */
+struct change {
+    const char *name;
+    bool (*run)(struct mailq *q, uint32_t message, struct strv reason);
+};
+extern const struct change changes[]; /* ends with name NULL */

@@ -1,0 +1,153 @@
+/* select.c - which messages a call of an operator means: by id, or by what they are */
+#include "queued/ctl.h"
+
+#include <string.h>
+
+#define COST_LOOK 1u
+#define COST_READ 25u /* a record from disk */
+
+struct bytes *message_envelope(struct mailq *q, uint32_t message)
+{
+    struct err err = { 0 };
+    struct bytes *b = message_bytes(q, message, &err);
+
+    if (b && !envelope_parse(b->envelope, &q->envelope, &err))
+        bytes_unref(&b);
+    return b;
+}
+
+static bool has_waiting(struct message *m)
+{
+    for (uint32_t i = 0; i < m->rcpt_n; i++)
+        if (message_rcpt(m, i)->state == RCPT_WAIT)
+            return true;
+    return false;
+}
+
+const char *message_state(struct mailq *q, uint32_t message)
+{
+    struct message *m = ledger_at(&q->ledger, message);
+
+    if (m->flags & MESSAGE_DAMAGED)
+        return "damaged";
+    if (m->flags & MESSAGE_HELD)
+        return "held";
+    if (m->jobs > 0)
+        return "running";
+    return has_waiting(m) ? "deferred" : "active";
+}
+
+bool selection_read(struct selection *s, const struct ctl_call *call, struct err *err)
+{
+    struct strv id;
+    uint64_t value, all = 0;
+
+    *s = (struct selection){
+        .call = call,
+        .sender = ctl_text(call, "sender"),
+        .recipient = ctl_text(call, "recipient"),
+        .domain = ctl_text(call, "domain"),
+        .reason = ctl_text(call, "reason"),
+        .state = ctl_text(call, "state"),
+        .ids = ctl_text_nth(call, "id", 0, &id),
+    };
+    ctl_number(call, "older", &s->older_s);
+    ctl_number(call, "younger", &s->younger_s);
+    for (size_t i = 0; s->ids && ctl_text_nth(call, "id", i, &id); i++)
+        if (!id_parse(id, &value))
+            return err_set(err, ERR_CONF, "%.*s is no message id", (int)(id.n > 40 ? 40 : id.n), id.p);
+    s->any = s->ids || s->sender.p || s->recipient.p || s->domain.p || s->reason.p || s->state.p || s->older_s ||
+             s->younger_s || (ctl_number(call, "all", &all) && all);
+    return true;
+}
+
+static bool domain_matches(const struct mailq *q, const struct message *m, struct strv domain)
+{
+    for (uint32_t part = m->part; part; part = sched_part(q->ledger.sched, part)->sibling)
+        if (strv_ieq(sched_domain(q->ledger.sched, part), domain))
+            return true;
+    return false;
+}
+
+static bool reason_matches(struct message *m, struct strv reason)
+{
+    for (uint32_t i = 0; i < m->rcpt_n; i++) {
+        struct strv reply = words_reply(message_rcpt(m, i)->words);
+
+        if (reply.n >= reason.n && memmem(reply.p, reply.n, reason.p, reason.n))
+            return true;
+    }
+    return false;
+}
+
+static bool rcpt_matches(const struct envelope_rcpt *r, struct strv recipient)
+{
+    return strv_ieq(r->to, recipient) || (r->original.n && strv_ieq(r->original, recipient));
+}
+
+/* What only the record knows. */
+static bool names_match(struct mailq *q, const struct selection *s, uint32_t message)
+{
+    struct bytes *b = message_envelope(q, message);
+    bool yes = b != NULL;
+
+    if (yes && s->sender.p)
+        yes = strv_ieq(q->envelope.sender, s->sender);
+    if (yes && s->recipient.p) {
+        yes = false;
+        for (size_t i = 0; i < q->envelope.rcpt_n && !yes; i++)
+            yes = rcpt_matches(&q->envelope.rcpts[i], s->recipient);
+    }
+    bytes_unref(&b);
+    return yes;
+}
+
+static bool matches(struct mailq *q, const struct selection *s, uint32_t message, unsigned *budget)
+{
+    struct message *m = ledger_at(&q->ledger, message);
+    int64_t age_s = (mailq_now_ms(q) - id_wall_ms(m->id)) / 1000;
+
+    if ((s->older_s && age_s < (int64_t)s->older_s) || (s->younger_s && age_s > (int64_t)s->younger_s) ||
+        (s->state.p && !strv_is(s->state, message_state(q, message))) ||
+        (s->domain.p && !domain_matches(q, m, s->domain)) || (s->reason.p && !reason_matches(m, s->reason)))
+        return false;
+    if (!s->sender.p && !s->recipient.p)
+        return true;
+    *budget -= *budget > COST_READ ? COST_READ : *budget;
+    return names_match(q, s, message);
+}
+
+static uint32_t candidate(struct mailq *q, const struct selection *s, uint64_t *cursor, bool *end)
+{
+    uint32_t at = (uint32_t)*cursor, handle;
+    struct strv text;
+    uint64_t id;
+
+    *end = false;
+    if (!s->ids) {
+        handle = ledger_next(&q->ledger, &at);
+        *cursor = at;
+        *end = handle == 0;
+        return handle;
+    }
+    *end = !ctl_text_nth(s->call, "id", (size_t)*cursor, &text) || !id_parse(text, &id);
+    ++*cursor;
+    return *end ? 0 : ledger_find(&q->ledger, id);
+}
+
+uint32_t selection_next(struct mailq *q, const struct selection *s, uint64_t *cursor, unsigned *budget)
+{
+    while (*budget > 0) {
+        bool end;
+        uint32_t handle = candidate(q, s, cursor, &end);
+
+        if (end) {
+            *cursor = 0;
+            return 0;
+        }
+        *budget -= COST_LOOK;
+        if (handle && matches(q, s, handle, budget))
+            return handle;
+    }
+    return 0;
+}
