@@ -10,7 +10,10 @@
 #include <stdlib.h>
 
 static const struct conf_choice family_choices[] = {
-    { "any", CONF_FAMILY_ANY }, { "ipv4", CONF_FAMILY_IPV4 }, { "ipv6", CONF_FAMILY_IPV6 }, { NULL, 0 },
+    { "any", CONF_FAMILY_ANY },
+    { "ipv4", CONF_FAMILY_IPV4 },
+    { "ipv6", CONF_FAMILY_IPV6 },
+    { NULL, 0 },
 };
 
 #define DELIVERD .roles = ROLE_BIT(ROLE_DELIVERD)
@@ -25,9 +28,10 @@ static const struct conf_field fields[] = {
     FIELD(conf_route, family, CT_ENUM, "any", .choices = family_choices, DELIVERD,
           .doc = "Address family to use; no socket of the other one is opened."),
     FIELD(conf_route, tls, CT_ENUM, "offer", .choices = conf_tls_choices, DELIVERD,
-          .doc = "`offer`: TLS when the other side has it; `require`: TLS or no delivery; `none`: never."),
+          .doc = "`offer`: TLS when the other side has it; `require`: TLS or no delivery (refused for now: "
+                 "deliveries cannot use TLS yet); `none`: never."),
     FIELD(conf_route, auth, CT_STRING, "\"\"", .max = 64, DELIVERD,
-          .doc = "Name of the credentials to give; \"\" for none."),
+          .doc = "Name of the credentials to give; \"\" for none, the only choice for now."),
     FIELD(conf_route, helo, CT_HOSTNAME, "\"\"", .computed = "`hostname`", DELIVERD,
           .doc = "Name to give in EHLO."),
     FIELD(conf_route, connect_timeout, CT_SECONDS, "30s", .min = 1, .max = 600, DELIVERD,
@@ -66,6 +70,11 @@ static void check_route(struct conf_check *check, void *section)
     if ((family == AF_INET && route->family == CONF_FAMILY_IPV6) ||
         (family == AF_INET6 && route->family == CONF_FAMILY_IPV4))
         conf_check_fail(check, route, "via", 0, "this address is not of the route's family");
+    /* Better no start than mail in the clear where the operator wrote otherwise. */
+    if (route->tls == CONF_TLS_REQUIRE || route->tls == CONF_TLS_IMPLICIT)
+        conf_check_fail(check, route, "tls", 0, "deliveries cannot use TLS yet: only offer and none");
+    if (route->auth[0])
+        conf_check_fail(check, route, "auth", 0, "deliveries cannot give credentials yet");
 }
 
 static const struct conf_builtin builtins[] = { { "default", "route default { }" }, { NULL, NULL } };

@@ -183,7 +183,7 @@ static const char full[] =
     "          masquerade { as = example.com  from = [ lan.example.com ] } }\n"
     "mailbox system { path = \"~/Mail dir\"  uid_exceptions = [ daemon ]  domains = [ example.org ] }\n"
     "mailbox virtual { lookup = few  root = /var/mail/virtual  owner = vmail  group = \"\" }\n"
-    "route default { via = \"smtp.isp.example:587\"  tls = require  auth = isp }\n"
+    "route default { via = \"smtp.isp.example:587\"  tls = none }\n"
     "route Partner.example { via = \"[2001:db8::1]:26\"  helo = other.example.com }\n"
     "route .sub.example { family = ipv6  idle = 0 }\n"
     "route .example { via = 192.0.2.1  port = 26 }\n"

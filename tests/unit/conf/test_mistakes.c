@@ -329,6 +329,16 @@ static const struct mistake mistakes[] = {
       "such as \"smtp.example.net:587\"\n"
       "    route default { via = \"smtp.example.net:http\" }\n"
       "                          ^^^^^^^^^^^^^^^^^^^^^^^\n" },
+    { "route with TLS",
+      "route default { tls = require }\n",
+      "m.conf:1:23: deliveries cannot use TLS yet: only offer and none\n"
+      "    route default { tls = require }\n"
+      "                          ^^^^^^^\n" },
+    { "route with credentials",
+      "route default { auth = isp }\n",
+      "m.conf:1:24: deliveries cannot give credentials yet\n"
+      "    route default { auth = isp }\n"
+      "                           ^^^\n" },
     { "route mistyped address",
       "route default { via = 192.0.2.256 }\n",
       "m.conf:1:23: \"192.0.2.256\" is not a host, an address (IPv6 in brackets) or "
@@ -411,9 +421,9 @@ static const struct mistake mistakes[] = {
       "                ^^^^^^^^^^^\n" },
     { "auth without users",
       "tls { certificate = /etc/passwd }\nlisten a { address = \"0.0.0.0:25\"  tls = offer  auth = offer }\n",
-      "m.conf:2:55: AUTH needs the passwords of users; add a section: auth { users = NAME_OF_A_MAP }\n"
+      "m.conf:2:56: AUTH needs the passwords of users; add a section: auth { users = NAME_OF_A_MAP }\n"
       "    listen a { address = \"0.0.0.0:25\"  tls = offer  auth = offer }\n"
-      "                                                          ^^^^^\n" },
+      "                                                           ^^^^^\n" },
     { "auth without TLS",
       "auth { users = u }\nmap u { type = inline }\n"
       "listen a { address = \"0.0.0.0:25\"  auth = offer }\n",
