@@ -5,8 +5,8 @@
 #include "common/base/dict.h"
 #include "common/base/log.h"
 
-/* Longer than smtpd waits (five minutes, then it closes the connection without an answer): whatever queued says
-   until then is the truth, and is told. After it nobody listens any more. */
+/* Longer than smtpd waits (five minutes, then it closes the connection without an answer): whatever queued
+   says until then is the truth, and is told. After it nobody listens any more. */
 #define DOUBT_MS 360000
 
 static void ask(struct txn *t)

@@ -132,12 +132,13 @@ static void collect(struct resolve *r)
     r->result.verdict = VERDICT_ACCEPT;
 }
 
-/* Where nothing was found the reason is all there is to tell, and smtpd's line has room for the rule alone. */
+/* Where nothing was found the reason is all there is to tell; smtpd's line has room for the rule alone. */
 static void rule_why(struct resolve *r, struct strv why)
 {
     size_t n = strlen(r->rule);
 
-    snprintf(r->rule + n, sizeof r->rule - n, "%s%.*s", n ? ": " : "", (int)(why.n < 250 ? why.n : 250), why.p);
+    snprintf(r->rule + n, sizeof r->rule - n, "%s%.*s", n ? ": " : "",
+             (int)(why.n < 250 ? why.n : 250), why.p);
 }
 
 /* Could not tell, or only the administrator can: the whole recipient waits. */

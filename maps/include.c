@@ -262,8 +262,8 @@ void includes_adopt(struct includes *in, struct includes *old)
         memcpy(l->read, was->read, sizeof l->read);
         memcpy(l->seen, was->seen, sizeof l->seen);
         MEM_FREE(l->why);
-        /* Lists that it names stand behind it now, so this loop reaches them. What may not be named (or is the
-           next part of a long list) was told when it was read. */
+        /* Lists that it names stand behind it now, so this loop reaches them. What may not be named (or is
+           the next part of a long list) was told when it was read. */
         for (const struct part *p = l->parts; p; p = p->next)
             if (!includes_add_value(in, buf_view(&p->text), &err))
                 continue;

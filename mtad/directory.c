@@ -48,6 +48,41 @@ static int dir_open(const char *path, mode_t mode, struct err *err)
     return fd;
 }
 
+/* The name of something in it, or nothing. Counting links would show directories only, and on btrfs not even
+   these. */
+static bool dir_look(int fd, const char *path, char name[NAME_MAX + 1], struct err *err)
+{
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+    const struct dirent *e;
+
+    name[0] = '\0';
+    if (!dir) {
+        fd_close(&copy);
+        return err_sys(err, "read directory %s", path);
+    }
+    while (name[0] == '\0' && (e = readdir(dir)) != NULL) {
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            snprintf(name, NAME_MAX + 1, "%s", e->d_name);
+    }
+    closedir(dir);
+    return true;
+}
+
+/* A directory of root's is taken for a daemon when nothing is in it. */
+static bool dir_give(int fd, const char *path, const struct identity *id, struct err *err)
+{
+    char name[NAME_MAX + 1];
+
+    if (!dir_look(fd, path, name, err))
+        return false;
+    if (name[0] != '\0')
+        return err_set(err, ERR_CONF,
+                       "%s belongs to root and is not empty, there is %s; "
+                       "if it is the right one: chown -R %s: %s", path, name, id->user, path);
+    return fchown(fd, id->uid, id->gid) == 0 || err_sys(err, "chown %s", path);
+}
+
 /* Makes a directory of one daemon's own. Only an empty one of root's, as we just made it or a package did, is
    given away: anything else in there could be somebody's. */
 static bool dir_own(int fd, const char *path, const struct identity *id, mode_t mode, struct err *err)
@@ -60,10 +95,8 @@ static bool dir_own(int fd, const char *path, const struct identity *id, mode_t 
         return st.st_uid == geteuid() ||
                err_set(err, ERR_CONF, "%s belongs to uid %u; without root it must be our own", path,
                        (unsigned)st.st_uid);
-    if (st.st_uid == 0 && (st.st_nlink > 2 || fchown(fd, id->uid, id->gid) < 0))
-        return err_set(err, ERR_CONF,
-                       "%s belongs to root and is not empty; if it is the right one: chown -R %s: %s", path,
-                       id->user, path);
+    if (st.st_uid == 0 && !dir_give(fd, path, id, err))
+        return false;
     if (st.st_uid != 0 && st.st_uid != id->uid)
         return err_set(err, ERR_CONF,
                        "%s belongs to uid %u instead of %s; if it is the right one: chown -R %s: %s", path,
@@ -77,22 +110,12 @@ static bool dir_own(int fd, const char *path, const struct identity *id, mode_t 
 
 static bool dir_is_empty(int fd, const char *path, struct err *err)
 {
-    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-    const struct dirent *e;
-    bool ok = true;
+    char name[NAME_MAX + 1];
 
-    if (!dir) {
-        fd_close(&copy);
-        return err_sys(err, "read directory %s", path);
-    }
-    while (ok && (e = readdir(dir)) != NULL) {
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            ok = err_set(err, ERR_CONF, "%s must be empty, it is the jail of the daemons; there is %s", path,
-                         e->d_name);
-    }
-    closedir(dir);
-    return ok;
+    if (!dir_look(fd, path, name, err))
+        return false;
+    return name[0] == '\0' ||
+           err_set(err, ERR_CONF, "%s must be empty, it is the jail of the daemons; there is %s", path, name);
 }
 
 static bool jail_prepare(struct host *h, struct err *err)

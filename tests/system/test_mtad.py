@@ -181,6 +181,15 @@ def test_a_spool_of_somebody_else_is_refused():
     refused(h, 'belongs to uid 12345', 'chown -R mansio-queued:')
 
 
+@pytest.mark.skipif(not IS_ROOT, reason='needs root')
+def test_a_directory_of_root_is_given_away_only_when_empty():
+    h = Parts()
+    h.write()
+    (h.dir / 'spool').mkdir()
+    (h.dir / 'spool/shadow').write_text('a file, not a directory')
+    refused(h, 'belongs to root and is not empty', 'shadow', 'chown -R mansio-queued:')
+
+
 def test_a_deep_directory_works(tmp_path):
     deep = tmp_path / ('x' * 100) / ('y' * 100)
     deep.mkdir(parents=True)

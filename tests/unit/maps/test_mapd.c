@@ -467,7 +467,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(chains), TEST(broken_or_away),    TEST(known_users_cost_no_question),
-        TEST(worker_dies), TEST(worker_hangs), TEST(all_workers_hang), TEST(asker_leaves_while_a_worker_works),
+        TEST(worker_dies), TEST(worker_hangs), TEST(all_workers_hang),
+        TEST(asker_leaves_while_a_worker_works),
         TEST(cancelled),   TEST(no_mapd),
     };
 
