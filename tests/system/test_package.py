@@ -1,0 +1,227 @@
+"""test_package.py - what is installed, where, with which modes; the Debian package in a copy of this machine's root"""
+import os, pathlib, re, stat, subprocess, sys
+
+import pytest
+
+from host import BUILD, ROOT, wait_for
+
+LIBEXEC = 'usr/libexec/mansio'
+DAEMONS = ['mtad', 'smtpd', 'cleanup', 'queued', 'deliverd', 'mapd', 'mapd-worker', 'dnsd', 'mansio-agent']
+
+
+def run(*argv, **more):
+    return subprocess.run([str(a) for a in argv], check=True, capture_output=True, text=True, **more).stdout
+
+
+@pytest.fixture(scope='module')
+def tree(tmp_path_factory):
+    top = tmp_path_factory.mktemp('tree')
+    run('cmake', '--install', BUILD, '--prefix', '/usr', env=dict(os.environ, DESTDIR=str(top)))
+    return top
+
+
+@pytest.fixture(scope='module')
+def deb(tmp_path_factory):
+    top = tmp_path_factory.mktemp('deb')
+    run('cpack', '--config', BUILD / 'CPackConfig.cmake', '-G', 'DEB', '-B', top)
+    return next(top.glob('mansio_*.deb'))
+
+
+def listed_users():
+    """The names that etc/create-users.sh makes: (users, groups)."""
+    text = (ROOT / 'etc/create-users.sh').read_text()
+    users = re.search(r'^for u in ([a-z ]+);', text, re.M).group(1).split()
+    return [f'mansio-{u}' for u in users], re.findall(r'groupadd --system (\S+)', text)
+
+
+def test_tree(tree):
+    for name in DAEMONS:
+        assert stat.S_IMODE((tree / LIBEXEC / name).stat().st_mode) == 0o755, name
+    link = tree / 'usr/sbin/mtad'
+    assert link.is_symlink() and link.resolve() == (tree / LIBEXEC / 'mtad').resolve()
+    assert stat.S_IMODE((tree / 'usr/sbin/mtactl').stat().st_mode) == 0o755
+    assert (tree / 'etc/mansio/mansio.conf').read_bytes() == (ROOT / 'etc/mansio.conf').read_bytes()
+    for p in tree.rglob('*'):
+        mode = p.lstat().st_mode
+        if not stat.S_ISLNK(mode):
+            assert not mode & 0o022, f'{p} can be written by others'
+            assert not mode & 0o4000, f'{p} is setuid'
+
+
+def test_tree_elsewhere(tmp_path):
+    """Another prefix: the unit names the programs of that prefix; an administrator's configuration stays."""
+    conf = tmp_path / 'etc/mansio/mansio.conf'
+    conf.parent.mkdir(parents=True)
+    conf.write_text('hostname = mine.example.com\n')
+    run('cmake', '--install', BUILD, '--prefix', '/opt/m', env=dict(os.environ, DESTDIR=str(tmp_path)))
+    unit = (tmp_path / 'opt/m/lib/systemd/system/mansio.service').read_text()
+    assert 'ExecStart=/opt/m/libexec/mansio/mtad\n' in unit
+    assert conf.read_text() == 'hostname = mine.example.com\n'
+
+
+def test_sbin_mtad_works(tree):
+    """Operators call mtad by its name in sbin; it finds the others beside the program that the link points to."""
+    out = subprocess.run([tree / 'usr/sbin/mtad', '-n', '-c', ROOT / 'etc/mansio.conf', '-o', 'hostname = mx.example.com'],
+                         capture_output=True, text=True)
+    assert out.returncode == 0, out.stdout + out.stderr
+
+
+def test_one_list_of_users(tree):
+    users, groups = listed_users()
+    lines = [l.split() for l in (tree / 'usr/lib/sysusers.d/mansio.conf').read_text().splitlines() if l[0] != '#']
+    assert [l[1] for l in lines if l[0] == 'u'] == users
+    assert [l[1] for l in lines if l[0] == 'g'] == groups
+    named = {w for l in (tree / 'usr/lib/tmpfiles.d/mansio.conf').read_text().splitlines() if l[0] != '#'
+             for w in l.split()[3:5]}
+    assert named <= {'root', *users, *groups}
+
+
+def test_control(deb):
+    fields = dict(l.split(': ', 1) for l in run('dpkg-deb', '-f', deb).splitlines() if re.match(r'\S+: ', l))
+    for name in ('Provides', 'Conflicts', 'Replaces'):
+        assert fields[name] == 'mail-transport-agent'
+    for library in ('libc6', 'libssl3', 'libseccomp2', 'liblmdb0', 'libc-ares2', 'libevent-core'):
+        assert library in fields['Depends'], fields['Depends']
+    content = run('dpkg-deb', '-c', deb)
+    assert './etc/' not in content, 'postinst writes the configuration, once'
+    assert '-rwxr-xr-x root/root' in next(l for l in content.splitlines() if l.endswith(LIBEXEC + '/mtad'))
+
+
+class Root:
+    """A copy of this machine's root that is thrown away: an overlay in a name space of its own, with its own network,
+    name and processes. Whatever runs in it ends with it."""
+
+    SETUP = r'''set -e
+b=$1; n=$2
+mount -t tmpfs none "$b"
+mkdir "$b/upper" "$b/work" "$b/root"
+mount -t overlay none -o "lowerdir=/,upperdir=$b/upper,workdir=$b/work" "$b/root"
+cd "$b/root"
+mount -t proc none proc; mount --rbind /dev dev; mount -t tmpfs none run; mount -t tmpfs none tmp
+hostname "$n"
+ip link set lo up
+echo up
+read -r end || true'''
+
+    def __init__(self, base, name='bare'):
+        base.mkdir()
+        self.root = base / 'root'
+        self.holder = subprocess.Popen(
+            ['unshare', '-m', '-n', '-u', '-p', '--fork', '--kill-child', '--propagation', 'private', 'bash', '-c', self.SETUP,
+             'root', str(base), name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if self.holder.stdout.readline() != 'up\n':
+            why = self.holder.communicate()[1]
+            pytest.skip(f'no overlay of the root here: {why.strip()}')
+        pid = self.holder.pid
+        self.init = int(pathlib.Path(f'/proc/{pid}/task/{pid}/children').read_text().split()[0])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.holder.communicate('end\n')
+
+    def argv(self, command):
+        return ['nsenter', '-t', str(self.init), '-m', '-n', '-u', '-p', 'chroot', str(self.root), '/usr/bin/env', '-i',
+                'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root', 'LC_ALL=C.UTF-8', 'DEBIAN_FRONTEND=noninteractive',
+                'bash', '-c', command]
+
+    def sh(self, command, status=0, **more):
+        done = subprocess.run(self.argv(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more)
+        assert done.returncode == status, f'{command}: exit status {done.returncode}\n{done.stdout}'
+        return done.stdout
+
+    def put(self, source, name):
+        subprocess.run(self.argv(f'cat >{name}'), input=pathlib.Path(source).read_bytes(), check=True)
+
+
+# As little of this machine's own Mansio as possible: no users of it, no configuration, no other mail system.
+BARE = r'''sed -i '/^mansio-/d' /etc/passwd /etc/shadow /etc/group /etc/gshadow
+rm -rf /etc/mansio /var/spool/mansio /var/lib/mansio /etc/mailname
+'''
+SEND = r'''/usr/bin/python3 - "$@" <<'X'
+import smtplib, sys
+s = smtplib.SMTP('127.0.0.1', 25, timeout=30)
+s.sendmail('', ['maria@bare.localdomain'], 'From: root\r\nSubject: first\r\n\r\nhello\r\n')
+X'''
+
+
+@pytest.fixture
+def root(tmp_path):
+    with Root(tmp_path / 'ns') as r:
+        r.sh(BARE)
+        yield r
+
+
+@pytest.mark.root
+def test_install_upgrade_remove_purge(root, deb):
+    root.put(deb, '/root/mansio.deb')
+    out = root.sh('dpkg -i --force-conflicts /root/mansio.deb')
+    assert 'next step' in out and 'only 127.0.0.1 listens' in out, out
+    users, groups = listed_users()
+    root.sh('id ' + ' && id '.join(users))
+    root.sh('getent group ' + ' '.join(groups))
+    conf = root.sh('cat /etc/mansio/mansio.conf')
+    assert 'hostname = bare.localdomain\ndomains' not in conf  # the comment between them is still there
+    assert '\nhostname = bare.localdomain\n' in conf and '\ndomains = [ bare.localdomain ]\n' in conf
+    modes = root.sh('stat -c "%n %a %U" /etc/mansio/mansio.conf /var/spool/mansio /var/lib/mansio').splitlines()
+    assert modes[0] == '/etc/mansio/mansio.conf 644 root'
+    assert modes[1].startswith('/var/spool/mansio 7') and modes[1].endswith(' mansio-queued')
+    assert modes[2] == '/var/lib/mansio 755 root'
+    root.sh('mtad -n')
+    assert root.sh('dpkg -V mansio') == ''
+
+    # The host as installed: local mail arrives, nothing listens for others.
+    root.sh('useradd -m maria')
+    root.sh('mkfifo /tmp/ready; mtad -o "log { to = \\"/var/log/mansio.log\\" }" --ready-fd 9 9<>/tmp/ready '
+            '</dev/null >/tmp/out 2>&1 & read -t 30 line </tmp/ready; echo "$line"')
+    listening = root.sh('ss -Hltn')
+    assert '127.0.0.1:25' in listening
+    assert all('127.0.0.1:' in line for line in listening.splitlines()), listening
+    root.sh(SEND)
+    wait_for('mail in the Maildir', lambda: root.sh('ls /home/maria/Maildir/new 2>/dev/null; true').strip(),
+             explain=lambda: root.sh('cat /tmp/out /var/log/mansio.log'))
+
+    # An upgrade asks nothing, keeps the administrator's file, and the running host goes on.
+    root.sh('echo "# mine" >>/etc/mansio/mansio.conf')
+    out = root.sh('dpkg -i --force-conflicts /root/mansio.deb </dev/null')
+    assert 'next step' not in out
+    assert root.sh('tail -n 1 /etc/mansio/mansio.conf') == '# mine\n'
+    root.sh(SEND)
+    wait_for('both messages', lambda: root.sh('ls /home/maria/Maildir/new | wc -l').strip() == '2')
+    root.sh('kill $(pgrep -o -x mtad); while pgrep -x mtad >/dev/null; do sleep 0.1; done')
+
+    # Removal keeps configuration and mail; purge keeps a spool that holds something, with a word.
+    root.sh('dpkg -r mansio && test -e /etc/mansio/mansio.conf && test -d /var/spool/mansio && ! test -e /usr/sbin/mtad')
+    out = root.sh('touch /etc/mansio/passwords; dpkg -P mansio')
+    assert '/var/spool/mansio is kept' in out and '/etc/mansio is kept' in out, out
+    root.sh('! test -e /etc/mansio/mansio.conf && test -e /etc/mansio/passwords && test -d /var/spool/mansio')
+
+
+@pytest.mark.root
+def test_names_and_faults(root, deb):
+    """/etc/mailname counts first. A broken configuration does not keep the package from being installed."""
+    root.put(deb, '/root/mansio.deb')
+    root.sh('echo Mail.Example.ORG >/etc/mailname; dpkg -i --force-conflicts /root/mansio.deb')
+    assert '\nhostname = mail.example.org\ndomains' not in root.sh('cat /etc/mansio/mansio.conf')
+    assert 'hostname = mail.example.org' in root.sh('grep ^hostname /etc/mansio/mansio.conf')
+    root.sh('echo "nonsense = 1" >>/etc/mansio/mansio.conf')
+    out = root.sh('dpkg -i --force-conflicts /root/mansio.deb')
+    assert 'nonsense' in out and 'not in order' in out
+    root.sh('dpkg -s mansio | grep -q "^Status: install ok installed"')
+    out = root.sh('dpkg -P mansio')
+    assert 'kept' not in out, 'nothing was ever queued'
+    root.sh('! test -e /etc/mansio && ! test -e /var/spool/mansio && ! test -e /var/lib/mansio')
+
+
+@pytest.mark.root
+def test_units(root, deb):
+    root.put(deb, '/root/mansio.deb')
+    root.sh('dpkg -i --force-conflicts /root/mansio.deb')
+    assert root.sh('systemd-analyze verify --man=no --recursive-errors=one /usr/lib/systemd/system/mansio.service') == ''
+    unit = root.sh('cat /usr/lib/systemd/system/mansio.service')
+    assert 'Type=notify' in unit and 'LimitNOFILE=' in unit
+    # Set-id programs run below agents: see the reason in the unit.
+    assert not re.search(r'^(NoNewPrivileges|RestrictSUIDSGID|ProtectHome)=', unit, re.M)
+    # Both tools agree that there is nothing left to do.
+    assert root.sh('systemd-sysusers --dry-run 2>&1 | grep -i mansio; true') == ''
