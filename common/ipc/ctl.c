@@ -86,6 +86,11 @@ bool ctl_number(const struct ctl_call *call, const char *name, uint64_t *out)
     return true;
 }
 
+const char *ctl_act_name(const struct ctl_call *call)
+{
+    return call->act->name;
+}
+
 uint64_t ctl_cursor(const struct ctl_call *call)
 {
     return call->cursor;
