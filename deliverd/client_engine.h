@@ -104,6 +104,8 @@ struct client {
 
     /* the state */
     enum client_state state;
+    const char *died_at;  /* DEAD: the step's name */
+    const char *died_how; /* "lost", "protocol error", "given up", "ended by the server" */
     struct client_expect expect[CLIENT_WINDOW];
     unsigned head, pending;
     bool need_rset; /* a transaction may be open on the server */

@@ -67,8 +67,10 @@ static struct client_result own_words(struct client *c, enum client_step step, e
 }
 
 /* The end of the connection, by whomever. Before a message: the failure of the host. */
-static void die_with(struct client *c, struct client_result r)
+static void die_with(struct client *c, struct client_result r, const char *how)
 {
+    c->died_at = r.step;
+    c->died_how = how;
     if (c->message) {
         give_all(c, &r);
         c->message = NULL;
@@ -91,22 +93,23 @@ static bool die_answered(struct client *c)
     static const enum ipc_outcome outcomes[] = {
         [2] = OUTCOME_DELIVERED, [4] = OUTCOME_DEFERRED, [5] = OUTCOME_FAILED
     };
-    int class = c->end_code / 100;
+    int first = c->end_code / 100;
     struct buf why;
 
-    if (c->lmtp || (class != 2 && class != 4 && class != 5))
+    if (c->lmtp || (first != 2 && first != 4 && first != 5))
         return false;
     buf_init(&why, CLIENT_TEXT_MAX);
     buf_addf(&why, "%d (%s)", c->end_code, buf_cstr(&c->text));
     buf_reset(&c->text);
     buf_addv(&c->text, buf_view(&why));
     buf_clear(&why);
-    die_with(c, own_words(c, CLIENT_END, outcomes[class], CLIENT_FINAL, STATUS((uint8_t) class, 0, 0)));
+    die_with(c, own_words(c, CLIENT_END, outcomes[first], CLIENT_FINAL, STATUS((uint8_t)first, 0, 0)),
+             "protocol error");
     return true;
 }
 
 /* At the end of the message nobody knows what the server did: not tried again in this attempt. */
-static void die_own(struct client *c, enum client_step step, struct status s)
+static void die_own(struct client *c, enum client_step step, struct status s, const char *how)
 {
     struct client_result r = own_words(c, step, OUTCOME_DEFERRED, CLIENT_OTHER_HOST, s);
 
@@ -116,7 +119,7 @@ static void die_own(struct client *c, enum client_step step, struct status s)
         r.retry = CLIENT_FINAL;
         r.maybe = true;
     }
-    die_with(c, r);
+    die_with(c, r, how);
 }
 
 void client_lost(struct client *c, const char *how)
@@ -127,7 +130,7 @@ void client_lost(struct client *c, const char *how)
         return;
     buf_reset(&c->text);
     buf_addf(&c->text, "%s while %s", how, client_step_doing(step));
-    die_own(c, step, STATUS(4, 4, 2));
+    die_own(c, step, STATUS(4, 4, 2), "lost");
 }
 
 void client_protocol_error(struct client *c, const char *why)
@@ -137,21 +140,21 @@ void client_protocol_error(struct client *c, const char *why)
     buf_reset(&c->text);
     buf_addf(&c->text, "protocol error by the server while %s: %s", client_step_doing(step), why);
     if (step != CLIENT_END || !die_answered(c))
-        die_own(c, step, STATUS(4, 5, 0));
+        die_own(c, step, STATUS(4, 5, 0), "protocol error");
 }
 
 void client_fail_message(struct client *c, const char *why)
 {
     buf_reset(&c->text);
     buf_adds(&c->text, why);
-    die_with(c, own_words(c, CLIENT_BODY, OUTCOME_FAILED, CLIENT_FINAL, STATUS(5, 6, 0)));
+    die_with(c, own_words(c, CLIENT_BODY, OUTCOME_FAILED, CLIENT_FINAL, STATUS(5, 6, 0)), "given up");
 }
 
 void client_fail_read(struct client *c)
 {
     buf_reset(&c->text);
     buf_adds(&c->text, "the stored message cannot be read");
-    die_with(c, own_words(c, CLIENT_BODY, OUTCOME_DEFERRED, CLIENT_FINAL, STATUS(4, 3, 0)));
+    die_with(c, own_words(c, CLIENT_BODY, OUTCOME_DEFERRED, CLIENT_FINAL, STATUS(4, 3, 0)), "given up");
 }
 
 void client_fail_size(struct client *c)
@@ -172,7 +175,8 @@ static void on_greeting(struct client *c)
     /* Whatever a server says instead of 220, it speaks about itself or us, not about the message: next host.
      */
     if (c->reply.code != 220) {
-        die_with(c, from_reply(c, CLIENT_GREETING, OUTCOME_DEFERRED, CLIENT_OTHER_HOST));
+        die_with(c, from_reply(c, CLIENT_GREETING, OUTCOME_DEFERRED, CLIENT_OTHER_HOST),
+                 "ended by the server");
         return;
     }
     buf_adds(c->out, c->lmtp ? "LHLO " : "EHLO ");
@@ -219,7 +223,7 @@ static void on_ehlo(struct client *c)
         buf_adds(c->out, "\r\n");
         client_expect(c, CLIENT_HELO, 0);
     } else {
-        die_with(c, from_reply(c, CLIENT_EHLO, OUTCOME_DEFERRED, CLIENT_OTHER_HOST));
+        die_with(c, from_reply(c, CLIENT_EHLO, OUTCOME_DEFERRED, CLIENT_OTHER_HOST), "ended by the server");
     }
 }
 
@@ -228,7 +232,7 @@ static void on_helo(struct client *c)
     if (reply_class(&c->reply) == 2)
         c->state = CLIENT_IDLE;
     else
-        die_with(c, from_reply(c, CLIENT_HELO, OUTCOME_DEFERRED, CLIENT_OTHER_HOST));
+        die_with(c, from_reply(c, CLIENT_HELO, OUTCOME_DEFERRED, CLIENT_OTHER_HOST), "ended by the server");
 }
 
 /* ---- a message ---- */
@@ -334,7 +338,8 @@ static void on_early_end(struct client *c)
         client_protocol_error(c, "reply without a command");
         return;
     }
-    die_with(c, from_reply(c, CLIENT_BODY, permanent ? OUTCOME_FAILED : OUTCOME_DEFERRED, CLIENT_FINAL));
+    die_with(c, from_reply(c, CLIENT_BODY, permanent ? OUTCOME_FAILED : OUTCOME_DEFERRED, CLIENT_FINAL),
+             "ended by the server");
 }
 
 static void dispatch(struct client *c, struct client_expect e)
@@ -370,7 +375,7 @@ void client_reply(struct client *c)
     c->replies++;
     if (c->reply.code == 421 && step != CLIENT_QUIT) {
         /* RFC 5321 3.8: the server goes away, at whatever step. Not even the final dot was taken then. */
-        die_with(c, from_reply(c, step, OUTCOME_DEFERRED, CLIENT_OTHER_HOST));
+        die_with(c, from_reply(c, step, OUTCOME_DEFERRED, CLIENT_OTHER_HOST), "ended by the server");
         return;
     }
     if (c->state == CLIENT_SENDING) {

@@ -15,11 +15,11 @@
 
 /* ---- the end ---- */
 
-static void log_end(struct connection *c, const char *how)
+static void log_end(struct connection *c, const char *how, const char *step)
 {
     if (c->phase == CONNECTION_CONNECTING)
         return;
-    LOG(INFO, "relay.session.ended", KS("relay", c->relay), KS("how", how),
+    LOG(INFO, "relay.session.ended", KS("relay", c->relay), KS("how", how), KS("step", step),
         KI("messages", c->client.messages), KI("in", stream_bytes_in(c->stream)),
         KI("out", stream_bytes_out(c->stream)), KMS("lasted", loop_now(c->d->loop) - c->started));
 }
@@ -51,7 +51,7 @@ void connection_close(struct connection **cp, const char *why)
     *cp = NULL;
     if (!c || c->phase == CONNECTION_CLOSED)
         return;
-    log_end(c, why);
+    log_end(c, why, client_step_name(client_step(&c->client)));
     if (c->phase == CONNECTION_READY && client_step(&c->client) == CLIENT_READY) {
         client_quit(&c->client);
         stream_flush(c->stream);
@@ -121,7 +121,7 @@ static void settle(struct connection *c, bool progress)
 
     if (step == CLIENT_OVER) {
         if (c->phase != CONNECTION_CLOSED)
-            log_end(c, "lost or ended by the server");
+            log_end(c, c->timed_out ? "timed out" : c->client.died_how, c->client.died_at);
         tell_dead(c);
         return;
     }
@@ -172,7 +172,8 @@ static void on_connected(void *arg, struct stream *s)
     c->phase = CONNECTION_OPENING;
     c->started = loop_now(c->d->loop);
     client_init(&c->client, &client_ops, c, stream_out(s), SV(c->route->helo), false);
-    deadline(c, true);
+    if (!c->reset)
+        deadline(c, true);
     c->ops->up(c->arg, c);
 }
 
@@ -216,11 +217,16 @@ static void on_ended(void *arg, struct stream *s, enum stream_end how, int sys)
     struct connection *c = arg;
     char text[160];
 
-    (void)s;
-    if (c->phase == CONNECTION_CONNECTING) {
+    /* What does not come about is refused; a connection that is reset was there, and gone before we looked.
+     */
+    c->reset = c->phase == CONNECTION_CONNECTING && (sys == ECONNRESET || sys == EPIPE);
+    if (c->reset) {
+        on_connected(c, s);
+    } else if (c->phase == CONNECTION_CONNECTING) {
         connect_failed(c, how, sys);
         return;
     }
+    c->timed_out = how == STREAM_TIMEOUT;
     switch (how) {
     case STREAM_TIMEOUT: client_lost(&c->client, "timed out"); break;
     case STREAM_EOF: client_lost(&c->client, "connection lost"); break;

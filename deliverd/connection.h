@@ -48,7 +48,8 @@ struct connection {
     struct loop_task task;
     struct loop_timer idle;
     int64_t started;
-    bool deadline_set;
+    bool deadline_set, timed_out;
+    bool reset; /* between the handshake and our look at it */
     enum client_step deadline_step;
     unsigned replies_seen;
     struct dest *dest;              /* of pool.c */

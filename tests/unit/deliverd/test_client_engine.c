@@ -376,7 +376,10 @@ static void opening_failures(void **state)
         if (client_step(&c) != CLIENT_OVER || !strv_is(c.failure.text, cases[i].text) ||
             strcmp(status, cases[i].status) != 0 || strcmp(c.failure.step, cases[i].step) != 0 ||
             c.failure.remote != cases[i].remote || c.failure.outcome != OUTCOME_DEFERRED ||
-            c.failure.retry != CLIENT_OTHER_HOST)
+            c.failure.retry != CLIENT_OTHER_HOST || strcmp(c.died_at, cases[i].step) != 0 ||
+            strcmp(c.died_how, cases[i].how      ? "lost"
+                               : cases[i].remote ? "ended by the server"
+                                                 : "protocol error") != 0)
             fail_msg("%s: %s %s `%.*s`", cases[i].name, status, c.failure.step, (int)c.failure.text.n,
                      c.failure.text.p);
         client_clear(&c);
@@ -512,6 +515,8 @@ static void malformed_final_replies(void **state)
         if (!strv_starts(buf_view(&run.results), SV(cases[i / 2].begins)))
             fail_msg("%s: %s", run.name, buf_cstr(&run.results));
         assert_int_equal(client_step(&run.c), CLIENT_OVER);
+        assert_string_equal(run.c.died_at, "end");
+        assert_string_equal(run.c.died_how, strncmp(run.name, "lost", 4) == 0 ? "lost" : "protocol error");
         client_clear(&run.c);
         buf_clear(&run.out);
         buf_clear(&run.input);

@@ -3,7 +3,9 @@
 #include "deliverd/job.h"
 #include "tests/unit/deliverd/world.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define MESSAGE "Subject: t\r\n\r\n.hidden\r\nbody\r\n"
 #define STUFFED "Subject: t\r\n\r\n..hidden\r\nbody\r\n"
@@ -426,6 +428,32 @@ static void drips_do_not_hold_us(void **state)
     expect_told(told_of(w, txn, 0), "silence", OUTCOME_DEFERRED, "4.4.2", "data", "timed out");
 }
 
+/* The handshake was done, the server hung up before we looked: that is no refused connection. */
+static void reset_behind_the_handshake(void **state)
+{
+    struct world *w = *state;
+    struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(w->port) };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1, conn = -1;
+    uint64_t txn;
+
+    assert_true(inet_pton(AF_INET, "127.0.0.9", &sin.sin_addr) == 1);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    assert_true(bind(fd, (struct sockaddr *)&sin, sizeof sin) == 0 && listen(fd, 5) == 0);
+    w->dns_hosts = "mx1.x.test 10 127.0.0.9";
+    txn = job_send(w, "x.test", "a@x", MESSAGE);
+    for (int i = 0; conn < 0 && i < 1000; i++) {
+        loop_once(w->loop, 5);
+        conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    }
+    assert_true(conn >= 0);
+    setsockopt(conn, SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 }, sizeof(struct linger));
+    close(conn);
+    close(fd);
+    world_until_over(w);
+    expect_told(told_of(w, txn, 0), "reset", OUTCOME_DEFERRED, "4.4.2", "greeting",
+                "while waiting for the greeting");
+}
+
 static void own_address(void **state)
 {
     struct world *w = *state;
@@ -466,6 +494,7 @@ int main(void)
         WORLD(without_dnsd),
         WORLD(services_come_back),
         WORLD(drips_do_not_hold_us),
+        WORLD(reset_behind_the_handshake),
         WORLD(own_address),
     };
 
