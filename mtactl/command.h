@@ -4,10 +4,10 @@
 #include "mtactl/tool.h"
 
 struct command {
-    const char *name;      /* one or two words: "status", "queue list" */
-    const char *arguments; /* as usage shows them; "" for none */
-    const char *doc;       /* one sentence */
-    unsigned min, max;     /* arguments */
+    const char *name;                                  /* one or two words: "status", "queue list" */
+    const char *arguments;                             /* as usage shows them; "" for none */
+    const char *doc;                                   /* one sentence */
+    unsigned min, max;                                 /* arguments */
     int (*run)(struct tool *t, int argc, char **argv); /* arguments only; the exit status */
 };
 
@@ -26,3 +26,16 @@ int command_log(struct tool *t, int argc, char **argv);
 int command_check(struct tool *t, int argc, char **argv);
 int command_config(struct tool *t, int argc, char **argv);
 int command_sandbox(struct tool *t, int argc, char **argv);
+int command_queue_list(struct tool *t, int argc, char **argv);
+int command_queue_show(struct tool *t, int argc, char **argv);
+int command_queue_cat(struct tool *t, int argc, char **argv);
+int command_queue_hold(struct tool *t, int argc, char **argv);
+int command_queue_release(struct tool *t, int argc, char **argv);
+int command_queue_flush(struct tool *t, int argc, char **argv);
+int command_queue_delete(struct tool *t, int argc, char **argv);
+int command_queue_bounce(struct tool *t, int argc, char **argv);
+int command_mailq(struct tool *t, int argc, char **argv);
+int command_pause(struct tool *t, int argc, char **argv);
+int command_resume(struct tool *t, int argc, char **argv);
+int command_freeze(struct tool *t, int argc, char **argv);
+int command_thaw(struct tool *t, int argc, char **argv);

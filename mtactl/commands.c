@@ -1,6 +1,8 @@
 /* commands.c - the commands of mtactl: one table from which usage, manual page and completion come */
 #include "mtactl/command.h"
 
+#define MANY 1000u
+
 const struct command commands[] = {
     { "status", "", "Daemons, listeners, the queue, and what is degraded, since when, with what to do.", 0, 0,
       command_status },
@@ -10,8 +12,27 @@ const struct command commands[] = {
     { "config", "", "Every effective value, defaults too, with the place it comes from.", 0, 0,
       command_config },
     { "log", "LEVEL", "Log error, warn, info or debug, until the next start.", 1, 1, command_log },
-    { "sandbox", "", "For each process and thread: uid, root, capabilities, filters; and who talks to whom.", 0,
-      0, command_sandbox },
+    { "sandbox", "", "For each process and thread: uid, root, capabilities, filters; and who talks to whom.",
+      0, 0, command_sandbox },
+    { "mailq", "", "The queue in the columns of the old mailq.", 0, 0, command_mailq },
+    { "queue list", "[SELECTOR]...", "Messages with their recipients and why they wait.", 0, MANY,
+      command_queue_list },
+    { "queue show", "ID", "Everything known of one message.", 1, 1, command_queue_show },
+    { "queue cat", "ID", "The message itself, header and body.", 1, 1, command_queue_cat },
+    { "queue hold", "SELECTOR... [--why TEXT]", "Keep messages from being delivered, until released.", 1,
+      MANY, command_queue_hold },
+    { "queue release", "SELECTOR...", "Let held messages go.", 1, MANY, command_queue_release },
+    { "queue flush", "SELECTOR...", "Try messages now instead of at their time.", 1, MANY,
+      command_queue_flush },
+    { "queue delete", "SELECTOR...", "Remove messages; nobody is told.", 1, MANY, command_queue_delete },
+    { "queue bounce", "SELECTOR... [--why TEXT]", "Give messages up; their senders are told.", 1, MANY,
+      command_queue_bounce },
+    { "pause", "in|out", "Accept nothing, or deliver nothing, until resumed; a restart does not change it.",
+      1, 1, command_pause },
+    { "resume", "in|out", "End a pause.", 1, 1, command_resume },
+    { "freeze", "SENDER", "Hold all mail of a sender, also what comes; a restart does not change it.", 1, 1,
+      command_freeze },
+    { "thaw", "SENDER", "End that, and release the sender's held mail.", 1, 1, command_thaw },
     { .name = NULL },
 };
 
@@ -47,7 +68,8 @@ const struct command *command_find(int argc, char **argv, int *used)
 
 void command_usage(struct buf *out)
 {
-    buf_adds(out, "usage: mtactl [--json] [-c FILE | --runtime DIR] [--wait SECONDS] COMMAND [ARGUMENT]...\n");
+    buf_adds(out, "usage: mtactl [--json] [-c FILE | --runtime DIR] [--wait SECONDS] COMMAND "
+                  "[ARGUMENT]...\n");
     for (const struct command *c = commands; c->name; c++) {
         size_t begin = out->len;
 
@@ -58,9 +80,12 @@ void command_usage(struct buf *out)
             buf_addf(out, "%*s", (int)(36 - (out->len - begin)), "");
         buf_addf(out, "%s\n", c->doc);
     }
-    buf_adds(out, "exit status: 0 well, 1 degraded or found wanting, 64 wrong usage, 65 no such thing, 69 not "
-                  "running,\n75 no answer in time or cannot now, 76 nonsense from the other side, 77 not "
-                  "permitted, 78 configuration\n");
+    buf_adds(out,
+             "SELECTOR: ID, --sender A, --recipient A, --domain D, --older AGE, --younger AGE,\n"
+             "          --reason TEXT, --state held|deferred|running|active|damaged, --all\n"
+             "exit status: 0 well, 1 degraded or found wanting, 64 wrong usage, 65 no such thing,\n"
+             "69 not running, 75 no answer in time or cannot now, 76 nonsense from the other side, 77 not "
+             "permitted, 78 configuration\n");
 }
 
 void command_manual(struct buf *out)

@@ -9,9 +9,12 @@
 enum { OPT_JSON = 256, OPT_RUNTIME, OPT_WAIT, OPT_HELP, OPT_WORDS, OPT_MANUAL };
 
 static const struct option names[] = {
-    { "json", no_argument, NULL, OPT_JSON },      { "runtime", required_argument, NULL, OPT_RUNTIME },
-    { "wait", required_argument, NULL, OPT_WAIT }, { "help", no_argument, NULL, OPT_HELP },
-    { "version", no_argument, NULL, 'V' },         { "command-words", no_argument, NULL, OPT_WORDS },
+    { "json", no_argument, NULL, OPT_JSON },
+    { "runtime", required_argument, NULL, OPT_RUNTIME },
+    { "wait", required_argument, NULL, OPT_WAIT },
+    { "help", no_argument, NULL, OPT_HELP },
+    { "version", no_argument, NULL, 'V' },
+    { "command-words", no_argument, NULL, OPT_WORDS },
     { "command-manual", no_argument, NULL, OPT_MANUAL },
     { NULL, 0, NULL, 0 },
 };
@@ -67,6 +70,20 @@ static int run(struct tool *t, int argc, char **argv)
     return command->run(t, argc, argv);
 }
 
+/* --json behind the command too, because scripts append it; the number of arguments that stay. */
+static int json_take(struct tool *t, int argc, char **argv)
+{
+    int kept = 0;
+
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0)
+            t->json = true;
+        else
+            argv[kept++] = argv[i];
+    }
+    return kept;
+}
+
 int main(int argc, char **argv)
 {
     struct tool t;
@@ -74,16 +91,13 @@ int main(int argc, char **argv)
 
     signal(SIGPIPE, SIG_IGN);
     tool_init(&t);
-    /* "+": the first word that is no option is the command, what follows belongs to it; --json may stand
-       anywhere because scripts append it. */
+    /* "+": the first word that is no option is the command, what follows belongs to it. */
     while (status < 0 && (c = getopt_long(argc, argv, "+c:Vh", names, NULL)) != -1)
         status = option_take(&t, c);
-    if (status < 0 && argc > optind && strcmp(argv[argc - 1], "--json") == 0) {
-        t.json = true;
-        argc--;
+    if (status < 0) {
+        argc = json_take(&t, argc - optind, argv + optind);
+        status = run(&t, argc, argv + optind);
     }
-    if (status < 0)
-        status = run(&t, argc - optind, argv + optind);
     tool_clear(&t);
     return status;
 }

@@ -5,7 +5,7 @@
 
 #include "conf/utf8.h"
 
-/* Bytes of the character at p, 0 for what must not reach a terminal: controls (C1 too) and what is no UTF-8. */
+/* Bytes of the character at p, 0 for what must not reach a terminal: controls (C1 too) and no UTF-8. */
 static size_t printable(struct strv text)
 {
     size_t n;
@@ -78,7 +78,8 @@ static void cell(struct buf *out, const struct value *v)
         buf_addf(out, "%" PRIu64, v->number);
 }
 
-static size_t column_width(const struct rows *rows, size_t from, size_t to, size_t column, struct buf *scratch)
+static size_t column_width(const struct rows *rows, size_t from, size_t to, size_t column,
+                           struct buf *scratch)
 {
     size_t width = strlen(rows->list[from].values[column].name);
 

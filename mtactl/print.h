@@ -1,4 +1,4 @@
-/* print.h - rows as text for people and as JSON for programs; foreign bytes never reach a terminal as they are */
+/* print.h - rows as text for people and as JSON for programs; foreign bytes never reach a terminal raw */
 #pragma once
 
 #include "mtactl/rows.h"

@@ -11,11 +11,8 @@
 static const struct {
     const char *key, *name;
 } fields[] = {
-    {"Uid:",         "uid"         },
-    { "Groups:",     "groups"      },
-    { "NoNewPrivs:", "no_new_privs"},
-    { "Seccomp:",    "seccomp"     },
-    { "CapEff:",     "capabilities"},
+    { "Uid:", "uid" },         { "Groups:", "groups" },       { "NoNewPrivs:", "no_new_privs" },
+    { "Seccomp:", "seccomp" }, { "CapEff:", "capabilities" },
 };
 
 /* The second word of a line: of "Uid:" the real one; the whole rest of "Groups:". */

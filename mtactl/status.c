@@ -33,7 +33,8 @@ static void ask_part(struct tool *t, enum role role, struct rows *rows)
     row_put(r, "what", SV(role_name(role)));
     row_put_number(r, "for", 0);
     row_put(r, "problem", SV(a.text));
-    row_put(r, "advice", SV("see the log for this daemon's last lines; if it hangs, kill it: mtad starts another"));
+    row_put(r, "advice",
+            SV("see the log for this daemon's last lines; if it hangs, kill it: mtad starts another"));
 }
 
 static void host_text(struct buf *out, const struct row *r)
@@ -129,12 +130,12 @@ static const struct {
     const char *kind, *title;
     void (*print)(struct buf *out, const struct row *r);
 } sections[] = {
-    {"host",      NULL,         host_text    },
-    { "daemon",   "Daemons:",   daemon_text  },
-    { "listener", "Listeners:", listener_text},
-    { "queue",    "Queue:",     queue_text   },
-    { "map",      "Tables:",    map_text     },
-    { "degraded", "DEGRADED:",  degraded_text},
+    { "host", NULL, host_text },
+    { "daemon", "Daemons:", daemon_text },
+    { "listener", "Listeners:", listener_text },
+    { "queue", "Queue:", queue_text },
+    { "map", "Tables:", map_text },
+    { "degraded", "DEGRADED:", degraded_text },
 };
 
 static void status_text(struct buf *out, const struct rows *rows)

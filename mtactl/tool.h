@@ -12,8 +12,8 @@ struct tool {
     const char *conf_path, *runtime; /* runtime NULL: of the configuration */
     char runtime_text[4096];
     int64_t wait_ms;
-    struct buf out;   /* written to stdout at the end, or when it is large */
-    bool rows_begun;  /* JSON: `{"rows":[` was written */
+    struct buf out;  /* written to stdout at the end, or when it is large */
+    bool rows_begun; /* JSON: `{"rows":[` was written */
     size_t row_n;
 };
 
@@ -27,5 +27,6 @@ bool tool_conf(const struct tool *t, const char *path, struct conf **out); /* co
 void tool_flush(struct tool *t);
 void tool_row(struct tool *t, const struct row *r); /* JSON only */
 void tool_rows(struct tool *t, const struct rows *rows);
-/* The end of every command: a sentence (to stderr when code says failure, or in the JSON), and the code back. */
+/* The end of every command: a sentence (to stderr when code says failure, or in the JSON), and the code
+   back. */
 int tool_end(struct tool *t, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -69,10 +69,13 @@ static void daemon_row(struct ctl_call *call, const struct host *h, const char *
 
 static void listener_row(struct ctl_call *call, const struct listener_fd *l)
 {
-    static const char *const tls[] = { [CONF_TLS_NONE] = "none", [CONF_TLS_OFFER] = "offer",
-                                       [CONF_TLS_REQUIRE] = "require", [CONF_TLS_IMPLICIT] = "implicit" };
-    static const char *const auth[] = { [CONF_AUTH_NONE] = "none", [CONF_AUTH_OFFER] = "offer",
-                                        [CONF_AUTH_REQUIRE] = "require" };
+    static const char *const tls[] = { [CONF_TLS_NONE] = "none",
+                                       [CONF_TLS_OFFER] = "offer",
+                                       [CONF_TLS_REQUIRE] = "require",
+                                       [CONF_TLS_IMPLICIT] = "implicit" };
+    static const char *const auth[] = {
+        [CONF_AUTH_NONE] = "none", [CONF_AUTH_OFFER] = "offer", [CONF_AUTH_REQUIRE] = "require"
+    };
     char address[NETADDR_TEXT];
 
     netaddr_text(&l->address, address, sizeof address);
@@ -199,9 +202,6 @@ static void on_edges(void *arg, struct ctl_call *call)
 }
 
 const struct ctl_act ctl_acts[] = {
-    {"status",   on_status, false},
-    { "stop",    on_stop,   true },
-    { "log",     on_log,    true },
-    { "edges",   on_edges,  false},
-    { .name = NULL               },
+    { "status", on_status, false }, { "stop", on_stop, true }, { "log", on_log, true },
+    { "edges", on_edges, false },   { .name = NULL },
 };

@@ -8,7 +8,8 @@ static void change_log(const char *event, uint64_t id, struct strv reason)
     char text[ID_TEXT_SIZE];
 
     id_text(id, text);
-    log_emit(LOG_LV_INFO, event, (const struct kv[]){ KS("id", text), KV("reason", reason), { .key = NULL } });
+    log_emit(LOG_LV_INFO, event,
+             (const struct kv[]){ KS("id", text), KV("reason", reason), { .key = NULL } });
 }
 
 static bool hold(struct mailq *q, uint32_t message, struct strv reason)
@@ -17,8 +18,9 @@ static bool hold(struct mailq *q, uint32_t message, struct strv reason)
 
     if (m->flags & MESSAGE_HELD)
         return false;
-    store_note(q->store, &(struct entry){
-                             .kind = ENTRY_HOLD, .id = m->id, .text = reason.n ? reason : SV_LIT("by the operator") });
+    store_note(q->store, &(struct entry){ .kind = ENTRY_HOLD,
+                                          .id = m->id,
+                                          .text = reason.n ? reason : SV_LIT("by the operator") });
     message_settle(q, message);
     change_log("queue.message.held", m->id, reason);
     return true;
@@ -49,7 +51,8 @@ static void jobs_cancel(struct mailq *q, const struct message *m)
     }
 }
 
-/* Recipients in one of these states (a mask); wants: 1 those who are told of failures, 0 the others, -1 all. */
+/* Recipients in one of these states (a mask); wants: 1 those who are told of failures, 0 the others, -1 all.
+ */
 static bool list_states(struct mailq *q, uint32_t message, unsigned states, int wants)
 {
     struct message *m = ledger_at(&q->ledger, message);
@@ -66,7 +69,7 @@ static bool list_states(struct mailq *q, uint32_t message, unsigned states, int 
     return q->list.len > 0;
 }
 
-static bool delete(struct mailq *q, uint32_t message, struct strv reason)
+static bool delete (struct mailq *q, uint32_t message, struct strv reason)
 {
     uint64_t id = ledger_at(&q->ledger, message)->id;
 
@@ -74,10 +77,9 @@ static bool delete(struct mailq *q, uint32_t message, struct strv reason)
         return false;
     change_log("queue.message.deleted", id, reason);
     jobs_cancel(q, ledger_at(&q->ledger, message));
-    store_note(q->store, &(struct entry){ .kind = ENTRY_DROPPED,
-                                          .id = id,
-                                          .list = buf_view(&q->list),
-                                          .time = mailq_now_s(q) });
+    store_note(q->store,
+               &(struct entry){
+                   .kind = ENTRY_DROPPED, .id = id, .list = buf_view(&q->list), .time = mailq_now_s(q) });
     return true;
 }
 
@@ -131,10 +133,6 @@ static bool flush(struct mailq *q, uint32_t message, struct strv reason)
 }
 
 const struct change changes[] = {
-    {"hold",     hold   },
-    { "release", release},
-    { "delete",  delete },
-    { "bounce",  bounce },
-    { "flush",   flush  },
-    { .name = NULL      },
+    { "hold", hold },     { "release", release }, { "delete", delete },
+    { "bounce", bounce }, { "flush", flush },     { .name = NULL },
 };

@@ -112,7 +112,8 @@ static void on_status(void *arg, struct ctl_call *call)
     ctl_row_end(call);
     ledger_each_frozen(&q->ledger, on_frozen, call);
     if (q->ledger.paused)
-        degraded(call, "delivery is paused", "look why (queue.delivery.paused in the log), then: mtactl resume out");
+        degraded(call, "delivery is paused",
+                 "look why (the log says queue.paused or queue.delivery.paused); mtactl resume out");
     if (q->ledger.paused_in)
         degraded(call, "no mail is accepted: paused", "mtactl resume in");
     if (!store_has_room(q->store, q->conf->reserve))
@@ -327,14 +328,15 @@ static void on_change(void *arg, struct ctl_call *call)
     while (strcmp(c->name, ctl_act_name(call)) != 0)
         c++;
     if (!selection_read(&s, call, &err) || !s.any) {
-        ctl_done(call, EX_USAGE, "%s", err.text[0] ? err.text : "say which messages: ids, a selector, or --all");
+        ctl_done(call, EX_USAGE, "%s",
+                 err.text[0] ? err.text : "say which messages: ids, a selector, or --all");
         return;
     }
     while (ctl_rows(call) < CTL_PORTION && (handle = selection_next(q, &s, &cursor, &budget))) {
         char id[ID_TEXT_SIZE];
 
         id_text(ledger_at(&q->ledger, handle)->id, id);
-        if (!c->run(q, handle, ctl_text(call, "why")))
+        if (!c->run(q, handle, strv_sub(ctl_text(call, "why"), 0, 256)))
             continue;
         ctl_row(call, "changed");
         ctl_put(call, "id", SV(id));
@@ -383,20 +385,13 @@ static void on_freeze(void *arg, struct ctl_call *call)
 }
 
 static const struct ctl_act acts[] = {
-    {"status",   on_status, false},
-    { "list",    on_list,   false},
-    { "show",    on_show,   false},
-    { "cat",     on_cat,    true },
-    { "hold",    on_change, true },
-    { "release", on_change, true },
-    { "delete",  on_change, true },
-    { "bounce",  on_change, true },
-    { "flush",   on_change, true },
-    { "pause",   on_pause,  true },
-    { "resume",  on_pause,  true },
-    { "freeze",  on_freeze, true },
-    { "thaw",    on_freeze, true },
-    { .name = NULL               },
+    { "status", on_status, false }, { "list", on_list, false },
+    { "show", on_show, false },     { "cat", on_cat, true },
+    { "hold", on_change, true },    { "release", on_change, true },
+    { "delete", on_change, true },  { "bounce", on_change, true },
+    { "flush", on_change, true },   { "pause", on_pause, true },
+    { "resume", on_pause, true },   { "freeze", on_freeze, true },
+    { "thaw", on_freeze, true },    { .name = NULL },
 };
 
 /* ---- life ---- */

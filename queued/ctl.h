@@ -5,7 +5,7 @@
 #include "queued/mailq.h"
 
 void qctl_client(struct mailq *q, int fd); /* takes fd: a caller of the control socket */
-void qctl_synced(struct mailq *q);         /* more of the journal is durable: answers that wait for that may go */
+void qctl_synced(struct mailq *q); /* more of the journal is durable: answers that wait for that may go */
 void qctl_clear(struct mailq *q);
 
 /* select.c: which messages a call means. Views of the call, good until it is done. */

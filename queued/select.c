@@ -56,8 +56,8 @@ bool selection_read(struct selection *s, const struct ctl_call *call, struct err
     for (size_t i = 0; s->ids && ctl_text_nth(call, "id", i, &id); i++)
         if (!id_parse(id, &value))
             return err_set(err, ERR_CONF, "%.*s is no message id", (int)(id.n > 40 ? 40 : id.n), id.p);
-    s->any = s->ids || s->sender.p || s->recipient.p || s->domain.p || s->reason.p || s->state.p || s->older_s ||
-             s->younger_s || (ctl_number(call, "all", &all) && all);
+    s->any = s->ids || s->sender.p || s->recipient.p || s->domain.p || s->reason.p || s->state.p ||
+             s->older_s || s->younger_s || (ctl_number(call, "all", &all) && all);
     return true;
 }
 

@@ -58,7 +58,10 @@ static enum blocking_trouble connect_failed(const char *dir, const char *name, s
     case EAGAIN:
         err_set(err, ERR_TEMP, "mtad does not take calls at the moment: too many wait, or it hangs");
         return BLOCKING_SILENT;
-    default: errno = sys; err_sys(err, "connect to %s/%s.sock", dir, name); return BLOCKING_BROKEN;
+    default:
+        errno = sys;
+        err_sys(err, "connect to %s/%s.sock", dir, name);
+        return BLOCKING_BROKEN;
     }
 }
 

@@ -18,7 +18,7 @@
 
 struct client {
     struct ctl_server *server;
-    struct channel *ch; /* owned */
+    struct channel *ch;    /* owned */
     struct ctl_call *call; /* owned: the open one */
     struct loop_timer idle;
     struct ucred who;

@@ -1,0 +1,20 @@
+/* mailq.h - the queue in the columns that people and scripts know, for mtactl and for sendmail -bp */
+#pragma once
+
+#include <time.h>
+
+#include "mtactl/rows.h"
+#include "mtactl/tool.h"
+
+struct mailq_view {
+    struct buf *out; /* borrowed */
+    uint64_t bytes, requests;
+    bool open; /* a message's recipients follow */
+};
+
+/* Rows of queued's `list`, in their order: "message" and its "recipient"s. */
+void mailq_row(struct mailq_view *v, const struct row *r);
+/* The sum; "Mail queue is empty". */
+void mailq_end(struct mailq_view *v);
+/* Asks queued and prints to stdout. The exit status; what went wrong is on stderr. */
+int mailq_run(struct tool *t);

@@ -1,0 +1,259 @@
+/* queue.c - looking at the queue and changing it */
+#include <inttypes.h>
+#include <stdio.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "mtactl/ask.h"
+#include "mtactl/command.h"
+#include "mtactl/mailq.h"
+#include "mtactl/print.h"
+#include "mtactl/selector.h"
+
+/* ---- list ---- */
+
+struct list {
+    struct tool *t;
+    size_t messages;
+};
+
+static void list_text(struct buf *out, const struct row *r)
+{
+    struct strv sender = row_text(r, "sender");
+
+    if (strcmp(r->kind, "message") == 0) {
+        print_safe(out, row_text(r, "id"));
+        buf_addc(out, ' ');
+        print_safe(out, row_text(r, "state"));
+        buf_addc(out, ' ');
+        print_size(out, row_number(r, "size"));
+        buf_adds(out, ", ");
+        print_age(out, row_number(r, "age"));
+        buf_adds(out, " old, from ");
+        print_safe(out, sender.n ? sender : SV_LIT("<>"));
+        buf_addf(out, ", %" PRIu64 " to go\n", row_number(r, "recipients"));
+        return;
+    }
+    buf_adds(out, "    ");
+    print_safe(out, row_text(r, "recipient"));
+    buf_addc(out, ' ');
+    print_safe(out, row_text(r, "state"));
+    if (row_text(r, "reason").n) {
+        buf_adds(out, ": ");
+        print_safe(out, row_text(r, "reason"));
+    }
+    buf_addc(out, '\n');
+}
+
+static void on_list_row(void *arg, struct row *r)
+{
+    struct list *l = arg;
+
+    l->messages += strcmp(r->kind, "message") == 0;
+    if (l->t->json) {
+        tool_row(l->t, r);
+        return;
+    }
+    list_text(&l->t->out, r);
+    if (l->t->out.len > 65536)
+        tool_flush(l->t);
+}
+
+int command_queue_list(struct tool *t, int argc, char **argv)
+{
+    struct list l = { .t = t };
+    struct ask a = { .role = ROLE_QUEUED, .act = "list", .row = on_list_row, .arg = &l };
+    struct err err = { 0 };
+    bool any;
+
+    if (!selector_parse(&a, argc, argv, &any, &err))
+        return tool_end(t, EX_USAGE, "%s", err.text);
+    if (ask_run(&a, t) != 0)
+        return tool_end(t, a.code, "%s", a.text);
+    return tool_end(t, 0, "%zu message%s", l.messages, l.messages == 1 ? "" : "s");
+}
+
+int command_mailq(struct tool *t, int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return t->json ? command_queue_list(t, 0, NULL) : mailq_run(t);
+}
+
+/* ---- one message ---- */
+
+int command_queue_show(struct tool *t, int argc, char **argv)
+{
+    struct rows rows = { 0 };
+    struct ask a = { .role = ROLE_QUEUED, .act = "show", .row = ask_collect, .arg = &rows };
+
+    (void)argc;
+    ask_text(&a, "id", SV(argv[0]));
+    if (ask_run(&a, t) == 0) {
+        for (size_t i = 0; i < rows.n; i++) {
+            if (t->json)
+                tool_row(t, &rows.list[i]);
+            else if (strcmp(rows.list[i].kind, "recipient") == 0)
+                list_text(&t->out, &rows.list[i]);
+            else
+                print_list(&t->out, &rows.list[i]);
+        }
+    }
+    rows_clear(&rows);
+    return tool_end(t, a.code, "%s", a.text);
+}
+
+struct cat {
+    struct tool *t;
+    struct buf text; /* JSON: the whole */
+    bool terminal;
+};
+
+static void terminal_text(struct buf *out, struct strv bytes)
+{
+    struct strv line;
+
+    while (bytes.n > 0 && strv_cut(&bytes, '\n', &line)) {
+        if (strv_ends(line, SV_LIT("\r")))
+            line.n--;
+        print_safe(out, line);
+        if (bytes.p)
+            buf_addc(out, '\n');
+    }
+}
+
+static void on_cat_data(void *arg, struct strv bytes)
+{
+    struct cat *c = arg;
+
+    if (c->t->json) {
+        buf_addv(&c->text, bytes);
+        return;
+    }
+    if (c->terminal)
+        terminal_text(&c->t->out, bytes);
+    else
+        buf_addv(&c->t->out, bytes);
+    tool_flush(c->t);
+}
+
+/* As it is: for a file or a pipe. On a terminal a message could speak to the terminal, so there it is made
+   safe line by line. */
+int command_queue_cat(struct tool *t, int argc, char **argv)
+{
+    struct cat c = { .t = t, .terminal = isatty(STDOUT_FILENO) };
+    struct ask a = { .role = ROLE_QUEUED, .act = "cat", .data = on_cat_data, .arg = &c };
+    struct row r = { 0 };
+
+    (void)argc;
+    buf_init(&c.text, 256u << 20);
+    ask_text(&a, "id", SV(argv[0]));
+    ask_run(&a, t);
+    if (t->json && a.code == 0) {
+        r.kind = strv_dup(SV_LIT("content"));
+        row_put(&r, "id", SV(argv[0]));
+        row_put(&r, "message", buf_view(&c.text));
+        tool_row(t, &r);
+        row_clear(&r);
+    }
+    buf_clear(&c.text);
+    return tool_end(t, a.code, "%s", a.text);
+}
+
+/* ---- changes ---- */
+
+static int change(struct tool *t, const char *act, const char *done, int argc, char **argv)
+{
+    struct rows rows = { 0 };
+    struct ask a = { .role = ROLE_QUEUED, .act = act, .row = ask_collect, .arg = &rows };
+    struct err err = { 0 };
+    bool any;
+    size_t n;
+
+    if (!selector_parse(&a, argc, argv, &any, &err))
+        return tool_end(t, EX_USAGE, "%s", err.text);
+    if (!any)
+        return tool_end(t, EX_USAGE, "say which messages: ids, a selector, or --all");
+    ask_run(&a, t);
+    if (t->json)
+        tool_rows(t, &rows);
+    n = rows.n;
+    rows_clear(&rows);
+    if (a.code)
+        return tool_end(t, a.code, "%s (%zu messages were %s before)", a.text, n, done);
+    return tool_end(t, 0, "%zu message%s %s", n, n == 1 ? "" : "s", done);
+}
+
+int command_queue_hold(struct tool *t, int argc, char **argv)
+{
+    return change(t, "hold", "held", argc, argv);
+}
+
+int command_queue_release(struct tool *t, int argc, char **argv)
+{
+    return change(t, "release", "released", argc, argv);
+}
+
+int command_queue_flush(struct tool *t, int argc, char **argv)
+{
+    return change(t, "flush", "to be tried now", argc, argv);
+}
+
+int command_queue_delete(struct tool *t, int argc, char **argv)
+{
+    return change(t, "delete", "deleted", argc, argv);
+}
+
+int command_queue_bounce(struct tool *t, int argc, char **argv)
+{
+    return change(t, "bounce", "returned to the sender", argc, argv);
+}
+
+/* ---- the whole queue, and senders ---- */
+
+static int side(struct tool *t, const char *act, const char *name)
+{
+    struct ask a = { .role = ROLE_QUEUED, .act = act };
+
+    ask_text(&a, "side", SV(name));
+    ask_run(&a, t);
+    return tool_end(t, a.code, "%s%s%s%s", a.text, a.code ? "" : act,
+                    a.code ? "" : "d: ", a.code ? "" : name);
+}
+
+int command_pause(struct tool *t, int argc, char **argv)
+{
+    (void)argc;
+    return side(t, "pause", argv[0]);
+}
+
+int command_resume(struct tool *t, int argc, char **argv)
+{
+    (void)argc;
+    return side(t, "resume", argv[0]);
+}
+
+/* First what comes, then what is there: nothing slips through between the two. */
+static int frost(struct tool *t, const char *act, const char *change_act, const char *done, char *sender)
+{
+    struct ask a = { .role = ROLE_QUEUED, .act = act };
+    char option[] = "--sender";
+    char *words[] = { option, sender };
+
+    ask_text(&a, "sender", strcmp(sender, "<>") == 0 ? SV_LIT("") : SV(sender));
+    if (ask_run(&a, t) != 0)
+        return tool_end(t, a.code, "%s", a.text);
+    return change(t, change_act, done, 2, words);
+}
+
+int command_freeze(struct tool *t, int argc, char **argv)
+{
+    (void)argc;
+    return frost(t, "freeze", "hold", "held; further mail of that sender will be", argv[0]);
+}
+
+int command_thaw(struct tool *t, int argc, char **argv)
+{
+    (void)argc;
+    return frost(t, "thaw", "release", "released; further mail of that sender goes its way", argv[0]);
+}
