@@ -30,8 +30,8 @@ bool includes_add_value(struct includes *in, struct strv value, struct err *err)
 
 /* The next list that was not asked for yet; NULL when there is none. It counts as asked for now. */
 const char *includes_next(struct includes *in);
-/* Its file came. SAME: the content in use is of this very file, or nobody wants the list. WAIT: it may be half
-   written, and there is content to go on with: look again when it had time to settle. */
+/* Its file came. SAME: the content in use is of this very file, or nobody wants the list. WAIT: it may be
+   half written, and there is content to go on with: look again when it had time to settle. */
 enum include_step { INCLUDE_READ, INCLUDE_SAME, INCLUDE_WAIT };
 enum include_step includes_look(struct includes *in, struct strv path, const struct identity *now);
 

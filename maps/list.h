@@ -23,8 +23,8 @@ struct list_item {
 
 #define LIST_BLANKS 1u /* blanks separate too, as in Postfix's virtual tables; else commas alone */
 
-/* Begins like the name of an :include: list, which is also the key under which mapd has that list: a local part
-   like this from the wire must never become a key, or a stranger reads out lists by their path. */
+/* Begins like the name of an :include: list, which is also the key under which mapd has that list: a local
+   part like this from the wire must never become a key, or a stranger reads out lists by their path. */
 bool list_is_include(struct strv text);
 
 /* Takes the next target off *rest; empty ones are passed over. False at the end. `Name <addr>` gives addr. */

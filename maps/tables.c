@@ -49,7 +49,8 @@ static void include_failed(struct table *tb, struct strv path, const char *why)
 
     if (includes_fail(tb->map->includes, path, why, &kept))
         LOG(WARN, "mapd.include.failed", KS("map", tb->map->conf->head.name), KV("file", path),
-            KS("why", why), KS("kept", kept ? "the members in use" : "nothing: its answers are temporary failures"));
+            KS("why", why),
+            KS("kept", kept ? "the members in use" : "nothing: its answers are temporary failures"));
 }
 
 static void includes_ask(struct table *tb)

@@ -147,7 +147,7 @@ static void on_timer(void *arg)
             return;
         }
         if (e->wait == AWAIT_CLEANUP) {
-            engine_cleanup(e, false);
+            engine_cleanup(e, tx_link_ready(s->host->link));
             pump(s);
             return;
         }

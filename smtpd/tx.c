@@ -31,7 +31,7 @@ struct tx_link *tx_link_new(struct loop *l, const struct tx_events *events)
 
 bool tx_link_ready(const struct tx_link *link)
 {
-    return link->channel != NULL;
+    return link->channel && !channel_is_congested(link->channel);
 }
 
 size_t tx_link_count(const struct tx_link *link)
@@ -104,6 +104,7 @@ static void doubts_ask(struct tx_link *link)
         txn_table_add(&link->open, &t->node);
         ipc_begin(&link->out, IPC_TX_QUERY, t->node.txn);
         ipc_put_u64(&link->out, TAG_ID, t->id);
+        t->frames = 1;
         channel_send(link->channel, &link->out);
         link->events->doubt(t->arg, true);
     }
@@ -246,10 +247,17 @@ static struct strv protocol(const struct engine *e)
     return e->tls ? SV_LIT("ESMTPS") : SV_LIT("ESMTP");
 }
 
+static void send_frame(struct tx *t)
+{
+    t->frames++;
+    channel_send(t->link->channel, &t->link->out);
+}
+
 void tx_open(struct tx *t, const struct engine *e)
 {
     struct ipc_out *o = &t->link->out;
 
+    t->frames = 0;
     t->id = e->envelope.id;
     t->node.txn = txn_number();
     txn_table_add(&t->link->open, &t->node);
@@ -272,7 +280,7 @@ void tx_open(struct tx *t, const struct engine *e)
         ipc_put_u64(o, TAG_SIZE, e->envelope.declared);
     ipc_put_u64(o, TAG_BODY_TYPE, e->envelope.eight_bit ? BODY_8BITMIME : BODY_7BIT);
     ipc_put_u64(o, TAG_ARRIVAL, (uint64_t)e->envelope.arrival);
-    channel_send(t->link->channel, o);
+    send_frame(t);
 }
 
 void tx_rcpt(struct tx *t, unsigned index, struct strv rcpt, bool local)
@@ -284,7 +292,7 @@ void tx_rcpt(struct tx *t, unsigned index, struct strv rcpt, bool local)
     ipc_put_u64(o, TAG_RCPT_INDEX, index);
     ipc_put_text(o, TAG_RCPT, rcpt);
     ipc_put_u64(o, TAG_LOCAL, local);
-    channel_send(t->link->channel, o);
+    send_frame(t);
 }
 
 size_t tx_room(const struct tx *t)
@@ -298,7 +306,7 @@ void tx_body(struct tx *t, struct strv data)
 
     ipc_begin(o, IPC_TX_BODY, t->node.txn);
     ipc_put_bytes(o, TAG_DATA, data);
-    channel_send(t->link->channel, o);
+    send_frame(t);
 }
 
 void tx_end(struct tx *t, struct strv rest, uint64_t size, unsigned rcpts)
@@ -311,7 +319,7 @@ void tx_end(struct tx *t, struct strv rest, uint64_t size, unsigned rcpts)
         ipc_put_bytes(o, TAG_DATA, rest);
     ipc_put_u64(o, TAG_SIZE, size);
     ipc_put_u64(o, TAG_COUNT, rcpts);
-    channel_send(t->link->channel, o);
+    send_frame(t);
 }
 
 void tx_abort(struct tx *t)
@@ -321,9 +329,11 @@ void tx_abort(struct tx *t)
     if (!tx_is_open(t))
         return;
     if (link->channel && t->node.txn != 0) {
-        channel_cancel_chunks(link->channel, t->node.txn);
-        ipc_begin(&link->out, IPC_TX_ABORT, t->node.txn);
-        channel_send(link->channel, &link->out);
+        /* With a cleanup that hangs, a client that goes round in MAIL and RSET must not fill our memory. */
+        if (channel_unsend(link->channel, t->node.txn) < t->frames) {
+            ipc_begin(&link->out, IPC_TX_ABORT, t->node.txn);
+            channel_send(link->channel, &link->out);
+        }
     }
     tx_close(t);
 }

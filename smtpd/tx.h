@@ -12,9 +12,10 @@ struct tx {
     struct txn_node node; /* first; number 0: not open */
     struct tx_link *link; /* borrowed */
     void *arg;
-    unsigned asked; /* index of the recipient that waits for its verdict; 0: none */
-    bool ended;     /* TX_END was sent */
-    uint64_t id;    /* of the message */
+    unsigned asked;  /* index of the recipient that waits for its verdict; 0: none */
+    unsigned frames; /* given to the channel */
+    bool ended;      /* TX_END was sent */
+    uint64_t id;     /* of the message */
     /* Cleanup was lost behind TX_END: whether the message is stored must be asked, never guessed (451 for a
        stored message makes a duplicate, 250 for one that is not loses it). Without a number until then. */
     bool doubt;
@@ -37,6 +38,7 @@ struct tx_link *tx_link_new(struct loop *l, const struct tx_events *events);
 void tx_link_free(struct tx_link **link);
 /* Takes fd: cleanup's channel, or its replacement (open transactions of the old one are lost). */
 void tx_link_set(struct tx_link *link, int fd, unsigned peer_index);
+/* There is a cleanup, and it is not hopelessly behind. */
 bool tx_link_ready(const struct tx_link *link);
 size_t tx_link_count(const struct tx_link *link); /* open transactions, without those in doubt */
 

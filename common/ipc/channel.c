@@ -18,8 +18,7 @@
 #include <unistd.h>
 
 #define RECEIVE_BATCH 16u
-/* After large frames the next batch is small: sixteen of 64 KiB would go through the caches and out again (measured:
-   60 KiB over three hops cost LARGE us instead of SMALL). */
+/* After large frames the next batch is small: sixteen of 64 KiB would go through the caches and out again. */
 #define LARGE_BATCH 2u
 #define LARGE_FRAME 16384u
 /* Told in portions: a small message costs no credit frame at all. */
@@ -207,6 +206,29 @@ void channel_cancel_chunks(struct channel *ch, uint64_t txn)
         credit_unqueued(&ch->credits, k);
         queue_frame_free(&f);
     }
+}
+
+unsigned channel_unsend(struct channel *ch, uint64_t txn)
+{
+    struct queue_frame *f;
+    unsigned n = 0;
+
+    while ((f = queue_take_of(&ch->queue, txn))) {
+        struct credit *k = f->credit;
+
+        if (k && f->chunk)
+            k->charged -= f->bulk < k->charged ? f->bulk : k->charged;
+        if (k)
+            credit_unqueued(&ch->credits, k);
+        queue_frame_free(&f);
+        n++;
+    }
+    return n;
+}
+
+bool channel_is_congested(const struct channel *ch)
+{
+    return ch->queue.bytes > 2 * QUEUE_SOFT;
 }
 
 /* ---- credit ---- */

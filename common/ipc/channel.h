@@ -30,7 +30,8 @@ uint64_t channel_txn_new(struct channel *ch); /* a number unused on this channel
  * follows. */
 void channel_break(struct channel *ch, const char *why);
 /* Process-wide: runs when a channel was closed by this side although the peer lives (nonsense, a bug of ours, a
-   broken socket, a peer that does not read), so that mtad can be asked for a new one. fn must not touch the channel but ask who it was. */
+   broken socket, a peer that does not read), so that mtad can be asked for a new one. fn must not touch the
+   channel but ask who it was. */
 void channel_on_broken(void (*fn)(void *arg, struct channel *ch), void *arg);
 
 /* Queues the frame (flushed once per loop iteration, several per system call). Takes descriptors of o.
@@ -40,6 +41,11 @@ void channel_on_broken(void (*fn)(void *arg, struct channel *ch), void *arg);
 void channel_send(struct channel *ch, struct ipc_out *o);
 /* Drops queued chunks of txn that were not sent yet (before sending an abort). */
 void channel_cancel_chunks(struct channel *ch, uint64_t txn);
+/* Drops every queued frame of a transaction that this side began; how many they were. Who sent no more than
+   that need not tell the peer of its end: the peer never heard of it. */
+unsigned channel_unsend(struct channel *ch, uint64_t txn);
+/* The peer is so far behind that nothing new should be begun. Chunks stop at half of it. */
+bool channel_is_congested(const struct channel *ch);
 
 /* Bytes of chunk data that may still be queued for txn now. 0 = stop reading that client until ready(txn). A
    chunk costs the bytes of its BYTES fields outside groups (in->bulk at the receiver). */

@@ -108,6 +108,24 @@ struct queue_frame *queue_take_chunk(struct queue *q, uint64_t txn)
     return NULL;
 }
 
+static struct queue_frame *take_of(struct queue *q, struct queue_list *l, uint64_t txn)
+{
+    for (struct queue_frame **at = &l->head; *at; at = &(*at)->next) {
+        if ((*at)->txn == txn) {
+            q->bytes -= (*at)->bytes.len;
+            return list_remove(l, at);
+        }
+    }
+    return NULL;
+}
+
+struct queue_frame *queue_take_of(struct queue *q, uint64_t txn)
+{
+    struct queue_frame *f = take_of(q, &q->urgent, txn);
+
+    return f ? f : take_of(q, &q->bulk, txn);
+}
+
 struct queue_frame *queue_take(struct queue *q)
 {
     struct queue_list *l = q->urgent.head ? &q->urgent : &q->bulk;

@@ -36,6 +36,8 @@ void queue_frame_free(struct queue_frame **f);
 void queue_add(struct queue *q, struct queue_frame *f, bool urgent);
 /* Takes out the first frame of the bulk queue that is a chunk of txn; NULL when there is none. */
 struct queue_frame *queue_take_chunk(struct queue *q, uint64_t txn);
+/* The first frame of txn, whatever it is. */
+struct queue_frame *queue_take_of(struct queue *q, uint64_t txn);
 /* Any frame; for clearing. */
 struct queue_frame *queue_take(struct queue *q);
 /* Sends as much as the socket takes. sent is called for each frame that left, before it is freed. */

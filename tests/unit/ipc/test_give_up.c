@@ -1,4 +1,4 @@
-/* test_give_up.c - channels that this side closes although the peer lives: somebody must make a new one */
+/* test_give_up.c - channels whose peer lives and is behind: what is taken back, refused, given up */
 #include "common/net/loop.h"
 #include "tests/support/unit.h"
 #include "tests/unit/ipc/channel_pair.h"
@@ -91,6 +91,55 @@ static void peer_that_closed(void **state)
     pair_close(&p);
 }
 
+static void send_open_query(struct channel *ch, uint64_t txn)
+{
+    struct ipc_out o;
+
+    ipc_out_init(&o);
+    ipc_begin(&o, IPC_TX_QUERY, txn);
+    ipc_put_u64(&o, TAG_ID, 1);
+    channel_send(ch, &o);
+    ipc_out_clear(&o);
+}
+
+/* What did not leave can be taken back, and how much of it that was is known. */
+static void frames_taken_back(void **state)
+{
+    struct channel_pair p;
+
+    (void)state;
+    pair_open_raw(&p, ROLE_SMTPD, ROLE_CLEANUP);
+    send_open_query(p.a.ch, 1);
+    send_open_query(p.a.ch, 2);
+    send_body(p.a.ch, 1);
+    send_body(p.a.ch, 1);
+    assert_int_equal(channel_unsend(p.a.ch, 3), 0);
+    assert_int_equal(channel_unsend(p.a.ch, 1), 3);
+    assert_int_equal(channel_credit(p.a.ch, 1), IPC_CREDIT_START);
+    channel_flush(p.a.ch);
+    assert_int_equal(channel_unsend(p.a.ch, 2), 0);
+    assert_int_equal(channel_queued_bytes(p.a.ch), 0);
+    channel_txn_end(p.a.ch, 1);
+    assert_int_equal(channel_txn_count(p.a.ch), 0);
+    pair_close(&p);
+}
+
+static void congestion(void **state)
+{
+    struct channel_pair p;
+
+    (void)state;
+    pair_open_raw(&p, ROLE_SMTPD, ROLE_CLEANUP);
+    for (unsigned i = 0; channel_credit(p.a.ch, i + 1) > 0; i++)
+        send_body(p.a.ch, i + 1);
+    assert_false(channel_is_congested(p.a.ch)); /* that is a peer with much to do */
+    for (unsigned i = 0; i < 100; i++)
+        send_body(p.a.ch, i + 1000);
+    assert_true(channel_is_congested(p.a.ch));
+    assert_int_equal(told, 0);
+    pair_close(&p);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -99,6 +148,8 @@ int main(void)
         TEST(peer_that_does_not_read),
         TEST(peer_that_will_not_read),
         TEST(peer_that_closed),
+        TEST(frames_taken_back),
+        TEST(congestion),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

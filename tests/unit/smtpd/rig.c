@@ -159,6 +159,16 @@ void rig_lose_cleanup(struct rig *r, bool up)
         cleanup_up(r);
 }
 
+int rig_stuck_cleanup(struct rig *r)
+{
+    int fds[2];
+
+    rig_lose_cleanup(r, false);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    server_cleanup(r->server, fds[0], 0);
+    return fds[1];
+}
+
 void rig_give_credit(struct rig *r)
 {
     channel_consumed(r->cleanup, r->txn, r->unconsumed);

@@ -31,6 +31,8 @@ void rig_open(struct rig *r, const char *limits);
 void rig_close(struct rig *r);
 /* Cleanup's channel dies; a new one is there at once when up. */
 void rig_lose_cleanup(struct rig *r, bool up);
+/* A new cleanup takes the place of the old one and never reads: its bare socket. */
+int rig_stuck_cleanup(struct rig *r);
 void rig_give_credit(struct rig *r);
 /* Moves the clock of the process. */
 void rig_pass(struct rig *r, int64_t ms);
