@@ -40,12 +40,21 @@ static void ask_mtad(void *arg, const char *name, const char *map)
     channel_send(daemon_control(d), &mapd.out);
 }
 
+static void on_snapshot(struct daemon *d, struct ipc_in *in)
+{
+    ipc_begin(&mapd.out, IPC_SNAPSHOT, 0);
+    ipc_put_u64(&mapd.out, TAG_GENERATION, ipc_get_u64(in, TAG_GENERATION));
+    channel_send(daemon_control(d), &mapd.out);
+}
+
 static void on_control(struct daemon *d, struct ipc_in *in)
 {
     struct tables_answer answer;
     struct request *r;
 
     (void)d;
+    if (in->type == IPC_SNAPSHOT && !ipc_get_u64(in, TAG_LAST))
+        on_snapshot(d, in);
     if (in->type != IPC_HELPER_REPLY)
         return;
     r = dict_pop_u64(requests, in->txn);

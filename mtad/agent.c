@@ -27,6 +27,7 @@
 #include "maps/client.h"
 #include "mtad/agent_user.h"
 #include "mtad/child.h"
+#include "mtad/generation.h"
 #include "mtad/spawn.h"
 #include "mtad/status.h"
 
@@ -104,6 +105,7 @@ static bool frames_queue(struct host *h, const struct who *w, int fd, struct err
 {
     struct setup_frame s = { .role = ROLE_AGENT,
                              .user = w->user,
+                             .generation = h->current->number,
                              .uid = w->uid,
                              .gid = w->gid,
                              .group = w->root->group == w->gid ? 0 : w->root->group,
@@ -301,11 +303,12 @@ static void user_ask(struct child *c, uint64_t txn, const struct mailbox_root *r
     key_chain_clear(&chain);
 }
 
-static const struct mailbox_root *root_find(const struct host *h, struct strv label)
+/* By the configuration that the asking deliverd has. */
+static const struct mailbox_root *root_find(const struct generation *g, struct strv label)
 {
-    for (size_t i = 0; i < h->conf->mailbox_n; i++) {
-        if (strv_is(label, h->mailboxes[i].section->head.name))
-            return &h->mailboxes[i];
+    for (size_t i = 0; i < g->conf->mailbox_n; i++) {
+        if (strv_is(label, g->mailboxes[i].section->head.name))
+            return &g->mailboxes[i];
     }
     return NULL;
 }
@@ -313,7 +316,7 @@ static const struct mailbox_root *root_find(const struct host *h, struct strv la
 void agent_request(struct child *c, struct ipc_in *in)
 {
     struct host *h = c->host;
-    const struct mailbox_root *root = root_find(h, ipc_get(in, TAG_MAILBOX));
+    const struct mailbox_root *root = root_find(c->gen, ipc_get(in, TAG_MAILBOX));
     struct err err = { 0 };
     char user[65], mailbox[65];
     struct who w = { .root = root, .dirfd = -1, .spoolfd = -1 };

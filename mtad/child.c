@@ -19,7 +19,9 @@
 #include "conf/top.h"
 #include "mtad/control.h"
 #include "mtad/edge.h"
+#include "mtad/generation.h"
 #include "mtad/log_target.h"
+#include "mtad/reload.h"
 #include "mtad/source.h"
 #include "mtad/spawn.h"
 
@@ -45,6 +47,12 @@ struct child *child_by_pid(struct host *h, pid_t pid)
             return &h->children[i];
     }
     return NULL;
+}
+
+bool child_is_peer(const struct child *a, const struct child *b)
+{
+    return graph_is_edge(a->role, b->role) &&
+           (a->gen == b->gen || role_is_lasting(a->role) || role_is_lasting(b->role));
 }
 
 static int fd_copy(int fd)
@@ -74,7 +82,7 @@ void child_setup_frame(struct host *h, const struct setup_frame *s, struct ipc_o
     ipc_begin(o, IPC_SETUP, 0);
     ipc_put_u64(o, TAG_ROLE, s->role);
     ipc_put_u64(o, TAG_INDEX, s->index);
-    ipc_put_u64(o, TAG_GENERATION, 1);
+    ipc_put_u64(o, TAG_GENERATION, s->generation);
     ipc_put_u64(o, TAG_PROCESS, s->process);
     ipc_put_u64(o, TAG_FLAGS, flags);
     ipc_put_u64(o, TAG_LANDLOCK, h->options.landlock);
@@ -113,7 +121,7 @@ static int jail_of(const struct child *c)
 static void setup_send(struct child *c)
 {
     struct host *h = c->host;
-    const struct identity *id = &h->ids[c->role];
+    const struct identity *id = &c->gen->ids[c->role];
     struct setup_frame s = {
         .role = c->role,
         .index = c->index,
@@ -121,7 +129,8 @@ static void setup_send(struct child *c)
         .user = id->user,
         .uid = id->uid,
         .gid = id->gid,
-        .conf = h->confs[c->role],
+        .conf = c->gen->confs[c->role],
+        .generation = c->gen->number,
         .jail = jail_of(c),
         .faults = !c->was_restarted,
     };
@@ -132,7 +141,7 @@ static void setup_send(struct child *c)
     send_and_clear(c, &o);
 }
 
-static void source_send(struct child *c, enum ipc_source kind, const char *name, const char *path, int fd)
+void child_source_send(struct child *c, enum ipc_source kind, const char *name, const char *path, int fd)
 {
     struct ipc_out o;
 
@@ -150,27 +159,25 @@ static void sources_send(struct child *c)
     struct host *h = c->host;
 
     if (c->role == ROLE_QUEUED)
-        source_send(c, SOURCE_SPOOL, "spool", h->conf->queue->directory, h->spool_fd);
+        child_source_send(c, SOURCE_SPOOL, "spool", h->conf->queue->directory, h->spool_fd);
     if (c->role == ROLE_MAPD)
-        source_send(c, SOURCE_STATE, "state", h->conf->processes->state, h->state_fd);
-    for (size_t i = 0; i < h->source_n; i++) {
-        struct source_fd *s = &h->sources[i];
+        child_source_send(c, SOURCE_STATE, "state", h->conf->processes->state, h->state_fd);
+    for (size_t i = 0; i < c->gen->source_n; i++) {
+        struct source_fd *s = &c->gen->sources[i];
         struct err err = { 0 };
 
         if (s->role != c->role)
             continue;
         if (s->kind == SOURCE_MAP && c->was_restarted && !source_refresh(s, &err))
             LOG(WARN, "mtad.source.stale", KS("map", s->name), KS("error", err.text));
-        source_send(c, s->kind, s->name, s->path, s->fd);
+        child_source_send(c, s->kind, s->name, s->path, s->fd);
     }
 }
 
 static void listeners_send(struct child *c)
 {
-    struct host *h = c->host;
-
-    for (size_t i = 0; c->role == ROLE_SMTPD && i < h->listener_n; i++) {
-        const struct listener_fd *l = &h->listeners[i];
+    for (size_t i = 0; c->role == ROLE_SMTPD && i < c->gen->listener_n; i++) {
+        const struct listener_fd *l = &c->gen->listeners[i];
         char address[NETADDR_TEXT];
         struct ipc_out o;
 
@@ -196,6 +203,8 @@ static bool start_send(struct child *c, struct err *err)
     ipc_out_init(&o);
     ipc_begin(&o, IPC_START, 0);
     send_and_clear(c, &o);
+    if (c->role == ROLE_MAPD || c->role == ROLE_MAPD_WORKER)
+        reload_snapshots(c);
     return true;
 }
 
@@ -241,7 +250,7 @@ void child_forget(struct child *c)
         struct child *peer = &h->children[i];
         struct ipc_out o;
 
-        if (!peer->control || !graph_is_edge(c->role, peer->role))
+        if (!peer->control || !child_is_peer(c, peer))
             continue;
         ipc_out_init(&o);
         ipc_begin(&o, IPC_PEER_GONE, 0);
@@ -251,7 +260,7 @@ void child_forget(struct child *c)
     }
 }
 
-void child_drain(struct child *c, int64_t deadline_ms)
+void child_drain(struct child *c, int64_t deadline_ms, int64_t delay_ms)
 {
     struct ipc_out o;
 
@@ -263,5 +272,19 @@ void child_drain(struct child *c, int64_t deadline_ms)
     ipc_out_init(&o);
     ipc_begin(&o, IPC_DRAIN, 0);
     ipc_put_u64(&o, TAG_DEADLINE, (uint64_t)(deadline_ms > 0 ? deadline_ms : 0));
+    if (delay_ms >= 0)
+        ipc_put_u64(&o, TAG_DELAY, (uint64_t)delay_ms);
+    send_and_clear(c, &o);
+}
+
+void child_level_send(struct child *c, enum log_level level)
+{
+    struct ipc_out o;
+
+    if (!c->control)
+        return;
+    ipc_out_init(&o);
+    ipc_begin(&o, IPC_LOG_LEVEL, 0);
+    ipc_put_u64(&o, TAG_LEVEL, level);
     send_and_clear(c, &o);
 }

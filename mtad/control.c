@@ -11,6 +11,7 @@
 #include "mtad/edge.h"
 #include "mtad/helper.h"
 #include "mtad/log_target.h"
+#include "mtad/reload.h"
 #include "mtad/supervise.h"
 
 static void on_ready(void *arg, struct channel *ch, struct ipc_in *in)
@@ -63,6 +64,12 @@ static void on_trouble(void *arg, struct channel *ch, struct ipc_in *in)
     troubles_take(&c->troubles, in, clock_wall_ms());
 }
 
+static void on_snapshot(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    (void)ch;
+    reload_tables(arg, in);
+}
+
 static const struct channel_route routes[] = {
     {IPC_READY,    on_ready },
     { IPC_LOG_LOST,           on_log_lost },
@@ -71,6 +78,7 @@ static const struct channel_route routes[] = {
     { IPC_TRIED,           on_tried },
     { IPC_EDGE_LOST, on_edge_lost },
     { IPC_TROUBLE, on_trouble },
+    { IPC_SNAPSHOT, on_snapshot },
     { .type = IPC_NONE  },
 };
 

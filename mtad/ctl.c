@@ -148,7 +148,7 @@ static struct child *child_ready(struct host *h, enum role role)
     for (size_t i = 0; i < h->child_n; i++) {
         struct child *c = &h->children[i];
 
-        if (c->role == role && c->state == CHILD_READY && c->control)
+        if (c->role == role && c->gen == h->current && c->state == CHILD_READY && c->control)
             return c;
     }
     return NULL;

@@ -14,6 +14,7 @@
 #include "conf/listen.h"
 #include "mtad/child.h"
 #include "mtad/drain.h"
+#include "mtad/generation.h"
 #include "mtad/graph.h"
 
 /* Resident memory; 0 when it cannot be told. */
@@ -60,7 +61,7 @@ static void daemon_row(struct ctl_call *call, const struct host *h, const char *
     ctl_put(call, "state", SV(c ? state_word(c) : "ready"));
     ctl_put(call, "user", SV(id->user ? id->user : h->privileged ? "root" : "caller"));
     ctl_put_u64(call, "uid", id->user ? id->uid : geteuid());
-    ctl_put_u64(call, "generation", c ? c->generation : 0);
+    ctl_put_u64(call, "generation", c ? c->gen->number : 0);
     ctl_put_u64(call, "uptime", pid ? (uint64_t)(loop_now(h->loop) - started) / 1000 : 0);
     ctl_put_u64(call, "restarts", c && c->runs > 1 ? c->runs - 1 : 0);
     ctl_put_u64(call, "memory_kib", pid ? memory_kib(pid) : 0);
@@ -135,12 +136,16 @@ static void on_status(void *arg, struct ctl_call *call)
     ctl_put_u64(call, "privileged", h->privileged);
     ctl_row_end(call);
     daemon_row(call, h, "mtad", getpid(), NULL);
-    for (size_t i = 0; i < h->child_n; i++)
-        daemon_row(call, h, role_name(h->children[i].role), h->children[i].pid, &h->children[i]);
+    for (size_t i = 0; i < h->child_n; i++) {
+        if (h->children[i].role != ROLE_COUNT)
+            daemon_row(call, h, role_name(h->children[i].role), h->children[i].pid, &h->children[i]);
+    }
     for (size_t i = 0; i < h->listener_n; i++)
         listener_row(call, &h->listeners[i]);
-    for (size_t i = 0; i < h->child_n; i++)
-        child_troubles(call, &h->children[i]);
+    for (size_t i = 0; i < h->child_n; i++) {
+        if (h->children[i].role != ROLE_COUNT)
+            child_troubles(call, &h->children[i]);
+    }
     ctl_done(call, 0, NULL);
 }
 
@@ -148,19 +153,6 @@ static void on_stop(void *arg, struct ctl_call *call)
 {
     ctl_done(call, 0, "stopping");
     drain_begin(arg);
-}
-
-static void level_send(struct child *c, enum log_level level)
-{
-    struct ipc_out o;
-
-    if (!c->control)
-        return;
-    ipc_out_init(&o);
-    ipc_begin(&o, IPC_LOG_LEVEL, 0);
-    ipc_put_u64(&o, TAG_LEVEL, level);
-    channel_send(c->control, &o);
-    ipc_out_clear(&o);
 }
 
 /* Until the next start: the configuration says what is normal. */
@@ -175,7 +167,7 @@ static void on_log(void *arg, struct ctl_call *call)
     }
     log_set_level(level);
     for (size_t i = 0; i < h->child_n; i++)
-        level_send(&h->children[i], level);
+        child_level_send(&h->children[i], level);
     ctl_done(call, 0, "log level is %s until the next start", log_level_name(level));
 }
 

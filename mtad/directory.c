@@ -172,7 +172,7 @@ static bool root_make(const struct host *h, const struct mailbox_root *r, struct
     return ok;
 }
 
-static bool roots_prepare(struct host *h, struct err *err)
+bool directory_roots(struct host *h, struct err *err)
 {
     for (size_t i = 0; i < h->conf->mailbox_n; i++) {
         struct mailbox_root *r = &h->mailboxes[i];
@@ -232,5 +232,5 @@ bool directory_prepare(struct host *h, struct err *err)
 {
     if (!spool_prepare(h, err))
         return false;
-    return state_prepare(h, err) && jail_prepare(h, err) && roots_prepare(h, err);
+    return state_prepare(h, err) && jail_prepare(h, err) && directory_roots(h, err);
 }

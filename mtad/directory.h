@@ -6,3 +6,5 @@
 
 /* Spool (queued's), state (mapd's part), runtime with the empty jail, roots of virtual mailboxes. */
 bool directory_prepare(struct host *h, struct err *err) __attribute__((warn_unused_result));
+/* Roots of virtual mailboxes alone. */
+bool directory_roots(struct host *h, struct err *err) __attribute__((warn_unused_result));

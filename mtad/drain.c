@@ -38,7 +38,7 @@ static void stage_begin(struct host *h)
         struct child *c = &h->children[i];
 
         if (c->pid > 0 && graph_role_find(c->role)->stop_stage == h->stop_stage)
-            child_drain(c, left);
+            child_drain(c, left, -1);
     }
     loop_timer_set(&h->stop_timer, left + GRACE_MS);
 }

@@ -8,6 +8,7 @@
 #include "common/os/fd.h"
 #include "maps/client.h"
 #include "mtad/child.h"
+#include "mtad/generation.h"
 
 #define REMAKES_MAX 5
 #define REMAKES_MS  60000
@@ -50,6 +51,26 @@ static bool edge_make_own(struct child *c, struct err *err)
     return true;
 }
 
+static void retired_send(struct child *queued, const struct child *c)
+{
+    struct ipc_out o;
+
+    ipc_out_init(&o);
+    ipc_begin(&o, IPC_PEER_RETIRED, 0);
+    ipc_put_u64(&o, TAG_ROLE, c->role);
+    ipc_put_u64(&o, TAG_INDEX, c->index);
+    channel_send(queued->control, &o);
+    ipc_out_clear(&o);
+}
+
+void edge_retire(const struct child *c)
+{
+    struct child *queued = child_find(c->host, ROLE_QUEUED, 0);
+
+    if (queued->control && graph_is_edge(c->role, ROLE_QUEUED))
+        retired_send(queued, c);
+}
+
 bool edge_make_all(struct child *c, struct err *err)
 {
     struct host *h = c->host;
@@ -57,9 +78,15 @@ bool edge_make_all(struct child *c, struct err *err)
     for (size_t i = 0; i < h->child_n; i++) {
         struct child *peer = &h->children[i];
 
-        if (peer->control && graph_is_edge(c->role, peer->role) && !edge_make(c, peer, false, err))
+        if (!peer->control || !child_is_peer(c, peer))
+            continue;
+        if (!edge_make(c, peer, false, err))
             return false;
+        if (peer->gen->state == GENERATION_RETIRED && c->role == ROLE_QUEUED)
+            retired_send(c, peer);
     }
+    if (c->gen->state == GENERATION_RETIRED)
+        edge_retire(c);
     return !graph_is_edge(c->role, ROLE_MTAD) || edge_make_own(c, err);
 }
 
@@ -86,7 +113,7 @@ void edge_remake(struct child *c, enum role role, unsigned index)
     if (role == ROLE_MTAD) {
         ok = edge_make_own(c, &err);
     } else {
-        if (!peer || !peer->control)
+        if (!peer || !peer->control || !child_is_peer(c, peer))
             return; /* its end was seen already; its successor gets channels anyway */
         if (is_habit(peer)) {
             LOG(ERROR, "mtad.edge.abused", KS("child", child_label(peer, to)),

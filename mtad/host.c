@@ -23,12 +23,14 @@
 #include "mtad/directory.h"
 #include "mtad/drain.h"
 #include "mtad/edge.h"
+#include "mtad/generation.h"
 #include "mtad/identity.h"
 #include "mtad/listener.h"
 #include "mtad/log_target.h"
 #include "mtad/notify.h"
 #include "mtad/pidfile.h"
 #include "mtad/program.h"
+#include "mtad/reload.h"
 #include "mtad/source.h"
 #include "mtad/supervise.h"
 
@@ -59,7 +61,7 @@ bool host_load(struct host *h)
     return ok;
 }
 
-static bool confs_seal(struct host *h, struct err *err)
+bool host_seal_confs(struct host *h, struct err *err)
 {
     for (const struct graph_role *r = graph_roles; r->role != ROLE_COUNT; r++) {
         struct buf text;
@@ -72,30 +74,6 @@ static bool confs_seal(struct host *h, struct err *err)
             return err_wrap(err, "configuration of %s", role_name(r->role));
     }
     return true;
-}
-
-static void children_make(struct host *h)
-{
-    size_t n = 0;
-
-    for (const struct graph_role *r = graph_roles; r->role != ROLE_COUNT; r++)
-        n += r->count(h->conf);
-    h->children = mem_array(n, sizeof *h->children);
-    for (const struct graph_role *r = graph_roles; r->role != ROLE_COUNT; r++) {
-        for (unsigned i = 0; i < r->count(h->conf); i++) {
-            struct child *c = &h->children[h->child_n];
-
-            /* Process numbers make ids unique: mtad is 0, a slot keeps its number (a restart is later in
-             * time). */
-            *c = (struct child){
-                .host = h,
-                .role = r->role,
-                .index = i,
-                .process = (unsigned)++h->child_n & 255,
-                .generation = 1,
-            };
-        }
-    }
 }
 
 static bool faults_check(const struct host *h, struct err *err)
@@ -126,7 +104,7 @@ bool host_prepare(struct host *h, struct err *err)
     return log_target_begin(h, err) && faults_check(h, err) && identity_resolve(h, err) &&
            directory_prepare(h, err) && pidfile_take(h, err) && ctl_open_all(h, err) &&
            program_open_all(h, err) &&
-           source_open_all(h, err) && listener_open_all(h, err) && confs_seal(h, err) && walls_raise(h, err);
+           source_open_all(h, err) && listener_open_all(h, err) && host_seal_confs(h, err) && walls_raise(h, err);
 }
 
 static void on_stop(void *arg, int signo)
@@ -143,9 +121,12 @@ static void on_child(void *arg, int signo)
 
 static void on_reload(void *arg, int signo)
 {
-    (void)arg;
+    struct buf report;
+
     (void)signo;
-    LOG(WARN, "mtad.reload.unavailable", KS("hint", "restart to use a new configuration"));
+    buf_init(&report, 65536);
+    host_reload(arg, &report);
+    buf_clear(&report);
 }
 
 static void on_reopen(void *arg, int signo)
@@ -180,17 +161,19 @@ static void walls_tell(const struct host *h)
 
 int host_run(struct host *h)
 {
+    struct generation *g;
+
     h->loop = loop_new();
     if (!h->loop || !signals_watch(h))
         die("cannot make the event loop");
     log_target_watch(h);
     h->maps = maps_client_new(h->loop, ROLE_MTAD);
     h->began_ms = loop_now(h->loop);
-    children_make(h);
+    g = generation_first(h);
     ctl_watch(h);
     edge_watch_own(h);
     walls_tell(h);
-    supervise_begin(h);
+    supervise_begin(g);
     loop_run(h->loop);
     LOG(INFO, "mtad.stop", KI("status", h->status));
     return h->status;

@@ -15,8 +15,10 @@ struct channel;
 struct conf;
 struct conf_listen;
 struct conf_mailbox;
+struct generation;
 struct host;
 struct maps_client;
+struct reload_watcher;
 
 struct identity {
     const char *user; /* borrowed from the configuration; NULL without root */
@@ -50,14 +52,15 @@ enum child_state { CHILD_DOWN, CHILD_STARTING, CHILD_READY };
 
 struct child {
     struct host *host;
-    enum role role;
+    enum role role; /* ROLE_COUNT: the slot is not used */
     unsigned index, process;
     enum child_state state;
     pid_t pid;               /* 0 when down */
     struct channel *control; /* owned; NULL when down or lost */
     int64_t started_ms;
     long backoff_ms;
-    unsigned generation; /* of the configuration it was started with */
+    struct generation *gen; /* whose configuration it has; NULL for a slot that is not used */
+    bool retired;           /* told to finish, as its generation does */
     unsigned runs;
     struct troubles troubles; /* what it says does not work */
     unsigned nonsense; /* channels that peers closed on it since nonsense_since_ms */
@@ -67,11 +70,14 @@ struct child {
     struct loop_timer timer; /* READY deadline, restart, kill after drain */
 };
 
+/* queued, mapd, 32 workers, and three times dnsd, cleanup, 64 smtpd and 64 deliverd. */
+#define CHILDREN_MAX 424
+
 enum host_phase { HOST_STARTING, HOST_RUNNING, HOST_STOPPING };
 
 struct host {
     struct options options;
-    struct conf *conf; /* owned */
+    struct conf *conf; /* of the current generation, like confs to mailboxes; its own until there is one */
     struct loop *loop; /* owned */
     int64_t began_ms;  /* of the loop's clock */
     bool privileged;
@@ -86,9 +92,17 @@ struct host {
     struct source_fd *sources; /* owned */
     size_t source_n;
     struct mailbox_root *mailboxes; /* owned; as conf->mailboxes */
-    struct child *children;         /* owned; a slot for each process of the graph */
+    struct child *children;         /* owned; CHILDREN_MAX slots, child_n of them were used */
     size_t child_n;
-    unsigned start_row; /* of graph_roles: who starts now */
+    struct generation *generations; /* owned list of those alive, newest first */
+    struct generation *current;     /* of them */
+    struct generation *reloading;   /* of them; NULL: none is being started */
+    unsigned generation_last;       /* number */
+    bool tables_ready;              /* of reloading, in mapd */
+    bool reload_wanted;             /* once a former generation has ended */
+    struct reload_watcher *reload_watchers; /* owned list */
+    struct loop_task reload_again;
+    struct loop_timer reload_timer;
     unsigned stop_stage;
     int64_t stop_by_ms;
     struct loop_timer stop_timer, log_timer;
@@ -102,5 +116,7 @@ struct host {
 bool host_load(struct host *h);
 /* Opens everything that children need: users, directories, listeners, programs, sources, log. */
 bool host_prepare(struct host *h, struct err *err) __attribute__((warn_unused_result));
+/* The configuration of each role as a sealed text. */
+bool host_seal_confs(struct host *h, struct err *err) __attribute__((warn_unused_result));
 /* Runs until the end; the exit status. */
 int host_run(struct host *h);

@@ -2,12 +2,14 @@
 #include "mtad/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include "common/base/mem.h"
 #include "common/os/fd.h"
 #include "conf/conf.h"
 #include "conf/listen.h"
+#include "mtad/generation.h"
 
 #define BACKLOG 1024
 
@@ -39,6 +41,19 @@ static int listener_open(const struct netaddr *a)
     return fd;
 }
 
+/* The socket stays the same: nobody who waits in its queue is lost. */
+static int listener_share(const struct host *h, const struct netaddr *a)
+{
+    for (const struct generation *g = h->generations; g; g = g->next) {
+        for (size_t i = 0; i < g->listener_n; i++) {
+            if (g->listeners[i].fd >= 0 && netaddr_eq_ip(&g->listeners[i].address, a) &&
+                g->listeners[i].address.port == a->port)
+                return fcntl(g->listeners[i].fd, F_DUPFD_CLOEXEC, 0);
+        }
+    }
+    return listener_open(a);
+}
+
 static bool section_open(struct host *h, const struct conf_listen *section, struct err *err)
 {
     for (size_t i = 0; i < section->address.n; i++) {
@@ -46,7 +61,8 @@ static bool section_open(struct host *h, const struct conf_listen *section, stru
         char where[512], address[NETADDR_TEXT];
         int sys;
 
-        *l = (struct listener_fd){ section, section->address.v[i], listener_open(&section->address.v[i]) };
+        *l = (struct listener_fd){ section, section->address.v[i],
+                                   listener_share(h, &section->address.v[i]) };
         if (l->fd >= 0) {
             h->listener_n++;
             continue;
@@ -74,4 +90,10 @@ bool listener_open_all(struct host *h, struct err *err)
             return false;
     }
     return true;
+}
+
+void listener_close_all(struct listener_fd *listeners, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        fd_close(&listeners[i].fd);
 }

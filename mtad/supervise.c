@@ -6,6 +6,7 @@
 #include "mtad/supervise.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <sys/wait.h>
 
 #include "common/base/log.h"
@@ -13,7 +14,9 @@
 #include "mtad/attempt.h"
 #include "mtad/child.h"
 #include "mtad/drain.h"
+#include "mtad/generation.h"
 #include "mtad/notify.h"
+#include "mtad/reload.h"
 #include "mtad/status.h"
 
 static void child_failed(struct child *c, const char *why);
@@ -30,7 +33,12 @@ static void on_timer(void *arg)
         kill(c->pid, SIGKILL);
         return;
     }
-    if (c->state != CHILD_DOWN || c->host->phase == HOST_STOPPING)
+    if (c->state == CHILD_READY) {
+        LOG(WARN, "mtad.child.killed", KS("child", child_label(c, label)));
+        kill(c->pid, SIGKILL);
+        return;
+    }
+    if (c->host->phase == HOST_STOPPING)
         return;
     if (!child_start(c, &err)) {
         if (c->pid > 0)
@@ -55,45 +63,83 @@ static void child_failed(struct child *c, const char *why)
     int64_t lived = c->started_ms ? loop_now(h->loop) - c->started_ms : 0;
     char label[48];
 
+    child_label(c, label);
     if (h->phase == HOST_STARTING) {
-        LOG(ERROR, "mtad.start.failed", KS("child", child_label(c, label)), KS("why", why));
+        LOG(ERROR, "mtad.start.failed", KS("child", label), KS("why", why));
         h->status = 1;
         drain_now(h);
         return;
     }
+    if (c->gen == h->reloading || (c->role == ROLE_MAPD && h->reloading && !h->tables_ready)) {
+        char text[320];
+
+        snprintf(text, sizeof text, "%s: %s", label, why);
+        reload_failed(h->reloading, text);
+    }
+    if (!c->gen)
+        return;
+    if (c->retired) {
+        LOG(ERROR, "mtad.child.ended", KS("child", label), KS("why", why), KMS("lived", lived));
+        reload_child_ended(c);
+        return;
+    }
     c->backoff_ms = status_backoff(c->backoff_ms, (long)lived);
-    LOG(ERROR, "mtad.child.ended", KS("child", child_label(c, label)), KS("why", why), KMS("lived", lived),
+    LOG(ERROR, "mtad.child.ended", KS("child", label), KS("why", why), KMS("lived", lived),
         KMS("restart_in", c->backoff_ms));
     loop_timer_set(&c->timer, c->backoff_ms);
 }
 
-static void row_launch(struct host *h)
+static bool is_in_row(const struct child *c, const struct generation *g)
 {
-    enum role role = graph_roles[h->start_row].role;
-
-    for (size_t i = 0; i < h->child_n; i++) {
-        if (h->children[i].role == role)
-            child_launch(&h->children[i], 0);
-    }
+    return c->gen == g && c->role == graph_roles[g->row].role;
 }
 
-static bool row_is_ready(const struct host *h)
+/* False when there is nobody to start. */
+static bool row_launch(struct generation *g)
 {
+    struct host *h = g->host;
+    bool any = false;
+
     for (size_t i = 0; i < h->child_n; i++) {
-        if (h->children[i].role == graph_roles[h->start_row].role && h->children[i].state != CHILD_READY)
+        if (!is_in_row(&h->children[i], g))
+            continue;
+        child_launch(&h->children[i], 0);
+        any = true;
+    }
+    return any;
+}
+
+static bool row_is_ready(const struct generation *g)
+{
+    const struct host *h = g->host;
+
+    for (size_t i = 0; i < h->child_n; i++) {
+        if (is_in_row(&h->children[i], g) && h->children[i].state != CHILD_READY)
             return false;
     }
     return true;
 }
 
-void supervise_begin(struct host *h)
+/* True when all of the generation are up. */
+static bool rows_advance(struct generation *g)
 {
-    row_launch(h);
+    while (graph_roles[g->row].role != ROLE_COUNT) {
+        if (row_launch(g))
+            return false;
+        g->row++;
+    }
+    return true;
+}
+
+void supervise_begin(struct generation *g)
+{
+    rows_advance(g);
 }
 
 static void all_ready(struct host *h)
 {
     h->phase = HOST_RUNNING;
+    h->current->state = GENERATION_CURRENT;
     LOG(INFO, "mtad.ready", KI("children", h->child_n), KI("listeners", h->listener_n));
     notify_ready(h);
     if (h->options.try_forbidden)
@@ -103,6 +149,7 @@ static void all_ready(struct host *h)
 void supervise_ready(struct child *c)
 {
     struct host *h = c->host;
+    struct generation *g = c->gen;
     char label[48];
 
     if (c->state != CHILD_STARTING)
@@ -112,13 +159,15 @@ void supervise_ready(struct child *c)
     if (h->phase == HOST_RUNNING)
         LOG(INFO, "mtad.child.ready", KS("child", child_label(c, label)), KI("pid", c->pid),
             KMS("took", loop_now(h->loop) - c->started_ms));
-    if (h->phase != HOST_STARTING || !row_is_ready(h))
+    if (g->state != GENERATION_STARTING || !is_in_row(c, g) || !row_is_ready(g))
         return;
-    h->start_row++;
-    if (graph_roles[h->start_row].role == ROLE_COUNT)
+    g->row++;
+    if (!rows_advance(g))
+        return;
+    if (h->phase == HOST_STARTING)
         all_ready(h);
-    else
-        row_launch(h);
+    else if (h->phase == HOST_RUNNING)
+        reload_ready(g);
 }
 
 static void child_ended(struct child *c, int status)
@@ -129,6 +178,11 @@ static void child_ended(struct child *c, int status)
     status_end_text(status, why, sizeof why);
     loop_timer_stop(&c->timer);
     child_forget(c);
+    if (h->phase != HOST_STOPPING && c->retired && status == 0) {
+        LOG(DEBUG, "mtad.child.left", KS("child", child_label(c, label)));
+        reload_child_ended(c);
+        return;
+    }
     if (h->phase != HOST_STOPPING) {
         child_failed(c, why);
         return;

@@ -3,6 +3,8 @@
 
 #include "mtad/host.h"
 
-void supervise_begin(struct host *h);  /* starts the first role */
+struct generation;
+
+void supervise_begin(struct generation *g); /* starts its first role; the others follow */
 void supervise_ready(struct child *c); /* READY came */
 void supervise_reap(struct host *h);   /* SIGCHLD */

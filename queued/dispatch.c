@@ -123,27 +123,37 @@ static bool has_room(unsigned all, const unsigned side_n[2], unsigned max, bool 
     return all < max && side_n[local] < side_max(max);
 }
 
-static bool deliverd_has_room(const struct mailq *q, unsigned i, bool local)
+/* Those that get jobs: slots of former generations are empty or on their way out. */
+static unsigned deliverds_taking(const struct mailq *q, unsigned taking[QUEUE_DELIVERDS])
 {
-    const struct deliverd *d = &q->deliverds[i];
-    unsigned max = ((unsigned)q->conf->max_jobs + q->deliverd_n - 1) / q->deliverd_n;
+    unsigned n = 0;
 
-    return d->state == DELIVERD_READY && has_room(d->job_n, d->side_n, max, local);
+    for (unsigned i = 0; i < q->deliverd_n; i++) {
+        if (q->deliverds[i].state == DELIVERD_READY && !q->deliverds[i].retired)
+            taking[n++] = i;
+    }
+    return n;
 }
 
 static unsigned deliverd_choose(const struct mailq *q, struct strv domain, bool local)
 {
-    unsigned home = (unsigned)(hash_stable(domain) % q->deliverd_n), best = QUEUE_DELIVERDS;
+    unsigned taking[QUEUE_DELIVERDS], n = deliverds_taking(q, taking), best = QUEUE_DELIVERDS, home, max;
+    const struct deliverd *d;
 
-    for (unsigned i = 0; i < q->deliverd_n; i++) {
-        if (!deliverd_has_room(q, i, local))
-            continue;
-        if (best == QUEUE_DELIVERDS || q->deliverds[i].job_n < q->deliverds[best].job_n)
-            best = i;
+    if (n == 0)
+        return QUEUE_DELIVERDS;
+    max = ((unsigned)q->conf->max_jobs + n - 1) / n;
+    for (unsigned i = 0; i < n; i++) {
+        d = &q->deliverds[taking[i]];
+        if (has_room(d->job_n, d->side_n, max, local) &&
+            (best == QUEUE_DELIVERDS || d->job_n < q->deliverds[best].job_n))
+            best = taking[i];
     }
     /* Its home has the open connections. */
-    if (best < QUEUE_DELIVERDS && deliverd_has_room(q, home, local) &&
-        q->deliverds[home].job_n <= q->deliverds[best].job_n + UNBALANCED)
+    home = taking[hash_stable(domain) % n];
+    d = &q->deliverds[home];
+    if (best < QUEUE_DELIVERDS && has_room(d->job_n, d->side_n, max, local) &&
+        d->job_n <= q->deliverds[best].job_n + UNBALANCED)
         return home;
     return best;
 }

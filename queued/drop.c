@@ -166,6 +166,7 @@ static void hand_over(struct mailq *q, struct drop_file *f, int fd, const struct
     struct drops *d = q->drops;
     char origin[NAME_MAX_ + 8];
 
+    f->ch = q->cleanup;
     f->txn = channel_txn_new(q->cleanup);
     f->state = FILE_FLYING;
     dict_set_u64(d->flying, f->txn, f);
@@ -287,13 +288,21 @@ void drops_committed(struct mailq *q, struct strv origin, bool ok)
     drops_pump(q);
 }
 
+struct loss {
+    struct mailq *q;
+    const struct channel *ch;
+};
+
 static void lose_one(void *arg, struct strv key, void *value)
 {
-    struct mailq *q = arg;
+    const struct loss *loss = arg;
+    struct mailq *q = loss->q;
     struct drop_file *f = value;
     char origin[NAME_MAX_ + 8];
 
     (void)key;
+    if (f->ch != loss->ch)
+        return; /* another cleanup has it */
     snprintf(origin, sizeof origin, DIR_NAME "/%s", f->name);
     if (dict_get(q->origins, SV(origin))) {
         f->orphan = true; /* its commit ends it */
@@ -304,10 +313,12 @@ static void lose_one(void *arg, struct strv key, void *value)
     drop_list_push(&q->drops->suspects, f, FILE_SUSPECT);
 }
 
-void drops_lost(struct mailq *q)
+void drops_lost(struct mailq *q, const struct channel *ch)
 {
+    struct loss loss = { q, ch };
+
     if (q->drops)
-        dict_each(q->drops->flying, lose_one, q);
+        dict_each(q->drops->flying, lose_one, &loss);
 }
 
 /* ---- life ---- */

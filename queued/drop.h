@@ -21,7 +21,7 @@ void drops_start(struct mailq *q);
 void drops_clear(struct mailq *q);
 
 void drops_pump(struct mailq *q); /* cleanup is there (again) */
-void drops_lost(struct mailq *q); /* cleanup is gone */
+void drops_lost(struct mailq *q, const struct channel *ch); /* that cleanup is gone */
 /* A message with this origin is durable, or was not stored. */
 void drops_committed(struct mailq *q, struct strv origin, bool ok);
 void drops_on_done(void *arg, struct channel *ch, struct ipc_in *in); /* DROP_DONE */

@@ -26,6 +26,7 @@ struct drop_file {
     unsigned attempts;
     int64_t due, delay; /* mono ms; ms */
     uint64_t txn;
+    const struct channel *ch; /* flying: of the cleanup that has it; compared only */
     bool orphan; /* flying, and the cleanup that had it is gone: its commit is still under way */
     char name[NAME_MAX_ + 1];
 };

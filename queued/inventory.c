@@ -112,7 +112,10 @@ static void on_lost(void *arg, struct channel *ch, const char *why)
     struct mailq *q = arg;
     unsigned index = channel_peer_index(ch);
 
-    LOG(WARN, "queue.peer.lost", KS("peer", "deliverd"), KI("index", index), KS("why", why));
+    if (q->deliverds[index].retired)
+        LOG(DEBUG, "queue.peer.left", KS("peer", "deliverd"), KI("index", index));
+    else
+        LOG(WARN, "queue.peer.lost", KS("peer", "deliverd"), KI("index", index), KS("why", why));
     channel_gone(&q->deliverds[index]);
 }
 
@@ -138,6 +141,7 @@ void deliverd_edge(struct mailq *q, unsigned index, int fd, bool lived)
 
     if (d->ch)
         channel_gone(d);
+    d->retired = false;
     d->ch = channel_new(q->loop, fd, ROLE_QUEUED, ROLE_DELIVERD, index, &ops, q);
     if (index >= q->deliverd_n)
         q->deliverd_n = index + 1;
@@ -153,6 +157,11 @@ void deliverd_edge(struct mailq *q, unsigned index, int fd, bool lived)
     d->unknown = false;
     d->state = DELIVERD_READY;
     dispatch_soon(q);
+}
+
+void deliverd_retired(struct mailq *q, unsigned index)
+{
+    q->deliverds[index].retired = true;
 }
 
 void deliverd_gone(struct mailq *q, unsigned index)

@@ -39,7 +39,6 @@ void mailq_init(struct mailq *q, struct loop *loop, const struct conf_queue *con
     envelope_init(&q->envelope);
     buf_init(&q->scratch, ENVELOPE_MAX);
     buf_init(&q->list, ENVELOPE_MAX);
-    q->txs = dict_new();
     q->pending = dict_new();
     q->origins = dict_new();
     q->fresh = dict_new();

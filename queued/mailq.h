@@ -11,7 +11,7 @@ struct daemon;
 struct dict;
 struct drops;
 
-#define QUEUE_DELIVERDS 64u /* processes.deliverd has this maximum */
+#define QUEUE_DELIVERDS 192u /* three generations of the maximum of processes.deliverd */
 #define QUEUE_SHARE                                                                                          \
     5u /* a fifth of all jobs is for other hosts alone, one for our mailboxes: slow ones cannot              \
           stop the others */
@@ -59,9 +59,14 @@ struct job {
 
 enum deliverd_state { DELIVERD_ABSENT, DELIVERD_AWAITED, DELIVERD_READY };
 
+#define QUEUE_CLEANUPS 8u /* generations, and one that comes before another is forgotten */
+
+struct submitter;
+
 struct deliverd {
     struct channel *ch; /* owned; NULL while there is none */
     enum deliverd_state state;
+    bool retired;              /* of a former generation: finishes its jobs, gets no more */
     bool unknown;              /* ran before us: it may hold jobs that we know nothing of */
     struct job *jobs;          /* owned */
     unsigned job_n, side_n[2]; /* all; to other hosts and to mailboxes */
@@ -85,9 +90,9 @@ struct mailq {
     struct buf scratch, list;
 
     /* submit.c */
-    struct channel *cleanup; /* owned; NULL while there is none */
-    uint64_t cleanup_generation;
-    struct dict *txs;       /* txn -> struct tx, owned */
+    struct submitter *submitters[QUEUE_CLEANUPS]; /* owned; NULL: not there */
+    struct channel *cleanup; /* of the one that composes notices, the newest; NULL while there is none */
+    uint64_t submitter_number;
     struct dict *pending;   /* message id -> struct commit (borrowed), until it is durable or not */
     struct dict *origins;   /* origin -> same, of notices being committed */
     struct ids recent;      /* messages that are over, for Q_QUERY */
@@ -132,7 +137,9 @@ void mailq_drain(struct mailq *q);         /* nothing new is dispatched */
 bool mailq_is_idle(const struct mailq *q); /* no job runs, no commit is under way */
 
 /* submit.c */
-void submit_edge(struct mailq *q, int fd);
+void submit_edge(struct mailq *q, unsigned index, int fd);
+/* That cleanup finishes what it has: our own notices go to another one. */
+void submit_retired(struct mailq *q, unsigned index);
 void submit_committed(struct mailq *q, struct commit *c);
 void submit_clear(struct mailq *q);
 
@@ -161,6 +168,7 @@ void jobs_forget_message(struct mailq *q, const struct message *m);
 /* inventory.c */
 void deliverd_edge(struct mailq *q, unsigned index, int fd, bool lived);
 void deliverd_gone(struct mailq *q, unsigned index);
+void deliverd_retired(struct mailq *q, unsigned index); /* gets no more jobs */
 bool deliverd_all_known(const struct mailq *q); /* dispatch is allowed */
 
 /* results.c */
@@ -187,7 +195,7 @@ void suspend_part(struct mailq *q, uint32_t part);
 void notice_want(struct mailq *q, uint32_t message);
 void notice_pump(struct mailq *q);
 void notice_on_failed(void *arg, struct channel *ch, struct ipc_in *in);
-void notice_lost(struct mailq *q); /* the channel to cleanup is gone */
+void notice_lost(struct mailq *q, const struct channel *ch); /* that channel to cleanup is gone */
 /* A notice with this origin was committed as message id (ok) or not. */
 void notice_committed(struct mailq *q, struct strv origin, uint64_t id, bool ok);
 /* True when nothing is owed any more for which this origin would be right: a second copy. */

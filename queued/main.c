@@ -50,8 +50,8 @@ static bool on_start(struct daemon *d, struct err *err)
 static void on_edge(struct daemon *d, enum role peer, unsigned index, int fd, bool lived)
 {
     (void)d;
-    if (peer == ROLE_CLEANUP) {
-        submit_edge(&state.queue, fd);
+    if (peer == ROLE_CLEANUP && index < QUEUE_CLEANUPS) {
+        submit_edge(&state.queue, index, fd);
     } else if (peer == ROLE_MTACTL) {
         qctl_client(&state.queue, fd);
     } else if (peer == ROLE_DELIVERD && index < QUEUE_DELIVERDS) {
@@ -67,6 +67,15 @@ static void on_peer_gone(struct daemon *d, enum role peer, unsigned index)
     (void)d;
     if (peer == ROLE_DELIVERD && index < QUEUE_DELIVERDS)
         deliverd_gone(&state.queue, index);
+}
+
+static void on_peer_retired(struct daemon *d, enum role peer, unsigned index)
+{
+    (void)d;
+    if (peer == ROLE_DELIVERD && index < QUEUE_DELIVERDS)
+        deliverd_retired(&state.queue, index);
+    if (peer == ROLE_CLEANUP && index < QUEUE_CLEANUPS)
+        submit_retired(&state.queue, index);
 }
 
 static void on_drain_look(void *arg)
@@ -105,6 +114,7 @@ static const struct daemon_spec spec = {
     .start = on_start,
     .edge = on_edge,
     .peer_gone = on_peer_gone,
+    .peer_retired = on_peer_retired,
     .drain = on_drain,
     .run_on_thread = on_run_on_thread,
     .thread_count = 2,

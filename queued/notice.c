@@ -27,6 +27,7 @@ struct notice {
     uint64_t id, txn;
     enum ipc_notice kind;
     int64_t deadline; /* mono ms */
+    const struct channel *ch; /* the cleanup that composes it; compared only */
     char *origin;     /* owned */
 };
 
@@ -170,6 +171,7 @@ static void notice_remember(struct mailq *q, uint64_t id, uint64_t txn, enum ipc
                           .txn = txn,
                           .kind = kind,
                           .deadline = loop_now(q->loop) + DEADLINE_MS,
+                          .ch = q->cleanup,
                           .origin = mem_str(origin) };
     q->notices = n;
     q->notice_n++;
@@ -333,12 +335,12 @@ void notice_on_failed(void *arg, struct channel *ch, struct ipc_in *in)
 }
 
 /* Those that are being committed end with their commit. */
-static void notices_drop(struct mailq *q, int64_t before)
+static void notices_drop(struct mailq *q, int64_t before, const struct channel *ch)
 {
     struct notice **at = &q->notices;
 
     while (*at) {
-        if ((*at)->deadline > before || dict_get(q->origins, SV((*at)->origin))) {
+        if ((*at)->deadline > before || (ch && (*at)->ch != ch) || dict_get(q->origins, SV((*at)->origin))) {
             at = &(*at)->next;
             continue;
         }
@@ -347,14 +349,14 @@ static void notices_drop(struct mailq *q, int64_t before)
     }
 }
 
-void notice_lost(struct mailq *q)
+void notice_lost(struct mailq *q, const struct channel *ch)
 {
-    notices_drop(q, INT64_MAX);
+    notices_drop(q, INT64_MAX, ch);
 }
 
 void notice_sweep(struct mailq *q)
 {
-    notices_drop(q, loop_now(q->loop));
+    notices_drop(q, loop_now(q->loop), NULL);
     notice_pump(q);
 }
 

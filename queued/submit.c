@@ -6,6 +6,7 @@
 #include "conf/queue.h"
 #include "queued/drop.h"
 #include "queued/mailq.h"
+#include "queued/submitter.h"
 
 #include <stdlib.h>
 
@@ -28,10 +29,10 @@ struct tx {
 /* A query about a message that is being committed. */
 struct waiter {
     struct waiter *next;
-    uint64_t id, txn, generation;
+    uint64_t id, txn, owner;
 };
 
-static struct tx *tx_new(struct mailq *q, uint64_t txn)
+static struct tx *tx_new(struct submitter *s, uint64_t txn)
 {
     struct tx *t = mem_new(sizeof *t);
 
@@ -39,7 +40,7 @@ static struct tx *tx_new(struct mailq *q, uint64_t txn)
     buf_init(&t->body, BODY_MAX * 2);
     buf_init(&t->rcpts, ENVELOPE_MAX / 2);
     t->big.fd = -1;
-    dict_set_u64(q->txs, txn, t);
+    dict_set_u64(s->txs, txn, t);
     return t;
 }
 
@@ -58,20 +59,20 @@ static void tx_free(struct mailq *q, struct tx *t)
     free(t);
 }
 
-static struct tx *tx_get(struct mailq *q, uint64_t txn)
+static struct tx *tx_get(struct submitter *s, uint64_t txn)
 {
-    struct tx *t = dict_get_u64(q->txs, txn);
+    struct tx *t = dict_get_u64(s->txs, txn);
 
-    return t ? t : tx_new(q, txn);
+    return t ? t : tx_new(s, txn);
 }
 
-static void tx_end(struct mailq *q, struct channel *ch, uint64_t txn)
+static void tx_end(struct submitter *s, uint64_t txn)
 {
-    struct tx *t = dict_pop_u64(q->txs, txn);
+    struct tx *t = dict_pop_u64(s->txs, txn);
 
     if (t) {
-        tx_free(q, t);
-        channel_txn_end(ch, txn);
+        tx_free(s->q, t);
+        channel_txn_end(s->ch, txn);
     }
 }
 
@@ -154,24 +155,25 @@ static size_t rcpts_print(struct ipc_in *in, struct buf *out)
 
 static void on_body(void *arg, struct channel *ch, struct ipc_in *in)
 {
-    struct mailq *q = arg;
+    struct submitter *s = arg;
 
-    tx_body(q, tx_get(q, in->txn), ipc_get(in, TAG_DATA));
+    tx_body(s->q, tx_get(s, in->txn), ipc_get(in, TAG_DATA));
     channel_consumed(ch, in->txn, in->bulk);
 }
 
 static void on_header(void *arg, struct channel *ch, struct ipc_in *in)
 {
-    struct mailq *q = arg;
+    struct submitter *s = arg;
 
-    tx_header(q, tx_get(q, in->txn), ipc_get(in, TAG_DATA));
+    tx_header(s->q, tx_get(s, in->txn), ipc_get(in, TAG_DATA));
     channel_consumed(ch, in->txn, in->bulk);
 }
 
 static void on_rcpts(void *arg, struct channel *ch, struct ipc_in *in)
 {
-    struct mailq *q = arg;
-    struct tx *t = tx_get(q, in->txn);
+    struct submitter *s = arg;
+    struct mailq *q = s->q;
+    struct tx *t = tx_get(s, in->txn);
     size_t before = t->rcpts.len;
 
     if (!t->failed && !tx_crowded(q, t)) {
@@ -185,12 +187,11 @@ static void on_rcpts(void *arg, struct channel *ch, struct ipc_in *in)
 
 /* ---- answers ---- */
 
-static void answer(struct mailq *q, uint64_t txn, enum ipc_verdict verdict, const struct err *err)
+static void answer(struct submitter *s, uint64_t txn, enum ipc_verdict verdict, const struct err *err)
 {
+    struct mailq *q = s->q;
     bool full = err && err->cls == ERR_LIMIT;
 
-    if (!q->cleanup)
-        return;
     ipc_begin(&q->out, IPC_Q_SUBMITTED, txn);
     ipc_put_u64(&q->out, TAG_VERDICT, verdict);
     if (verdict == VERDICT_REFUSE) {
@@ -204,16 +205,16 @@ static void answer(struct mailq *q, uint64_t txn, enum ipc_verdict verdict, cons
                      full ? SV_LIT("Insufficient system storage, please try again later")
                           : SV_LIT("Could not store the message, please try again later"));
     }
-    channel_send(q->cleanup, &q->out);
+    channel_send(s->ch, &q->out);
 }
 
-static void refuse(struct mailq *q, uint64_t txn, uint64_t id, const struct err *err)
+static void refuse(struct submitter *s, uint64_t txn, uint64_t id, const struct err *err)
 {
     char text[ID_TEXT_SIZE];
 
     id_text(id, text);
     LOG(WARN, "queue.message.refused", KS("id", text), KS("reason", err->text));
-    answer(q, txn, err->cls == ERR_PERM ? VERDICT_REFUSE : VERDICT_TEMPFAIL, err);
+    answer(s, txn, err->cls == ERR_PERM ? VERDICT_REFUSE : VERDICT_TEMPFAIL, err);
 }
 
 /* ---- the end of a transaction ---- */
@@ -343,8 +344,9 @@ static struct commit *submit_build(struct mailq *q, struct ipc_in *in, struct tx
     return c;
 }
 
-static void submit(struct mailq *q, struct ipc_in *in, struct tx *t)
+static void submit(struct submitter *s, struct ipc_in *in, struct tx *t)
 {
+    struct mailq *q = s->q;
     struct strv origin = ipc_get(in, TAG_ORIGIN);
     uint64_t id = ipc_get_u64(in, TAG_ID);
     struct err err = { .cls = ERR_TEMP };
@@ -352,15 +354,15 @@ static void submit(struct mailq *q, struct ipc_in *in, struct tx *t)
 
     if (strv_starts(origin, SV_LIT("notice/")) && notice_is_over(q, origin)) {
         /* A second copy of a notice that is in the queue: nothing is left to do. */
-        answer(q, in->txn, VERDICT_ACCEPT, NULL);
+        answer(s, in->txn, VERDICT_ACCEPT, NULL);
         return;
     }
     if (!submit_allowed(q, in, t, &err) || !(c = submit_build(q, in, t, &err))) {
-        refuse(q, in->txn, id, &err);
+        refuse(s, in->txn, id, &err);
         return;
     }
     c->txn = in->txn;
-    c->owner = q->cleanup_generation;
+    c->owner = s->number;
     if (origin.n) {
         c->origin = strv_dup(origin);
         dict_set(q->origins, origin, c);
@@ -371,22 +373,25 @@ static void submit(struct mailq *q, struct ipc_in *in, struct tx *t)
 
 static void on_submit(void *arg, struct channel *ch, struct ipc_in *in)
 {
-    struct mailq *q = arg;
-    struct tx *t = dict_get_u64(q->txs, in->txn);
+    struct submitter *s = arg;
+    struct mailq *q = s->q;
+    struct tx *t = dict_get_u64(s->txs, in->txn);
     bool crowded = q->memory + store_pending(q->store) > MEMORY_MAX;
 
+    (void)ch;
     if (!t && crowded)
-        t = tx_new(q, in->txn);
+        t = tx_new(s, in->txn);
     if (t && !t->failed && t->big.fd < 0 && (crowded || t->body.len + ipc_get(in, TAG_DATA).n > BODY_MAX) &&
         !tx_spill(q, t))
         t->failed = true;
-    submit(q, in, t);
-    tx_end(q, ch, in->txn);
+    submit(s, in, t);
+    tx_end(s, in->txn);
 }
 
 static void on_abort(void *arg, struct channel *ch, struct ipc_in *in)
 {
-    tx_end(arg, ch, in->txn);
+    (void)ch;
+    tx_end(arg, in->txn);
 }
 
 /* ---- durable ---- */
@@ -397,14 +402,16 @@ static void waiters_answer(struct mailq *q, uint64_t id, bool stored)
 
     while (*at) {
         struct waiter *w = *at;
+        struct submitter *s;
 
         if (w->id != id) {
             at = &w->next;
             continue;
         }
         *at = w->next;
-        if (w->generation == q->cleanup_generation)
-            answer(q, w->txn, stored ? VERDICT_ACCEPT : VERDICT_TEMPFAIL, NULL);
+        s = submitter_find(q, w->owner);
+        if (s)
+            answer(s, w->txn, stored ? VERDICT_ACCEPT : VERDICT_TEMPFAIL, NULL);
         free(w);
     }
 }
@@ -447,15 +454,15 @@ static void message_stored(struct mailq *q, struct commit *c)
 
 void submit_committed(struct mailq *q, struct commit *c)
 {
+    struct submitter *s = submitter_find(q, c->owner);
+
     dict_pop_u64(q->pending, c->id);
     if (c->origin)
         dict_pop(q->origins, SV(c->origin));
-    if (c->owner == q->cleanup_generation) {
-        if (c->ok)
-            answer(q, c->txn, VERDICT_ACCEPT, NULL);
-        else
-            refuse(q, c->txn, c->id, &c->err);
-    }
+    if (s && c->ok)
+        answer(s, c->txn, VERDICT_ACCEPT, NULL);
+    else if (s)
+        refuse(s, c->txn, c->id, &c->err);
     waiters_answer(q, c->id, c->ok);
     if (c->ok)
         message_stored(q, c);
@@ -472,24 +479,39 @@ void submit_committed(struct mailq *q, struct commit *c)
 
 static void on_query(void *arg, struct channel *ch, struct ipc_in *in)
 {
-    struct mailq *q = arg;
+    struct submitter *s = arg;
+    struct mailq *q = s->q;
     uint64_t id = ipc_get_u64(in, TAG_ID);
     struct waiter *w;
 
     (void)ch;
     if (dict_get_u64(q->pending, id)) {
         w = mem_new(sizeof *w);
-        *w = (struct waiter){ q->waiters, id, in->txn, q->cleanup_generation };
+        *w = (struct waiter){ q->waiters, id, in->txn, s->number };
         q->waiters = w;
         return;
     }
     if (ledger_find(&q->ledger, id) || ids_has(&q->recent, id)) {
-        answer(q, in->txn, VERDICT_ACCEPT, NULL);
+        answer(s, in->txn, VERDICT_ACCEPT, NULL);
         return;
     }
     /* "No" is final: the client will send it again. */
     ids_push(&q->denied, id);
-    answer(q, in->txn, VERDICT_TEMPFAIL, NULL);
+    answer(s, in->txn, VERDICT_TEMPFAIL, NULL);
+}
+
+static void on_notice_failed(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct submitter *s = arg;
+
+    notice_on_failed(s->q, ch, in);
+}
+
+static void on_drop_done(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct submitter *s = arg;
+
+    drops_on_done(s->q, ch, in);
 }
 
 static const struct channel_route routes[] = {
@@ -499,66 +521,41 @@ static const struct channel_route routes[] = {
     { IPC_Q_SUBMIT, on_submit },
     { IPC_Q_ABORT, on_abort },
     { IPC_Q_QUERY, on_query },
-    { IPC_N_FAILED, notice_on_failed },
-    { IPC_DROP_DONE, drops_on_done },
+    { IPC_N_FAILED, on_notice_failed },
+    { IPC_DROP_DONE, on_drop_done },
     { .type = IPC_NONE },
 };
 
-static void on_frame(void *arg, struct channel *ch, struct ipc_in *in)
+void submit_on_frame(void *arg, struct channel *ch, struct ipc_in *in)
 {
     channel_dispatch(routes, arg, ch, in);
 }
 
 static void free_tx(void *arg, struct strv key, void *value)
 {
-    struct mailq *q = arg;
+    struct submitter *s = arg;
     uint64_t txn;
 
     memcpy(&txn, key.p, sizeof txn);
-    dict_pop_u64(q->txs, txn);
-    tx_free(q, value);
+    dict_pop_u64(s->txs, txn);
+    tx_free(s->q, value);
 }
 
-/* What was submitted commits; the rest is forgotten. */
-static void cleanup_lost(struct mailq *q)
+void submit_forget(struct submitter *s)
 {
-    channel_free(&q->cleanup);
-    q->cleanup_generation++;
-    dict_each(q->txs, free_tx, q);
-    notice_lost(q);
-    drops_lost(q);
-}
-
-static void on_lost(void *arg, struct channel *ch, const char *why)
-{
-    (void)ch;
-    LOG(WARN, "queue.peer.lost", KS("peer", "cleanup"), KS("why", why));
-    cleanup_lost(arg);
-}
-
-static const struct channel_ops ops = { .frame = on_frame, .lost = on_lost };
-
-void submit_edge(struct mailq *q, int fd)
-{
-    if (q->cleanup)
-        cleanup_lost(q);
-    q->cleanup = channel_new(q->loop, fd, ROLE_QUEUED, ROLE_CLEANUP, 0, &ops, q);
-    if (q->started)
-        notice_pump(q);
-    drops_pump(q);
+    dict_each(s->txs, free_tx, s);
+    dict_free(&s->txs, NULL);
 }
 
 void submit_clear(struct mailq *q)
 {
     struct waiter *w;
 
-    if (q->cleanup)
-        cleanup_lost(q);
+    submitters_clear(q);
     while ((w = q->waiters)) {
         q->waiters = w->next;
         free(w);
     }
-    dict_free(&q->txs, NULL);
     dict_free(&q->pending, NULL);
     dict_free(&q->origins, NULL);
     ids_clear(&q->recent);

@@ -1,4 +1,5 @@
 /* main.c - smtpd: takes mail from clients; opens no file, makes no socket, connects to nothing */
+#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/net/tls.h"
 #include "common/proc/daemon.h"
@@ -101,12 +102,21 @@ static void smtpd_drain(struct daemon *d, int64_t deadline_ms)
     server_drain(smtpd_server(d), deadline_ms);
 }
 
+static void smtpd_retire(struct daemon *d, int64_t delay_ms)
+{
+    struct server *server = smtpd_server(d);
+
+    server_retire(server);
+    LOG(INFO, "smtp.retired", KI("sessions", server_sessions(server)), KMS("drain_in", delay_ms));
+}
+
 static const struct daemon_spec spec = {
     .name = "smtpd",
     .role = ROLE_SMTPD,
     .open = smtpd_open,
     .start = smtpd_start,
     .edge = smtpd_edge,
+    .retire = smtpd_retire,
     .drain = smtpd_drain,
 };
 

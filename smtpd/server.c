@@ -52,6 +52,7 @@ struct server {
     struct slot *slots;       /* list; each belongs to its stream */
     unsigned live;            /* sessions */
     unsigned count, max;      /* slots */
+    bool retired;             /* another process has the listeners; ends with its last session */
     bool draining;
     struct loop_timer idle, last; /* of a drain */
     void (*over)(void *arg);
@@ -123,7 +124,7 @@ static void on_session_ended(void *arg, struct session *s)
     if (s->next)
         s->next->prev = s->prev;
     sv->live--;
-    if (sv->draining && sv->live == 0)
+    if ((sv->draining || sv->retired) && sv->live == 0)
         loop_timer_set(&sv->last, DRAIN_LAST_MS);
 }
 
@@ -262,6 +263,17 @@ bool server_listen(struct server *sv, const char *name, int fd)
     p->next = sv->ports;
     sv->ports = p;
     return true;
+}
+
+void server_retire(struct server *sv)
+{
+    if (sv->retired || sv->draining)
+        return;
+    sv->retired = true;
+    for (struct port *p = sv->ports; p; p = p->next)
+        listener_hand_over(&p->listener);
+    if (sv->live == 0)
+        loop_timer_set(&sv->last, DRAIN_LAST_MS);
 }
 
 void server_drain(struct server *sv, int64_t deadline_ms)

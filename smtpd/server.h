@@ -26,6 +26,9 @@ void server_dns(struct server *sv, int fd);
 /* Takes a reference: certificates for sessions that begin TLS from now on. Before server_listen, or instead
    of earlier ones. */
 void server_tls(struct server *sv, struct tls_context *tls);
+/* No new connections: another process takes them. Sessions go on; over is called
+   after the last one, as when draining. */
+void server_retire(struct server *sv);
 /* No new connections; sessions end at the first command outside a transaction, idle ones soon. */
 void server_drain(struct server *sv, int64_t deadline_ms);
 unsigned server_sessions(const struct server *sv);

@@ -59,7 +59,12 @@ FIELDS(f_listener) = { R(NAME, TEXT, 64, "label of the listen section"), R(ADDRE
 FIELDS(f_source) = { R(KIND, U64, 31, "enum ipc_source"), R(NAME, TEXT, 64, "map, mailbox or section"),
                      R(PATH, TEXT, 4096, "what was opened"), END };
 FIELDS(f_none) = { END };
-FIELDS(f_drain) = { R(DEADLINE, U64, 0, "milliseconds until exit is forced"), END };
+FIELDS(f_drain) = { R(DEADLINE, U64, 0, "milliseconds until exit is forced"),
+                    O(DELAY, U64, 0, "a new generation took over: go on for so many milliseconds with what is there"),
+                    END };
+FIELDS(f_snapshot) = { R(GENERATION, U64, 0, "number of the configuration"),
+                       O(TEXT, TEXT, 0, "why its tables cannot be used"),
+                       O(LAST, U64, 1, "1: its last process has ended, forget it"), END };
 FIELDS(f_level) = { R(LEVEL, U64, 3, "enum log_level"), END };
 FIELDS(f_gone) = { R(ROLE, U64, 31, "the peer"), R(INDEX, U64, 255, "which"), END };
 FIELDS(f_trouble) = { R(NAME, TEXT, 64, "what does not work, e.g. resolver"),
@@ -324,6 +329,10 @@ const struct ipc_message ipc_messages[] = {
         "the log descriptor is dead (syslog restarted): a new one, please"),
     MSG(LOG_FD, REPLY, 1, B(MTAD), CHILDREN, f_none, "new log descriptor"),
     MSG(PEER_GONE, REPLY, 0, B(MTAD), CHILDREN, f_gone, "a peer ended and has nothing to present"),
+    MSG(PEER_RETIRED, REPLY, 0, B(MTAD), B(QUEUED), f_gone,
+        "a peer of a former generation finishes what it has: nothing new for it"),
+    MSG(SNAPSHOT, REPLY, 0, B(MTAD) | B(MAPD), B(MTAD) | B(MAPD), f_snapshot,
+        "mtad: all sources of it were sent; mapd: its tables are there, or why not"),
     MSG(EDGE_LOST, REPLY, 0, CHILDREN, B(MTAD), f_gone,
         "the channel to a living peer was closed for its nonsense: a new one, please"),
     MSG(TROUBLE, REPLY, 0, CHILDREN, B(MTAD), f_trouble,

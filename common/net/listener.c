@@ -18,6 +18,7 @@
 
 #define RESERVE 32 /* descriptors kept for other uses than clients */
 #define REST_MS 500
+#define HAND_OVER_MAX 1024 /* the backlog: more cannot have been our turn */
 #define WARN_MS (60 * 1000) /* one line per minute however long the shortage lasts */
 
 struct listener {
@@ -153,4 +154,19 @@ void listener_free(struct listener **lsp)
     loop_io_clear(&ls->io);
     close(ls->fd);
     loop_reap(ls->loop, listener_destroy, ls);
+}
+
+void listener_hand_over(struct listener **lsp)
+{
+    struct listener *ls = *lsp;
+
+    if (!ls)
+        return;
+    *lsp = NULL;
+    loop_timer_stop(&ls->rest);
+    loop_io_set(&ls->io, 0); /* from here on others are woken */
+    ls->batch = HAND_OVER_MAX;
+    if (!ls->paused)
+        on_io(ls, LOOP_READ);
+    listener_free(&ls);
 }

@@ -14,3 +14,6 @@ struct listener *listener_new(struct loop *l, int fd, unsigned batch,
 void listener_pause(struct listener *ls);
 void listener_resume(struct listener *ls);
 void listener_free(struct listener **ls); /* closes fd */
+/* Another process takes over: what was this process's turn is accepted, then it is freed. Closed at once, a
+   connection that woke only us would wait until the next one comes. */
+void listener_hand_over(struct listener **ls);

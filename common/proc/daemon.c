@@ -35,7 +35,9 @@ struct daemon {
     struct conf *conf;       /* owned */
     struct loop *loop;       /* owned */
     struct channel *control; /* owned */
-    struct loop_timer log_retry, drain_limit;
+    struct loop_timer log_retry, drain_limit, retirement;
+    int64_t drain_by; /* loop_now when exit is forced; 0: nothing is */
+    int64_t retire_ms; /* the deadline once retirement is over */
     void *state; /* the daemon's */
     bool draining;
     bool running; /* start() was called */
@@ -144,12 +146,19 @@ static void on_drain_limit(void *arg)
     daemon_exit(d, 0);
 }
 
+/* A later, shorter deadline counts: the suite stops while a former generation still finishes. */
 static void drain_begin(struct daemon *d, int64_t deadline_ms)
 {
+    int64_t by = loop_now(d->loop) + deadline_ms;
+
+    loop_timer_stop(&d->retirement);
+    if (!d->draining || by < d->drain_by) {
+        d->drain_by = by;
+        loop_timer_set(&d->drain_limit, deadline_ms);
+    }
     if (d->draining)
         return;
     d->draining = true;
-    loop_timer_set(&d->drain_limit, deadline_ms);
     if (d->spec->drain)
         d->spec->drain(d, deadline_ms);
     else
@@ -293,10 +302,37 @@ static void on_source(void *arg, struct channel *ch, struct ipc_in *in)
         d->spec->source(d, s);
 }
 
+static void on_peer_retired(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct daemon *d = arg;
+
+    (void)ch;
+    if (d->spec->peer_retired)
+        d->spec->peer_retired(d, (enum role)ipc_get_u64(in, TAG_ROLE),
+                              (unsigned)ipc_get_u64(in, TAG_INDEX));
+}
+
+static void on_retirement(void *arg)
+{
+    struct daemon *d = arg;
+
+    drain_begin(d, d->retire_ms);
+}
+
 static void on_drain(void *arg, struct channel *ch, struct ipc_in *in)
 {
+    struct daemon *d = arg;
+    int64_t deadline_ms = (int64_t)ipc_get_u64(in, TAG_DEADLINE);
+    int64_t delay_ms = (int64_t)ipc_get_u64(in, TAG_DELAY);
+
     (void)ch;
-    drain_begin(arg, (int64_t)ipc_get_u64(in, TAG_DEADLINE));
+    if (!ipc_has(in, TAG_DELAY) || !d->spec->retire || d->draining) {
+        drain_begin(d, deadline_ms);
+        return;
+    }
+    d->retire_ms = deadline_ms;
+    d->spec->retire(d, delay_ms);
+    loop_timer_set(&d->retirement, delay_ms);
 }
 
 static void on_log_level(void *arg, struct channel *ch, struct ipc_in *in)
@@ -325,6 +361,7 @@ static void on_agent_reply(void *arg, struct channel *ch, struct ipc_in *in)
 static const struct channel_route routes[] = {
     {IPC_EDGE,         on_edge },
     { IPC_PEER_GONE,               on_peer_gone },
+    { IPC_PEER_RETIRED, on_peer_retired },
     { IPC_SOURCE,on_source },
     { IPC_DRAIN,      on_drain },
     { IPC_LOG_LEVEL,               on_log_level },
@@ -427,6 +464,7 @@ static bool loop_make(struct daemon *d, struct err *err)
         return err_set(err, ERR_TEMP, "cannot make the event loop");
     loop_timer_init(&d->log_retry, d->loop, on_log_retry, d);
     loop_timer_init(&d->drain_limit, d->loop, on_drain_limit, d);
+    loop_timer_init(&d->retirement, d->loop, on_retirement, d);
     if (!loop_signal(d->loop, SIGTERM, on_signal, d))
         return err_set(err, ERR_TEMP, "cannot watch SIGTERM");
     logsink_on_wait(on_log_wait, d);

@@ -50,6 +50,11 @@ struct daemon_spec {
     void (*edge)(struct daemon *d, enum role peer, unsigned index, int fd, bool lived);
     /* A peer was ended and will not present anything any more (queued waits for inventories). May be NULL. */
     void (*peer_gone)(struct daemon *d, enum role peer, unsigned index);
+    /* A peer of a former generation finishes what it has: nothing new for it. May be NULL. */
+    void (*peer_retired)(struct daemon *d, enum role peer, unsigned index);
+    /* A new generation took over: no new clients; those that are there go on until `drain` is called, after
+       delay_ms. NULL: drain is called at once. */
+    void (*retire)(struct daemon *d, int64_t delay_ms);
     /* SIGTERM or DRAIN: stop accepting, finish, then call daemon_exit(d, 0) before the deadline (which forces
      * it). */
     void (*drain)(struct daemon *d, int64_t deadline_ms);

@@ -171,7 +171,7 @@ void rig_connect_cleanup(struct rig *r)
 
     assert_true(fd_seqpacket_pair(ends));
     channel_free(&r->cleanup);
-    submit_edge(&r->q, ends[0]);
+    submit_edge(&r->q, 0, ends[0]);
     r->cleanup = channel_new(r->loop, ends[1], ROLE_CLEANUP, ROLE_QUEUED, 0, &cleanup_ops, r);
 }
 
