@@ -1,0 +1,15 @@
+/* place.h - where drop/ is */
+#pragma once
+
+#include "common/base/buf.h"
+
+#define PLACE_CONF  "/etc/mansio/mansio.conf"
+#define PLACE_SPOOL "/var/spool/mansio"
+
+/* True when this program has rights that its caller has not: then files that he names are not looked at. */
+bool place_is_privileged(void);
+
+/* The directory drop/ of the host with this configuration. Only queue.directory is looked for, so that a
+   mistake elsewhere in a file that is being edited keeps no mail from being taken; a file that is missing or
+   cannot be read leaves the default. Never says what stands in the file. */
+void place_find(const char *conf, struct buf *out);
