@@ -48,7 +48,7 @@ static bool round_trip(const struct entry *e, struct entry *back, char *line, si
 
 static void every_kind_comes_back(void **state)
 {
-    static const char kinds[] = "DFXTNHRVPBMGE=";
+    static const char kinds[] = "DFXTNHRVPBMGE=Z";
     char line[4096];
 
     (void)state;
@@ -67,8 +67,10 @@ static void every_kind_comes_back(void **state)
                         strv_eq(back.enhanced, e.enhanced) && back.remote);
         if (*k == 'T')
             assert_true(back.attempts == 3 && back.due == e.due);
-        if (*k == 'H')
+        if (strchr("HZ", *k))
             assert_true(strv_eq(back.text, e.text));
+        if (strchr("PZ", *k))
+            assert_true(back.flags == 1);
         if (strchr("VG", *k))
             assert_true(back.segment == 4 && back.offset == 8192);
     }
