@@ -83,7 +83,7 @@ struct mailq {
     const struct conf_queue *conf; /* borrowed, constant */
     struct store *store;           /* owned */
     struct ledger ledger;
-    int64_t wall0, mono0; /* the wall clock is read once: jumps do not reach the schedule */
+    int64_t wall0, mono0; /* the wall clock is read at the start; the sweep follows its jumps */
     bool draining, started;
     struct ipc_out out;
     struct envelope envelope; /* scratch */

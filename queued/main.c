@@ -18,6 +18,7 @@ static struct state {
     struct daemon *daemon;
     struct loop_timer drain_timer;
     int64_t drain_until; /* mono ms */
+    bool drained;        /* an orderly end: what is noted until the loop ends is still written */
     int spool;           /* owned */
 } state;
 
@@ -87,7 +88,7 @@ static void on_drain_look(void *arg)
         return;
     }
     LOG(INFO, "queue.drain.done", KI("jobs", s->queue.job_n), KI("messages", ledger_count(&s->queue.ledger)));
-    store_close(&s->queue.store);
+    s->drained = true;
     daemon_exit(s->daemon, 0);
 }
 
@@ -122,5 +123,9 @@ static const struct daemon_spec spec = {
 
 int main(int argc, char **argv)
 {
-    return daemon_main(&spec, argc, argv);
+    int status = daemon_main(&spec, argc, argv);
+
+    if (state.drained)
+        store_close(&state.queue.store);
+    return status;
 }

@@ -21,6 +21,9 @@
 #define HEADER_MAX  32768u /* of the message, returned with the notice */
 #define ROOM        60000u /* of the frame */
 #define REPLY_MAX   2048u
+/* When not all fit: one notice with shortened words, not ten with the same header in each. */
+#define HEADER_LESS 8192u
+#define REPLY_MIN   160u
 
 struct notice {
     struct notice *next;
@@ -84,15 +87,33 @@ static bool rcpt_is_due(const struct message *m, const struct rcpt *r, enum ipc_
     return (r->state == RCPT_WAIT || (r->state == RCPT_OPEN && r->words)) && rcpt_wants(m, r, NOTIFY_DELAY);
 }
 
+/* Without the reply. */
 static size_t rcpt_size(const struct envelope_rcpt *r, const struct words *w)
 {
-    return r->to.n + r->original.n + r->orcpt.n + words_relay(w).n +
-           strv_sub(words_reply(w), 0, REPLY_MAX).n + 128;
+    return r->to.n + r->original.n + r->orcpt.n + words_relay(w).n + 256;
+}
+
+/* Bytes of a reply that are left for each when all are to fit. */
+static size_t reply_share(struct mailq *q, struct message *m, enum ipc_notice kind, size_t room)
+{
+    size_t count = 0, used = 0, share;
+
+    for (uint32_t i = 0; i < m->rcpt_n && used < room; i++) {
+        struct rcpt *r = message_rcpt(m, i);
+
+        if (!rcpt_is_due(m, r, kind))
+            continue;
+        used += rcpt_size(&q->envelope.rcpts[i], r->words);
+        count++;
+    }
+    share = count && used < room ? (room - used) / count : 0;
+    return share > REPLY_MAX ? REPLY_MAX : share < REPLY_MIN ? REPLY_MIN : share;
 }
 
 static void put_rcpt(struct mailq *q, struct message *m, uint32_t index, const struct envelope_rcpt *r,
-                     const struct words *w, enum ipc_notice kind)
+                     enum ipc_notice kind, size_t reply_max)
 {
+    const struct words *w = message_rcpt(m, index)->words;
     struct ipc_out *o = &q->out;
     uint32_t tried = sched_part(q->ledger.sched, message_rcpt(m, index)->part)->tried;
 
@@ -104,7 +125,7 @@ static void put_rcpt(struct mailq *q, struct message *m, uint32_t index, const s
         ipc_put_clean(o, TAG_ORCPT, r->orcpt);
     ipc_put_u64(o, TAG_OUTCOME, kind == NOTICE_FAILURE ? OUTCOME_FAILED : OUTCOME_DEFERRED);
     ipc_put_clean(o, TAG_ENHANCED, words_enhanced(w));
-    ipc_put_clean(o, TAG_REPLY, strv_sub(words_reply(w), 0, REPLY_MAX));
+    ipc_put_clean(o, TAG_REPLY, strv_sub(words_reply(w), 0, reply_max));
     ipc_put_clean(o, TAG_RELAY, words_relay(w));
     ipc_put_u64(o, TAG_REMOTE, w && w->remote);
     if (kind == NOTICE_FAILURE && w && w->remote && words_enhanced(w).n && words_enhanced(w).p[0] == '4') {
@@ -125,19 +146,22 @@ static void put_rcpt(struct mailq *q, struct message *m, uint32_t index, const s
 static uint32_t put_rcpts(struct mailq *q, struct message *m, enum ipc_notice kind, size_t room)
 {
     struct list_writer list = { .out = &q->list };
+    size_t share = reply_share(q, m, kind, room);
     uint32_t count = 0;
 
     buf_reset(&q->list);
     for (uint32_t i = 0; i < m->rcpt_n && q->list.len < LIST_MAX; i++) {
         struct rcpt *r = message_rcpt(m, i);
         const struct envelope_rcpt *e = &q->envelope.rcpts[i];
+        size_t size;
 
         if (!rcpt_is_due(m, r, kind))
             continue;
-        if (rcpt_size(e, r->words) > room)
+        size = rcpt_size(e, r->words) + strv_sub(words_reply(r->words), 0, share).n;
+        if (size > room)
             break;
-        room -= rcpt_size(e, r->words);
-        put_rcpt(q, m, i, e, r->words, kind);
+        room -= size;
+        put_rcpt(q, m, i, e, kind, share);
         list_write(&list, i);
         if (kind == NOTICE_FAILURE)
             r->noticing = 1;
@@ -148,14 +172,14 @@ static uint32_t put_rcpts(struct mailq *q, struct message *m, enum ipc_notice ki
 }
 
 /* The header block, cut behind a line when it is too long. */
-static struct strv header_part(const struct bytes *bytes)
+static struct strv header_part(const struct bytes *bytes, size_t max)
 {
     struct strv header = strv_sub(bytes->message, 0, bytes->sizes.header);
     size_t at;
 
-    if (header.n <= HEADER_MAX)
+    if (header.n <= max)
         return header;
-    header = strv_sub(header, 0, HEADER_MAX);
+    header = strv_sub(header, 0, max);
     return strv_rfind(header, '\n', &at) ? strv_sub(header, 0, at + 1) : strv_sub(header, 0, 0);
 }
 
@@ -202,7 +226,9 @@ static bool notice_compose(struct mailq *q, uint32_t handle, enum ipc_notice kin
     if (!bytes)
         return false;
     if (envelope_parse(bytes->envelope, &q->envelope, &err) && q->envelope.rcpt_n == m->rcpt_n) {
-        header = header_part(bytes);
+        header = header_part(bytes, HEADER_MAX);
+        if (reply_share(q, m, kind, ROOM - header.n - q->envelope.sender.n) < REPLY_MAX)
+            header = header_part(bytes, HEADER_LESS);
         txn = channel_txn_new(q->cleanup);
         ipc_begin(o, IPC_N_COMPOSE, txn);
         ipc_put_u64(o, TAG_ID, m->id);

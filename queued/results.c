@@ -76,7 +76,7 @@ static void verdict_take(const struct mailq *q, const struct ipc_in *group, stru
     };
 }
 
-/* The addresses of a recipient that came over from before our start. */
+/* Addresses and times of a recipient that came over from before our start: the envelope has them. */
 static void names_find(struct frame *f, uint32_t index, struct result_line *l)
 {
     struct mailq *q = f->q;
@@ -85,23 +85,35 @@ static void names_find(struct frame *f, uint32_t index, struct result_line *l)
     if (!f->bytes)
         f->bytes = message_bytes(q, f->message, &err);
     if (f->bytes && envelope_parse(f->bytes->envelope, &q->envelope, &err) && index < q->envelope.rcpt_n) {
+        int64_t arrival = (int64_t)q->envelope.arrival, stored = (int64_t)q->envelope.stored;
+
         l->to = q->envelope.rcpts[index].to;
         l->original = q->envelope.rcpts[index].original;
+        if (stored <= arrival)
+            stored = arrival;
+        l->before = stored - arrival;
+        l->queue = mailq_now_ms(q) - stored - l->connect - l->send;
+        l->times = true;
     }
 }
 
 static void result_line(struct frame *f, const struct job *job, size_t i, uint32_t index,
                         const struct verdict *v, const char *notice)
 {
-    struct result_line l = { .id = f->id, .to = SV_LIT("?"), .v = v, .notice = notice };
+    struct result_line l = {
+        .id = f->id,
+        .to = SV_LIT("?"),
+        .v = v,
+        .notice = notice,
+        .connect = (int64_t)ipc_get_u64(f->in, TAG_MS_CONNECT),
+        .send = (int64_t)ipc_get_u64(f->in, TAG_MS_SEND),
+    };
 
     if (job && job->text) {
         l.to = job->rcpts[i].to;
         l.original = job->rcpts[i].original;
         l.before = job->ms_before;
         l.queue = job->ms_queue;
-        l.connect = (int64_t)ipc_get_u64(f->in, TAG_MS_CONNECT);
-        l.send = (int64_t)ipc_get_u64(f->in, TAG_MS_SEND);
         l.times = true;
     } else {
         names_find(f, index, &l);

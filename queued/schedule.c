@@ -437,6 +437,30 @@ uint32_t sched_next(const struct sched *s)
     return !a || (b && b < a) ? b : a;
 }
 
+static uint32_t time_shift(uint32_t t, int64_t seconds)
+{
+    int64_t shifted = (int64_t)t + seconds;
+
+    return shifted < 1 ? 1 : shifted > UINT32_MAX ? UINT32_MAX : (uint32_t)shifted;
+}
+
+void sched_shift(struct sched *s, int64_t seconds)
+{
+    /* The same for all: the heaps stay in order. */
+    for (size_t i = 0; i < s->waiting.count; i++) {
+        struct heap_item *item = &s->waiting.items[i];
+
+        item->key = time_shift(item->key, seconds);
+        sched_part(s, item->handle)->due = item->key;
+    }
+    for (size_t i = 0; i < s->resting.count; i++) {
+        struct heap_item *item = &s->resting.items[i];
+
+        item->key = time_shift(item->key, seconds);
+        dest_at(s, item->handle)->rest_until = item->key;
+    }
+}
+
 static uint64_t retry_delay(const struct sched *s, unsigned attempts)
 {
     size_t i = attempts > 0 ? attempts - 1 : 0;

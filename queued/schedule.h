@@ -77,6 +77,9 @@ size_t sched_tick(struct sched *s, uint32_t now_s);
 /* When sched_tick has something to do next; 0: never. */
 uint32_t sched_next(const struct sched *s);
 
+/* The clock was set: everything that waits or rests does so as long as before. */
+void sched_shift(struct sched *s, int64_t seconds);
+
 /* When to try again after the attempt with this number (from 1): the list, and up to an eighth more. */
 uint32_t sched_retry_at(const struct sched *s, unsigned attempts, uint32_t now_s);
 /* The longest that the list and jitter can make it: what an older configuration promised is cut to this. */
@@ -84,7 +87,7 @@ uint32_t sched_retry_limit(const struct sched *s, unsigned attempts, uint32_t no
 
 struct strv sched_domain(const struct sched *s, uint32_t part);
 bool sched_is_local(const struct sched *s, uint32_t part);
-void sched_wake(struct sched *s, uint32_t part); /* its destination rests no more */
+void sched_wake(struct sched *s, uint32_t part);                 /* its destination rests no more */
 uint32_t sched_rest_until(const struct sched *s, uint32_t part); /* 0: not resting */
 /* Ready parts of the destination of `like`; fn may make the one it is given idle, waiting or free, nothing
  * else. */

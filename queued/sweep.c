@@ -1,13 +1,16 @@
 /* sweep.c - what time alone does: expiry, delay notices, notices that could not be made, a pause that ends */
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "conf/queue.h"
 #include "queued/mailq.h"
 #include "queued/result_line.h"
 
-#define SWEEP_MS   1000
-#define SWEEP_MAX  20000u /* messages per tick: a few milliseconds */
-#define TRIM_TICKS 60u    /* destinations nobody waits for are forgotten every minute */
-#define AWAIT_MS   30000  /* an inventory that does not come is said once in a while */
+#define SWEEP_MS         1000
+#define CLOCK_STEP_MS    10000 /* slewing never gets there */
+#define RETRY_NOTICE_MAX 3600u
+#define SWEEP_MAX        20000u /* messages per tick: a few milliseconds */
+#define TRIM_TICKS       60u    /* destinations nobody waits for are forgotten every minute */
+#define AWAIT_MS         30000  /* an inventory that does not come is said once in a while */
 
 void expiry_text(const struct mailq *q, struct buf *out)
 {
@@ -117,6 +120,8 @@ static void message_sweep(struct mailq *q, uint32_t handle)
         message_expire(q, handle);
         return;
     }
+    if (m->retry_notice > mailq_now_s(q) + RETRY_NOTICE_MAX)
+        m->retry_notice = 0; /* promised by a clock that was ahead */
     if (m->retry_notice <= mailq_now_s(q) && !(m->flags & MESSAGE_OWED))
         notice_want(q, handle);
     if (q->conf->warn_after > 0 && age >= q->conf->warn_after * 1000 && m->retry_notice <= mailq_now_s(q) &&
@@ -135,12 +140,25 @@ void mailq_resume(struct mailq *q)
         message_settle(q, handle);
 }
 
+/* Retry times are intervals and keep their length; ages, and with them expiry, follow the clock. */
+static void follow_clock(struct mailq *q)
+{
+    int64_t step = clock_wall_ms() - mailq_now_ms(q);
+
+    if (step > -CLOCK_STEP_MS && step < CLOCK_STEP_MS)
+        return;
+    LOG(WARN, "queue.clock.stepped", KI("seconds", step / 1000));
+    q->wall0 += step;
+    sched_shift(q->ledger.sched, step / 1000);
+}
+
 static void on_sweep(void *arg)
 {
     struct mailq *q = arg;
     uint32_t handle = 1;
 
     loop_timer_set(&q->sweep_timer, SWEEP_MS);
+    follow_clock(q);
     for (unsigned i = 0; i < SWEEP_MAX && (handle = ledger_next(&q->ledger, &q->sweep_cursor)); i++)
         message_sweep(q, handle);
     if (!handle)

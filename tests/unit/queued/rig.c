@@ -353,7 +353,7 @@ static void result(struct rig *r, unsigned deliverd, struct rig_job *job, uint64
         ipc_put_u64(&out, TAG_RCPT_INDEX, job->rcpts[i].index);
         ipc_put_u64(&out, TAG_OUTCOME, outcome);
         ipc_put_text(&out, TAG_ENHANCED, SV(enhanced[outcome]));
-        ipc_put_text(&out, TAG_REPLY, SV(reply[outcome]));
+        ipc_put_text(&out, TAG_REPLY, SV(r->reply && outcome == OUTCOME_FAILED ? r->reply : reply[outcome]));
         ipc_put_text(&out, TAG_RELAY, SV("mx.example[192.0.2.1]:25"));
         ipc_put_u64(&out, TAG_REMOTE, outcome != OUTCOME_DEFERRED || r->busy);
         ipc_put_text(&out, TAG_STEP, SV(step));

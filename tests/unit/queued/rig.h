@@ -53,6 +53,7 @@ struct rig {
     unsigned acks;
     unsigned lost;
     bool busy;         /* deferred results are words of the remote: 450 4.2.0 */
+    const char *reply; /* to failures; NULL: the usual one */
     bool hold_results; /* the test answers jobs itself */
     struct store_sizes sizes;
 };

@@ -1,0 +1,154 @@
+/* test_late.c - what comes late: results of an earlier queued's jobs, many failures, a clock that jumps */
+#include "tests/support/unit.h"
+#include "tests/unit/queued/rig.h"
+
+#include "common/base/clock.h"
+#include "common/base/id.h"
+#include "common/base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct rig *open_rig(void)
+{
+    struct rig *r = malloc(sizeof *r);
+
+    assert_non_null(r);
+    rig_init(r);
+    return r;
+}
+
+static void close_rig(struct rig *r)
+{
+    rig_kill(r);
+    rig_clear(r);
+    free(r);
+}
+
+static char last_line[2000];
+
+static void keep_results(void *arg, enum log_level level, const char *line, size_t len)
+{
+    const char *event = arg;
+
+    (void)level;
+    if (memmem(line, len, event, strlen(event)))
+        snprintf(last_line, sizeof last_line, "%.*s", (int)len, line);
+}
+
+static void a_job_from_before_has_its_delays(void **state)
+{
+    static char event[] = "event=delivery.result ";
+    struct rig *r = open_rig();
+    uint64_t id = id_new();
+    struct rig_job old;
+    struct err err;
+
+    (void)state;
+    rig_start(r);
+    rig_submit(r, 1, id, "s@example.org", "r:a@far.test", "x\r\n");
+    RIG_UNTIL(r, r->job_n == 1);
+    old = r->jobs[0];
+    old.data = (struct buf){ .data = NULL };
+    old.txn = (uint64_t)1 << 63;
+    rig_kill(r);
+
+    r->loop = loop_new();
+    mailq_init(&r->q, r->loop, &r->conf);
+    r->q.store = store_open(r->spool.fd, &r->sizes, &err);
+    assert_non_null(r->q.store);
+    assert_true(store_threads(r->q.store, &err));
+    rig_connect_cleanup(r);
+    rig_connect_deliverd(r, 0, true);
+    assert_true(mailq_start(&r->q, &err));
+    rig_inventory(r, 0, id, 0);
+    RIG_UNTIL(r, r->q.job_n == 1);
+    log_set_sink(keep_results, event);
+    rig_result(r, 0, &old, OUTCOME_DELIVERED, "data", true);
+    RIG_UNTIL(r, ledger_count(&r->q.ledger) == 0);
+    log_set_sink(NULL, NULL);
+    /* Connecting took 3 ms, sending 4. */
+    if (!strstr(last_line, " to=a@far.test ") || !strstr(last_line, "/0.003/0.004 "))
+        fail_msg("%s", last_line);
+    close_rig(r);
+}
+
+/* A hundred failures with long replies are one notice, not ten that carry the same header. */
+static void many_failures_fit_one_notice(void **state)
+{
+    struct rig *r = open_rig();
+    char reply[2001], *rcpts = malloc(100 * 40);
+    size_t n = 0;
+
+    (void)state;
+    assert_non_null(rcpts);
+    memset(reply, 'x', sizeof reply - 1);
+    memcpy(reply, "550 5.1.1 ", 10);
+    reply[sizeof reply - 1] = '\0';
+    for (int i = 0; i < 100; i++)
+        n += (size_t)snprintf(rcpts + n, 40, "r:somebody%d@far.test ", i);
+    r->reply = reply;
+    rig_start(r);
+    rig_submit(r, 1, id_new(), "s@example.org", rcpts, "x\r\n");
+    RIG_UNTIL(r, r->job_n == 1);
+    assert_int_equal(r->jobs[0].rcpt_n, 100);
+    /* In frames that a channel takes. */
+    for (int part = 0; part < 10; part++) {
+        struct rig_job piece = r->jobs[0];
+
+        memcpy(piece.rcpts, r->jobs[0].rcpts + part * 10, 10 * sizeof *piece.rcpts);
+        piece.rcpt_n = 10;
+        rig_result(r, 0, &piece, OUTCOME_FAILED, "rcpt", part == 9);
+    }
+    RIG_UNTIL(r, r->notice_n == 1);
+    rig_rest(r);
+    assert_int_equal(r->notice_n, 1);
+    assert_int_equal(r->notices[0].rcpt_n, 100);
+    assert_true(strlen(r->notices[0].reply) >= 160);
+    free(rcpts);
+    close_rig(r);
+}
+
+/* Nothing the clock does makes a message wait for hours, or come again at once. */
+static void a_clock_that_jumps(void **state)
+{
+    static const int64_t jumps[] = { 86400, -86400 };
+    struct rig *r = open_rig();
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(jumps); i++) {
+        uint64_t id = id_new();
+        uint32_t part;
+        int64_t left;
+
+        rig_start(r);
+        rig_submit(r, 1, id, "s@example.org", "r:a@far.test", "x\r\n");
+        RIG_UNTIL(r, rig_job(r, id));
+        rig_result(r, 0, rig_job(r, id), OUTCOME_DEFERRED, "rcpt", true);
+        RIG_UNTIL(r, r->acks >= 1);
+        part = ledger_at(&r->q.ledger, ledger_find(&r->q.ledger, id))->part;
+        /* As if the clock had been set by that much since. */
+        sched_shift(r->q.ledger.sched, -jumps[i]);
+        r->q.wall0 -= jumps[i] * 1000;
+        assert_true(llabs(clock_wall_ms() - mailq_now_ms(&r->q)) > 80000000);
+        RIG_UNTIL(r, llabs(clock_wall_ms() - mailq_now_ms(&r->q)) < 1000);
+        left = (int64_t)sched_part(r->q.ledger.sched, part)->due - clock_wall_ms() / 1000;
+        if (left < 200 || left > 400)
+            fail_msg("%d: due in %d s", (int)jumps[i], (int)left);
+        assert_true(sched_next(r->q.ledger.sched) <= sched_part(r->q.ledger.sched, part)->due);
+        rig_kill(r);
+    }
+    rig_start(r);
+    close_rig(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_job_from_before_has_its_delays),
+        cmocka_unit_test(many_failures_fit_one_notice),
+        cmocka_unit_test(a_clock_that_jumps),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
