@@ -1,6 +1,7 @@
 /* reference.c - the reference of all sections and fields, from their tables */
 #include "conf/conf.h"
 #include "conf/kinds.h"
+#include "conf/reference.h"
 #include "conf/value.h"
 
 static void add_choices(const struct conf_field *field, struct buf *out)
@@ -21,7 +22,7 @@ static void add_range(const struct conf_field *field, struct buf *out)
     conf_amount_write(field->type, field->max, out);
 }
 
-static void add_default(const struct conf_field *field, struct buf *out)
+void conf_reference_default(const struct conf_field *field, struct buf *out)
 {
     if (field->computed)
         buf_adds(out, field->computed);
@@ -33,17 +34,22 @@ static void add_default(const struct conf_field *field, struct buf *out)
         buf_addf(out, "`%s`", field->def ? field->def : "[ ]");
 }
 
+void conf_reference_values(const struct conf_field *field, struct buf *out)
+{
+    if (field->choices)
+        add_choices(field, out);
+    else
+        add_range(field, out);
+}
+
 static void add_table(const struct conf_kind *kind, struct buf *out)
 {
     buf_adds(out, "| name | value | default | meaning |\n|---|---|---|---|\n");
     for (const struct conf_field *f = kind->fields; f->name; f++) {
         buf_addf(out, "| `%s` | ", f->name);
-        if (f->choices)
-            add_choices(f, out);
-        else
-            add_range(f, out);
+        conf_reference_values(f, out);
         buf_adds(out, " | ");
-        add_default(f, out);
+        conf_reference_default(f, out);
         buf_addf(out, " | %s |\n", f->doc);
     }
     buf_addc(out, '\n');

@@ -21,16 +21,26 @@ enum {
     OPT_CONFIG
 };
 
-static const char usage[] =
-    "usage: mtad [-n | --config] [-c FILE] [-o TEXT]... [--ready-fd N] [--landlock N]\n"
-    "  -c FILE         configuration (default " DEFAULT_CONF ")\n"
-    "  -n              check the configuration and say what is wrong with it\n"
-    "  --config        print every effective value with its origin and exit\n"
-    "  -o TEXT         configuration text that overrules the file; can be given several times\n"
-    "  -F              stay in the foreground (always so; accepted for scripts)\n"
-    "  --ready-fd N    write one line to descriptor N once everything works\n"
-    "  --landlock N    use at most ABI N of Landlock, 0 for none\n"
-    "  -V              version\n"
+static const char synopsis[] =
+    "usage: mtad [-n | --config] [-c FILE] [-o TEXT]... [--ready-fd N] [--landlock N]\n";
+
+/* What usage and the manual page list. */
+static const struct option_line {
+    const char *flag, *argument;
+    const char *doc;
+} lines[] = {
+    { "-c", "FILE", "configuration (default " DEFAULT_CONF ")" },
+    { "-n", "", "check the configuration and say what is wrong with it" },
+    { "--config", "", "print every effective value with its origin and exit" },
+    { "-o", "TEXT", "configuration text that overrules the file; can be given several times" },
+    { "-F", "", "stay in the foreground (always so; accepted for scripts)" },
+    { "--ready-fd", "N", "write one line to descriptor N once everything works" },
+    { "--landlock", "N", "use at most ABI N of Landlock, 0 for none" },
+    { "-h", "", "this list" },
+    { "-V", "", "version" },
+};
+
+static const char check_usage[] =
 #ifdef MANSIO_CHECK
     "check build only:\n"
     "  --fault POINT:ACTION[:COUNT]   arm a fault point in every daemon; can be given several times\n"
@@ -38,7 +48,31 @@ static const char usage[] =
     "  --try-forbidden                make each daemon try what it must not do, print the results, exit\n"
     "  --programs DIR                 where the daemons are\n"
 #endif
-    ;
+    "";
+
+static void usage(FILE *to)
+{
+    fputs(synopsis, to);
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        const struct option_line *l = &lines[i];
+        int n = fprintf(to, "  %s%s%s", l->flag, *l->argument ? " " : "", l->argument);
+
+        fprintf(to, "%*s%s\n", n < 18 ? 18 - n : 1, "", l->doc);
+    }
+    fputs(check_usage, to);
+}
+
+void options_manual(struct buf *out)
+{
+    buf_adds(out, ".Bl -tag -width Ds\n");
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        const struct option_line *l = &lines[i];
+
+        buf_addf(out, ".It Fl %s%s%s\n%c%s.\n", l->flag + 1, *l->argument ? " Ar " : "", l->argument,
+                 l->doc[0] - 'a' + 'A', l->doc + 1);
+    }
+    buf_adds(out, ".El\n");
+}
 
 static const struct option names[] = {
     { "config", no_argument, NULL, OPT_CONFIG },
@@ -102,7 +136,7 @@ static bool option_take(struct options *o, int c)
             return false;
         o->sync_delay_ms = (unsigned)n;
         return true;
-    default: fputs(usage, stderr); return false;
+    default: usage(stderr); return false;
     }
 }
 
@@ -118,7 +152,7 @@ enum options_result options_parse(struct options *o, int argc, char **argv)
             return OPTIONS_DONE;
         }
         if (c == 'h' || c == OPT_HELP) {
-            fputs(usage, stdout);
+            usage(stdout);
             return OPTIONS_DONE;
         }
         if (!option_take(o, c))

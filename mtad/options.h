@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/base/buf.h"
+
 #define OPTIONS_LIST_MAX 32
 
 struct options {
@@ -25,3 +27,5 @@ enum options_result { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_WRONG };
 
 /* DONE: help or version was printed. WRONG: the mistake was printed on stderr. */
 enum options_result options_parse(struct options *o, int argc, char **argv);
+/* The list of options in mdoc, for the manual page; without those of the check build. */
+void options_manual(struct buf *out);

@@ -48,6 +48,13 @@ def test_tree(tree):
             assert not mode & 0o4000, f'{p} is setuid'
 
 
+def test_manual(tree):
+    pages = {p.name for p in (tree / 'usr/share/man').rglob('*.[158]')}
+    assert pages == {p.name for p in (ROOT / 'docs/man').glob('*.[158]')}
+    assert {'mtad.8', 'mtactl.8', 'mansio.conf.5', 'mansio-maps.5', 'mansio-queue.5', *(f'{d}.8' for d in DAEMONS[1:6])} <= pages
+    assert all('.\\" @' not in p.read_text() for p in (tree / 'usr/share/man').rglob('*.[158]'))
+
+
 def test_tree_elsewhere(tmp_path):
     """Another prefix: the unit names the programs of that prefix; an administrator's configuration stays."""
     conf = tmp_path / 'etc/mansio/mansio.conf'
@@ -172,14 +179,14 @@ def test_install_upgrade_remove_purge(root, deb):
     assert root.sh('dpkg -V mansio') == ''
 
     # The host as installed: local mail arrives, nothing listens for others.
-    root.sh('useradd -m maria')
+    root.sh('useradd -m -d /srv/maria maria')
     root.sh('mkfifo /tmp/ready; mtad -o "log { to = \\"/var/log/mansio.log\\" }" --ready-fd 9 9<>/tmp/ready '
             '</dev/null >/tmp/out 2>&1 & read -t 30 line </tmp/ready; echo "$line"')
     listening = root.sh('ss -Hltn')
     assert '127.0.0.1:25' in listening
     assert all('127.0.0.1:' in line for line in listening.splitlines()), listening
     root.sh(SEND)
-    wait_for('mail in the Maildir', lambda: root.sh('ls /home/maria/Maildir/new 2>/dev/null; true').strip(),
+    wait_for('mail in the Maildir', lambda: root.sh('ls /srv/maria/Maildir/new 2>/dev/null; true').strip(),
              explain=lambda: root.sh('cat /tmp/out /var/log/mansio.log'))
 
     # An upgrade asks nothing, keeps the administrator's file, and the running host goes on.
@@ -188,7 +195,7 @@ def test_install_upgrade_remove_purge(root, deb):
     assert 'next step' not in out
     assert root.sh('tail -n 1 /etc/mansio/mansio.conf') == '# mine\n'
     root.sh(SEND)
-    wait_for('both messages', lambda: root.sh('ls /home/maria/Maildir/new | wc -l').strip() == '2')
+    wait_for('both messages', lambda: root.sh('ls /srv/maria/Maildir/new | wc -l').strip() == '2')
     root.sh('kill $(pgrep -o -x mtad); while pgrep -x mtad >/dev/null; do sleep 0.1; done')
 
     # Removal keeps configuration and mail; purge keeps a spool that holds something, with a word.
