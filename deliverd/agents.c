@@ -16,6 +16,8 @@
 #define REPLY_MS   30000 /* mtad asks mapd who the user is; both have their own deadlines below this */
 #define RETRY_MS   250   /* too many agents run: one of ours was sent home, its place is free in a moment */
 #define RETRIES    20u
+#define COMMAND_GRACE_MS 30000
+#define COMMAND_AGENTS   4u /* of one mailbox and user: commands that run at once */
 #define DEPOSIT_MS 120000 /* a disk that hangs longer than that: the message is tried again later */
 
 enum agent_state {
@@ -37,6 +39,7 @@ struct agent {
     struct loop_timer timer; /* the answer of mtad, the next question, idleness */
     struct loop_task task;   /* tells about a failure, from the loop */
     const char *failure;     /* owned text, with task */
+    bool command; /* runs a program for one message after the other */
     bool refused;            /* for good: temporary all the same, the operator mends it */
     int64_t idle_since;
     char mailbox[65], user[65];
@@ -148,6 +151,11 @@ static void send_begin(struct agent *a, struct deposit *dep)
     ipc_put_u64(o, TAG_KIND, dep->kind);
     if (dep->flags)
         ipc_put_u64(o, TAG_FLAGS, dep->flags);
+    if (dep->kind == DEPOSIT_COMMAND) {
+        ipc_put_text(o, TAG_NAME, dep->user);
+        ipc_put_text(o, TAG_DOMAIN, dep->domain);
+        ipc_put_text(o, TAG_KEY, dep->extension);
+    }
     if (dep->quota)
         ipc_put_u64(o, TAG_QUOTA, dep->quota);
     if (b->fd >= 0)
@@ -181,8 +189,14 @@ static void send_more(struct agent *a, struct deposit *dep)
 /* An agent works on one message after the other; one that comes in chunks must be all out before the next. */
 static bool agent_takes(const struct agent *a)
 {
-    return a->state == AGENT_UP && a->inflight_n < AGENTS_INFLIGHT_MAX &&
+    return a->state == AGENT_UP && a->inflight_n < (a->command ? 1 : AGENTS_INFLIGHT_MAX) &&
            (!a->inflight || a->inflight->ended);
+}
+
+/* A command has a time limit of its own, which its agent keeps. */
+static int64_t deposit_ms(const struct deposit *dep)
+{
+    return dep->kind == DEPOSIT_COMMAND ? dep->timeout_s * 1000 + COMMAND_GRACE_MS : DEPOSIT_MS;
 }
 
 static void agent_work(struct agent *a)
@@ -199,7 +213,7 @@ static void agent_work(struct agent *a)
     if (a->state == AGENT_UP) {
         if (!a->inflight)
             a->idle_since = loop_now(a->as->d->loop);
-        loop_timer_set(&a->timer, a->inflight ? DEPOSIT_MS : AGENTS_IDLE_MS);
+        loop_timer_set(&a->timer, a->inflight ? deposit_ms(a->inflight) : AGENTS_IDLE_MS);
     }
 }
 
@@ -280,7 +294,7 @@ static void agent_ask(struct agent *a)
     ipc_put_text(&d->out, TAG_MAILBOX, SV(a->mailbox));
     if (a->user[0])
         ipc_put_text(&d->out, TAG_USER, SV(a->user));
-    ipc_put_u64(&d->out, TAG_KIND, 0);
+    ipc_put_u64(&d->out, TAG_KIND, a->command);
     channel_send(control, &d->out);
     loop_timer_set(&a->timer, REPLY_MS);
 }
@@ -355,15 +369,41 @@ void agents_reply(struct agents *as, struct ipc_in *in)
 
 /* ---- asking ---- */
 
-static struct agent *agent_get(struct agents *as, struct strv mailbox, struct strv user)
+/* Deposits of one agent are quick and follow each other; a command takes its time, so there are several, and
+   the least busy one is taken. */
+static struct agent *agent_find(struct agents *as, struct strv mailbox, struct strv user, bool command)
 {
-    struct agent *a;
+    struct agent *best = NULL;
+    size_t best_n = SIZE_MAX;
+    unsigned count = 0;
 
-    for (a = as->first; a; a = a->next)
-        if (!a->failure && strv_is(mailbox, a->mailbox) && strv_is(user, a->user))
+    for (struct agent *a = as->first; a; a = a->next) {
+        size_t n = a->inflight_n;
+
+        if (a->failure || a->command != command || !strv_is(mailbox, a->mailbox) || !strv_is(user, a->user))
+            continue;
+        if (!command)
             return a;
+        for (const struct deposit *dep = a->waiting; dep; dep = dep->next)
+            n++;
+        count++;
+        if (n < best_n) {
+            best = a;
+            best_n = n;
+        }
+    }
+    return best_n > 0 && count < COMMAND_AGENTS ? NULL : best;
+}
+
+static struct agent *agent_get(struct agents *as, struct strv mailbox, struct strv user, bool command)
+{
+    struct agent *a = agent_find(as, mailbox, user, command);
+
+    if (a)
+        return a;
     a = mem_new(sizeof *a);
     a->as = as;
+    a->command = command;
     a->task = (struct loop_task){ .fn = on_failure, .arg = a };
     loop_timer_init(&a->timer, as->d->loop, on_timer, a);
     a->next = as->first;
@@ -381,7 +421,7 @@ static struct agent *agent_get(struct agents *as, struct strv mailbox, struct st
 
 void deposit_start(struct agents *as, struct strv mailbox, struct strv user, struct deposit *dep)
 {
-    struct agent *a = agent_get(as, mailbox, user);
+    struct agent *a = agent_get(as, mailbox, user, dep->kind == DEPOSIT_COMMAND);
 
     dep->txn = 0;
     waiting_add(a, dep);

@@ -17,6 +17,8 @@ struct deliverd;
 struct deposit {
     uint64_t id; /* of the message */
     struct strv path, rcpt, sender;
+    struct strv user, domain, extension; /* values of a command; else empty */
+    long timeout_s;                      /* of a command */
     const struct body *body;
     enum deposit_kind kind;
     unsigned flags; /* DEPOSIT_IN_SPOOL, DEPOSIT_FORWARD */

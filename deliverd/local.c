@@ -4,6 +4,8 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/mail/address.h"
+#include "conf/address.h"
+#include "conf/conf.h"
 #include "conf/mailbox.h"
 #include "deliverd/agents.h"
 #include "deliverd/deliverd.h"
@@ -123,6 +125,31 @@ static void on_deposited(void *arg, enum ipc_outcome outcome, struct strv enhanc
     result(r, &o);
 }
 
+/* What a command learns of the address: the user as the mailbox has him, and what stands behind him. */
+static void command_values(struct local_rcpt *r, const struct mailbox_place *place)
+{
+    struct deposit *d = &r->deposit;
+    const struct conf_address *ca = r->l->d->conf->address;
+    struct strv base = r->address.local, ext = SV("");
+
+    if (ca && *ca->extension)
+        address_split_extension(r->address.local, SV(ca->extension), &base, &ext);
+    /* A user whose name has the separator in it has no extension. */
+    if (place->system_user && strv_ieq(place->user, r->address.local))
+        ext = SV("");
+    d->user = place->system_user ? place->user : ext.n ? base : r->address.local;
+    d->domain = r->address.domain;
+    d->extension = ext;
+    d->timeout_s = (long)place->mailbox->timeout;
+}
+
+static enum deposit_kind kind_of(const struct conf_mailbox *m)
+{
+    if (conf_mailbox_is_command(m))
+        return DEPOSIT_COMMAND;
+    return m->method == CONF_METHOD_MBOX ? DEPOSIT_MBOX : DEPOSIT_MAILDIR;
+}
+
 static void deposit(struct local_rcpt *r, const struct mailbox_place *place)
 {
     struct job *j = r->l->job;
@@ -131,20 +158,25 @@ static void deposit(struct local_rcpt *r, const struct mailbox_place *place)
 
     if (!j->connected)
         j->connected = loop_now(r->l->d->loop);
-    r->path = strv_dup(place->path);
-    snprintf(r->relay, sizeof r->relay, "%.*s/%s", (int)(base.n < 180 ? base.n : 180), base.p, r->path);
+    r->path = strv_dup(conf_mailbox_is_command(m) ? SV("command") : place->path);
+    if (conf_mailbox_is_command(m))
+        snprintf(r->relay, sizeof r->relay, "%.250s", m->command.v[0]);
+    else
+        snprintf(r->relay, sizeof r->relay, "%.*s/%s", (int)(base.n < 180 ? base.n : 180), base.p, r->path);
     r->deposit = (struct deposit){
         .id = j->id,
         .path = SV(r->path),
         .rcpt = j->rcpts[r->i].rcpt,
         .sender = j->sender,
         .body = &j->body,
-        .kind = m->method == CONF_METHOD_MBOX ? DEPOSIT_MBOX : DEPOSIT_MAILDIR,
+        .kind = kind_of(m),
         .flags = place->spool ? DEPOSIT_IN_SPOOL : 0,
         .quota = place->quota,
         .done = on_deposited,
         .arg = r,
     };
+    if (r->deposit.kind == DEPOSIT_COMMAND)
+        command_values(r, place);
     deposit_start(r->l->d->agents, SV(m->head.name), place->user, &r->deposit);
 }
 

@@ -248,7 +248,7 @@ static bool read_system_user(struct strv key, struct strv value, struct mailbox_
     out->system_user = true;
     out->user = key;
     if (path.n == 0) {
-        out->spool = true;
+        out->spool = out->mailbox->method == CONF_METHOD_MBOX;
         out->path = key;
         return path_ok(key) && !strv_has(key, '/')
                    ? true

@@ -50,6 +50,7 @@ struct who {
     int spoolfd; /* owned: where its mbox file lies, when that is elsewhere; -1 */
     char path[PATH_MAX];
     bool peer_mtad;
+    bool command; /* runs the section's program */
 };
 
 /* A request that waits for mapd. */
@@ -58,6 +59,7 @@ struct request {
     pid_t pid; /* of that child: another one may have its slot when the answer comes */
     uint64_t txn;
     const struct mailbox_root *root;
+    bool command;
     char user[65];
 };
 
@@ -100,6 +102,16 @@ static bool room_check(const struct host *h, uid_t uid, struct err *err)
     return true;
 }
 
+/* The program comes from the configuration alone: deliverd cannot choose it. */
+static void command_frame(const struct conf_mailbox *m, struct ipc_out *o)
+{
+    ipc_begin(o, IPC_A_COMMAND, 0);
+    for (size_t i = 0; i < m->command.n; i++)
+        ipc_put_text(o, TAG_VALUE, SV(m->command.v[i]));
+    ipc_put_u64(o, TAG_DEADLINE, (uint64_t)m->timeout);
+    ipc_put_u64(o, TAG_FLAGS, m->from_line);
+}
+
 /* What the agent finds on its channel before deliverd can write to it. */
 static bool frames_queue(struct host *h, const struct who *w, int fd, struct err *err)
 {
@@ -113,6 +125,7 @@ static bool frames_queue(struct host *h, const struct who *w, int fd, struct err
                              .jail = -1,
                              .peer_mtad = w->peer_mtad,
                              .spool = w->spoolfd >= 0,
+                             .command = w->command,
                              .faults = true };
     struct ipc_out o;
     bool ok;
@@ -134,6 +147,10 @@ static bool frames_queue(struct host *h, const struct who *w, int fd, struct err
         ipc_put_text(&o, TAG_NAME, SV(w->root->section->head.name));
         ipc_put_text(&o, TAG_PATH, SV(w->root->section->spool));
         ipc_put_fd(&o, fcntl(w->spoolfd, F_DUPFD_CLOEXEC, 0));
+        ok = frame_io_send(fd, &o, err);
+    }
+    if (ok && w->command) {
+        command_frame(w->root->section, &o);
         ok = frame_io_send(fd, &o, err);
     }
     ipc_out_clear(&o);
@@ -243,6 +260,19 @@ static bool spool_open(struct strv home, struct who *w, struct err *err)
     return w->dirfd >= 0 || err_sys(err, "spool directory %s", path);
 }
 
+/* A command needs no home: what it finds there is its own business. */
+static bool command_home(struct strv home, struct who *w, struct err *err)
+{
+    struct err no_home = { 0 };
+
+    if (home_open(home, w, &no_home))
+        return true;
+    if (!strv_cstr(home, w->path, sizeof w->path) || !w->path[0])
+        snprintf(w->path, sizeof w->path, "/");
+    w->dirfd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return w->dirfd >= 0 || err_sys(err, "/");
+}
+
 static bool who_user(const struct host *h, struct strv value, struct who *w, struct err *err)
 {
     uint64_t uid, gid;
@@ -251,13 +281,18 @@ static bool who_user(const struct host *h, struct strv value, struct who *w, str
     if (!passwd_value_read(value, &uid, &gid, &home))
         return err_set(err, ERR_TEMP, "mapd gave no ids for %s", w->user);
     if (h->privileged) {
-        if (!agent_user_permitted(w->root->section, SV(w->user), uid, gid, err))
+        bool pipe = w->root->section->method == CONF_METHOD_PIPE;
+
+        if (!(pipe ? agent_ids_permitted(SV(w->user), uid, gid, err)
+                   : agent_user_permitted(w->root->section, SV(w->user), uid, gid, err)))
             return false;
     } else if (uid != geteuid()) {
         return err_set(err, ERR_TEMP, "without root there are no mailboxes of other users (%s)", w->user);
     }
     w->uid = (uid_t)uid;
     w->gid = (gid_t)gid;
+    if (w->command)
+        return command_home(home, w, err);
     if (w->root->fd >= 0)
         return who_virtual(w->root, w, err);
     if (w->root->section->method == CONF_METHOD_MBOX && w->root->section->path[0] == '\0')
@@ -272,7 +307,7 @@ static void on_user(void *arg, const struct maps_answer *a)
     struct err err = { 0 };
 
     if (c->control && c->pid == r->pid) {
-        struct who w = { .root = r->root, .dirfd = -1, .spoolfd = -1 };
+        struct who w = { .root = r->root, .dirfd = -1, .spoolfd = -1, .command = r->command };
         bool ok = false;
 
         snprintf(w.user, sizeof w.user, "%s", r->user);
@@ -295,10 +330,15 @@ static void user_ask(struct child *c, uint64_t txn, const struct mailbox_root *r
     struct request *r = mem_new(sizeof *r);
     struct key_chain chain;
 
-    *r = (struct request){ .child = c, .pid = c->pid, .txn = txn, .root = root };
+    *r = (struct request){ .child = c,
+                           .pid = c->pid,
+                           .txn = txn,
+                           .root = root,
+                           .command = conf_mailbox_is_command(root->section) };
     snprintf(r->user, sizeof r->user, "%s", user);
     key_chain_init(&chain);
-    key_chain_add(&chain, root->fd >= 0 ? PASSWD_MAP : root->section->lookup, SV(user));
+    key_chain_add(&chain, conf_mailbox_is_system(root->section) ? root->section->lookup : PASSWD_MAP,
+                  SV(user));
     maps_ask(c->host->maps, &chain, MAPS_DEADLINE_MS, on_user, r);
     key_chain_clear(&chain);
 }
@@ -327,8 +367,10 @@ void agent_request(struct child *c, struct ipc_in *in)
         err_set(&err, ERR_TEMP, "the service stops");
     else if (!root)
         err_set(&err, ERR_PERM, "there is no mailbox section of that name");
-    else if (ipc_get_u64(in, TAG_KIND) != 0)
-        err_set(&err, ERR_PERM, "agents that run commands are not available");
+    else if ((ipc_get_u64(in, TAG_KIND) != 0) != conf_mailbox_is_command(root->section))
+        err_set(&err, ERR_PERM, "the mailbox section is of another kind");
+    else if (root->section->method == CONF_METHOD_PIPE && strcmp(user, root->section->user) != 0)
+        err_set(&err, ERR_PERM, "the pipe runs as somebody else");
     else if (root->fd < 0 && !user[0])
         err_set(&err, ERR_PERM, "whose mailbox?");
     if (err.cls != ERR_OK) {

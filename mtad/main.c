@@ -8,6 +8,7 @@
 #include "common/proc/sanitizer.h"
 #include "conf/conf.h"
 #include "mtad/certificate.h"
+#include "mtad/command.h"
 #include "mtad/host.h"
 #include "mtad/notify.h"
 
@@ -47,6 +48,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "mtad: %s\n", err.text);
         return 1;
     }
+    command_check_all(&host, warn);
     if (host.options.check_only) {
         puts("the configuration is in order");
         return 0;

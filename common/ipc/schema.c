@@ -290,6 +290,13 @@ FIELDS(f_a_deposit) = { R(ID, U64, 0, "message id"),
                         R(KIND, U64, 7, "enum deposit_kind"),
                         O(FLAGS, U64, 3, "1 PATH is below the spool directory, 2 obey ~/.forward"),
                         O(QUOTA, U64, 0, "bytes, 0 = none"),
+                        O(NAME, TEXT, ADDRESS_MAX, "for a command: user part of the address"),
+                        O(DOMAIN, TEXT, ADDRESS_MAX, "the same: its domain"),
+                        O(KEY, TEXT, ADDRESS_MAX, "the same: its extension"),
+                        END };
+FIELDS(f_a_command) = { M(VALUE, TEXT, 4096, "argv: elements that are %u %d %x %s %r stand for values"),
+                        R(DEADLINE, U64, 3600, "seconds that it may take"),
+                        R(FLAGS, U64, 1, "1 the message begins with a From_ line"),
                         END };
 FIELDS(f_a_result) = { R(OUTCOME, U64, 2, "enum ipc_outcome"), R(ENHANCED, TEXT, 16, "x.y.z"),
                        R(TEXT, TEXT, 1024, "what was done, or why not"), END };
@@ -399,6 +406,7 @@ const struct ipc_message ipc_messages[] = {
         "complete: make it durable; not needed when A_DEPOSIT had all SIZE bytes"),
     MSG(A_RESULT, REPLY, 0, B(AGENT), B(DELIVERD), f_a_result,
         "durable in the mailbox, or why not; may come before A_END: its other frames are ignored then"),
+    MSG(A_COMMAND, REPLY, 0, B(MTAD), B(AGENT), f_a_command, "what an agent that runs commands runs"),
     MSG(A_ABORT, REPLY, 0, B(DELIVERD), B(AGENT), f_none, "forget it"),
     MSG(CTL_CALL, REQUEST, 0, B(MTACTL), CONTROLLED, f_ctl_call,
         "the operator asks; one call at a time, the next after CTL_DONE"),

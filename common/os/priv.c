@@ -58,21 +58,28 @@ static bool bounding_drop(uint64_t keep, struct err *err)
     return true;
 }
 
-static bool ids_verify(uid_t uid, gid_t gid, gid_t extra, struct err *err)
+static bool ids_verify_user(uid_t uid, gid_t gid, struct err *err)
 {
     uid_t r, e, s;
-    gid_t gr, ge, gs, list[2] = { 0, 0 };
-    int n = getgroups(2, list);
+    gid_t gr, ge, gs;
 
     if (getresuid(&r, &e, &s) < 0 || r != uid || e != uid || s != uid)
         return err_set(err, ERR_BUG, "the user ids are not %u", (unsigned)uid);
     if (getresgid(&gr, &ge, &gs) < 0 || gr != gid || ge != gid || gs != gid)
         return err_set(err, ERR_BUG, "the group ids are not %u", (unsigned)gid);
-    if (n != (extra ? 1 : 0) || (extra && list[0] != extra))
-        return err_set(err, ERR_BUG, "supplementary groups are left");
     if (setuid(0) == 0 || seteuid(0) == 0 || setgid(0) == 0 || setegid(0) == 0)
         return err_set(err, ERR_BUG, "root could be regained");
     return true;
+}
+
+static bool ids_verify(uid_t uid, gid_t gid, gid_t extra, struct err *err)
+{
+    gid_t list[2] = { 0, 0 };
+    int n = getgroups(2, list);
+
+    if (n != (extra ? 1 : 0) || (extra && list[0] != extra))
+        return err_set(err, ERR_BUG, "supplementary groups are left");
+    return ids_verify_user(uid, gid, err);
 }
 
 bool priv_drop(uid_t uid, gid_t gid, gid_t extra, struct err *err)
@@ -95,6 +102,26 @@ bool priv_drop(uid_t uid, gid_t gid, gid_t extra, struct err *err)
     if (left != 0)
         return err_set(err, ERR_BUG, "capabilities are left");
     return ids_verify(uid, gid, extra, err);
+}
+
+bool priv_become(const char *user, uid_t uid, gid_t gid, struct err *err)
+{
+    uint64_t left;
+
+    if (uid == 0 || gid == 0 || uid == (uid_t)-1 || gid == (gid_t)-1)
+        return err_set(err, ERR_CONF, "will not run as uid %u gid %u", (unsigned)uid, (unsigned)gid);
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    if (initgroups(user, gid) < 0)
+        return err_sys(err, "groups of %s", user);
+    if (setresgid(gid, gid, gid) < 0)
+        return err_sys(err, "setresgid %u", (unsigned)gid);
+    if (setresuid(uid, uid, uid) < 0)
+        return err_sys(err, "setresuid %u", (unsigned)uid);
+    if (!caps_set(0, err) || !caps_get(&left, err))
+        return false;
+    if (left != 0)
+        return err_set(err, ERR_BUG, "capabilities are left");
+    return ids_verify_user(uid, gid, err);
 }
 
 bool priv_lock(struct err *err)

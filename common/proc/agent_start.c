@@ -7,22 +7,47 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/os/fd.h"
+#include "common/os/priv.h"
 #include "common/proc/forbidden.h"
 #include "common/proc/frame_io.h"
 #include "common/proc/sanitizer.h"
 #include "common/proc/setup.h"
 #include "common/proc/startup.h"
 
+#define ARGS_MAX 64u
+
 /* SETUP, then SOURCE: the mailbox root, and perhaps one more, where mbox files lie. */
-static bool frames_read(struct startup *s, struct err *err)
+static bool frames_complete(const struct agent_start *a, const struct startup *s)
+{
+    return s->sources && (!s->two_sources || s->sources->next) && (!s->command || a->argv);
+}
+
+static bool command_take(struct agent_start *a, struct ipc_in *in, struct err *err)
+{
+    size_t at = 0, n = 0;
+    struct strv value;
+
+    a->argv = mem_array(ARGS_MAX + 1, sizeof *a->argv);
+    while (ipc_next(in, TAG_VALUE, &at, &value)) {
+        if (n == ARGS_MAX)
+            return err_set(err, ERR_CONF, "the command has more than %u arguments", ARGS_MAX);
+        a->argv[n++] = strv_dup(value);
+    }
+    a->timeout_s = (long)ipc_get_u64(in, TAG_DEADLINE);
+    a->from_line = ipc_get_u64(in, TAG_FLAGS) & 1;
+    return n > 0 || err_set(err, ERR_PROTO, "mtad sent an empty command");
+}
+
+static bool frames_read(struct agent_start *a, struct startup *s, struct err *err)
 {
     static char buf[IPC_FRAME_MAX];
 
-    while (!s->sources || (s->two_sources && !s->sources->next)) {
+    while (!frames_complete(a, s)) {
         enum startup_step step;
         struct ipc_in in;
         int n = frame_io_recv(CONTROL_FD, buf, ROLE_AGENT, ROLE_MTAD, &in, err);
@@ -32,7 +57,8 @@ static bool frames_read(struct startup *s, struct err *err)
             return err_set(err, ERR_TEMP, "mtad went away before the start was complete");
         if (n < 0)
             return false;
-        ok = startup_frame(s, ROLE_AGENT, &in, &step, err);
+        ok = in.type == IPC_A_COMMAND && !a->argv ? command_take(a, &in, err)
+                                                  : startup_frame(s, ROLE_AGENT, &in, &step, err);
         frame_io_drop(&in);
         if (!ok)
             return false;
@@ -42,9 +68,18 @@ static bool frames_read(struct startup *s, struct err *err)
     return true;
 }
 
+/* The user with all groups that the system knows; looking them up is this process's own time. */
+static bool become_user(struct agent_start *a, const struct startup *s, struct err *err)
+{
+    if (!s->unprivileged && !priv_become(a->user, s->uid, s->gid, err))
+        return false;
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    return fchdir(a->root_fd) == 0 || chdir("/") == 0 || err_sys(err, "stand anywhere");
+}
+
 static bool begin(struct agent_start *a, struct startup *s, struct err *err)
 {
-    if (!frames_read(s, err))
+    if (!frames_read(a, s, err))
         return false;
     a->root_fd = s->sources->fd;
     s->sources->fd = -1;
@@ -61,6 +96,8 @@ static bool begin(struct agent_start *a, struct startup *s, struct err *err)
     a->gid = s->gid;
     a->unprivileged = s->unprivileged;
     a->peer = s->peer_mtad ? ROLE_MTAD : ROLE_DELIVERD;
+    if (s->command)
+        return become_user(a, s, err);
     s->jail_fd = a->root_fd;
     if (!startup_confine(s, a->root_fd, err) || !startup_seal(s, err))
         return false;
@@ -96,6 +133,9 @@ void agent_start_clear(struct agent_start *a)
     fd_close(&a->root_fd);
     fd_close(&a->spool_fd);
     MEM_FREE(a->spool_path);
+    for (size_t i = 0; a->argv && a->argv[i]; i++)
+        free(a->argv[i]);
+    MEM_FREE(a->argv);
     MEM_FREE(a->root_path);
 }
 

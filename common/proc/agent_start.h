@@ -27,9 +27,15 @@ struct agent_start {
     enum role peer;     /* ROLE_DELIVERD; ROLE_MTAD when a check build tries the walls */
     char hostname[256]; /* for file names */
     bool unprivileged;
+    /* An agent that runs commands: argv as configured, NULL-ended, owned; NULL for one that stores. */
+    char **argv;
+    bool from_line;
+    long timeout_s;
 };
 
-/* All of it: log, ids, chroot, limits, Landlock, filter, proof. False: nothing can be done but exit 1 (err is
+/* An agent that runs commands has given up root for the user's ids and groups, and nothing else: its programs
+   are set-id or need files everywhere.
+   All of it: log, ids, chroot, limits, Landlock, filter, proof. False: nothing can be done but exit 1 (err is
    already in the log when there was one). Only the calling thread may exist, and no loop yet. */
 bool agent_start(struct agent_start *a, struct err *err) __attribute__((warn_unused_result));
 void agent_start_clear(struct agent_start *a);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,11 +22,17 @@ static void box_discard(struct deposit *d)
 {
     maildir_discard(&d->box, &d->file);
     mbox_discard(&d->mbox);
+    fd_close(&d->memory_fd);
 }
 
 static const char *box_shown(const struct deposit *d)
 {
-    return d->kind == DEPOSIT_MBOX ? d->mbox.shown : d->box.shown;
+    switch (d->kind) {
+    case DEPOSIT_MBOX: return d->mbox.shown;
+    case DEPOSIT_COMMAND: return d->command ? d->command->argv[0] : "";
+    case DEPOSIT_MAILDIR: break;
+    }
+    return d->box.shown;
 }
 
 static enum deposit_state done(struct deposit *d, enum ipc_outcome outcome, const char *enhanced,
@@ -70,7 +77,7 @@ static enum deposit_state write_failed(struct deposit *d)
     int sys = errno;
 
     err_set(&err, ERR_TEMP, "write the %s: %s (mailbox %s)",
-            d->kind == DEPOSIT_MBOX ? "file" : "file in tmp", strerror(sys), box_shown(d));
+            d->kind == DEPOSIT_MAILDIR ? "file in tmp" : "file", strerror(sys), box_shown(d));
     err.sys = sys;
     return deferred(d, &err);
 }
@@ -92,6 +99,18 @@ static bool mbox_last_line(struct deposit *d)
     return (!open || text_message(&d->text, SV_LIT("\r\n"))) && text_message(&d->text, SV_LIT("\r\n"));
 }
 
+static enum deposit_state commit_command(struct deposit *d)
+{
+    struct command_values v = { SV(d->user), SV(d->domain), SV(d->extension), SV(d->sender), SV(d->rcpt) };
+    struct command_result r = { .outcome = OUTCOME_DEFERRED };
+
+    if (!text_end(&d->text))
+        return write_failed(d);
+    command_run(d->command, &v, d->memory_fd, &r);
+    fd_close(&d->memory_fd);
+    return done(d, r.outcome, r.enhanced, r.text);
+}
+
 static enum deposit_state commit(struct deposit *d)
 {
     struct err err = { 0 };
@@ -102,6 +121,8 @@ static enum deposit_state commit(struct deposit *d)
         snprintf(text, sizeof text, "mail forwarding loop for %.300s", d->rcpt);
         return done(d, OUTCOME_FAILED, "5.4.6", text);
     }
+    if (d->kind == DEPOSIT_COMMAND)
+        return commit_command(d);
     if ((d->kind == DEPOSIT_MBOX && !mbox_last_line(d)) || !text_end(&d->text))
         return write_failed(d);
     if (d->kind == DEPOSIT_MBOX ? !mbox_commit(&d->mbox, &err)
@@ -195,11 +216,24 @@ static bool body_check(const struct deposit_request *r, struct err *err)
     return true;
 }
 
+/* The message waits in memory that only this process has: the program gets all of it or does not start. */
+static bool command_open(struct deposit *d, const struct deposit_request *r, struct err *err)
+{
+    if (!d->command)
+        return err_set(err, ERR_CONF, "internal error: this agent runs no commands");
+    if (!strv_cstr(r->sender, d->sender, sizeof d->sender) || !strv_cstr(r->user, d->user, sizeof d->user) ||
+        !strv_cstr(r->domain, d->domain, sizeof d->domain) ||
+        !strv_cstr(r->extension, d->extension, sizeof d->extension))
+        return err_set(err, ERR_CONF, "not an address for a command");
+    d->memory_fd = memfd_create("message", MFD_CLOEXEC);
+    return d->memory_fd >= 0 || err_sys(err, "memory for the message");
+}
+
 static bool open_all(struct deposit *d, const struct deposit_request *r, struct err *err)
 {
     if (!strv_cstr(r->rcpt, d->rcpt, sizeof d->rcpt))
         return err_set(err, ERR_CONF, "not an address to deliver to");
-    if (r->kind > DEPOSIT_MBOX)
+    if (r->kind > DEPOSIT_COMMAND)
         return err_set(err, ERR_CONF, "mailboxes of kind %llu are not available",
                        (unsigned long long)r->kind);
     if (r->spool && d->spool.root_fd < 0)
@@ -207,13 +241,16 @@ static bool open_all(struct deposit *d, const struct deposit_request *r, struct 
     d->kind = (enum deposit_kind)r->kind;
     if (!body_check(r, err))
         return false;
+    if (d->kind == DEPOSIT_COMMAND)
+        return command_open(d, r, err);
     if (d->kind == DEPOSIT_MBOX)
         return mbox_open(&d->mbox, r->spool ? &d->spool : &d->place, r->path, err) && quota_check(d, r, err);
     return maildir_open(&d->box, &d->place, r->path, err) && quota_check(d, r, err) &&
            maildir_create(&d->box, &d->file, err);
 }
 
-/* The line that separates messages in an mbox: the sender as one word, and the time as asctime writes it. */
+/* The line that separates messages in an mbox, and that some programs want: the sender as one word, and the
+   time as asctime writes it. */
 static bool from_line(struct deposit *d, struct strv sender)
 {
     char word[1025], line[1200], date[64];
@@ -226,8 +263,10 @@ static bool from_line(struct deposit *d, struct strv sender)
     word[n] = '\0';
     gmtime_r(&now, &tm);
     strftime(date, sizeof date, "%a %b %e %H:%M:%S %Y", &tm);
-    snprintf(line, sizeof line, "%s%sFrom %s  %s\n", d->mbox.needs_end ? "\n" : "",
-             d->mbox.needs_line ? "\n" : "", n ? word : "MAILER-DAEMON", date);
+    if (d->kind == DEPOSIT_MBOX && (d->mbox.needs_end || d->mbox.needs_line) &&
+        !text_raw(&d->text, d->mbox.needs_end ? SV_LIT("\n\n") : SV_LIT("\n")))
+        return false;
+    snprintf(line, sizeof line, "From %s  %s\n", n ? word : "MAILER-DAEMON", date);
     return text_raw(&d->text, SV(line));
 }
 
@@ -237,6 +276,16 @@ static bool own_fields(struct deposit *d, struct strv sender)
     return text_raw(&d->text, SV("Return-Path: <")) && text_raw(&d->text, sender) &&
            text_raw(&d->text, SV(">\nDelivered-To: ")) && text_raw(&d->text, SV(d->rcpt)) &&
            text_raw(&d->text, SV("\n"));
+}
+
+static int box_fd(const struct deposit *d)
+{
+    switch (d->kind) {
+    case DEPOSIT_MBOX: return d->mbox.fd;
+    case DEPOSIT_COMMAND: return d->memory_fd;
+    case DEPOSIT_MAILDIR: break;
+    }
+    return d->file.fd;
 }
 
 enum deposit_state deposit_begin(struct deposit *d, const struct deposit_request *r)
@@ -253,13 +302,13 @@ enum deposit_state deposit_begin(struct deposit *d, const struct deposit_request
     d->state = DEPOSIT_TAKING;
     if (!open_all(d, r, &err))
         return deferred(d, &err);
-    text_init(&d->text, d->kind == DEPOSIT_MBOX ? d->mbox.fd : d->file.fd);
+    text_init(&d->text, box_fd(d));
     loop_scan_init(&d->loop, SV(d->rcpt));
-    if (d->kind == DEPOSIT_MBOX) {
+    if (d->kind == DEPOSIT_MBOX)
         text_quote(&d->text);
-        if (!from_line(d, r->sender))
-            return write_failed(d);
-    }
+    if ((d->kind == DEPOSIT_MBOX || (d->kind == DEPOSIT_COMMAND && d->command->from_line)) &&
+        !from_line(d, r->sender))
+        return write_failed(d);
     if (!own_fields(d, r->sender) || !take(d, r->data))
         return write_failed(d);
     if (d->got > d->size || d->size - d->got <= d->body_size)
@@ -289,7 +338,8 @@ void deposit_init(struct deposit *d, const struct maildir_place *place)
     d->state = DEPOSIT_IDLE;
     d->box = (struct maildir){ .dir_fd = -1, .tmp_fd = -1, .new_fd = -1 };
     d->spool = (struct maildir_place){ .root_fd = -1 };
-    d->mbox.fd = -1;
+    d->mbox.fd = d->memory_fd = -1;
+    d->command = NULL;
     d->kind = DEPOSIT_MAILDIR;
     d->file.fd = -1;
     d->body_fd = -1;

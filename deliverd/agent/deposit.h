@@ -7,6 +7,7 @@
 #pragma once
 
 #include "common/ipc/schema.h"
+#include "deliverd/agent/command.h"
 #include "deliverd/agent/loop_scan.h"
 #include "deliverd/agent/maildir.h"
 #include "deliverd/agent/mbox.h"
@@ -20,6 +21,7 @@ struct deposit_request {
     uint64_t size;              /* of the whole message */
     uint64_t kind;              /* enum deposit_kind */
     bool spool;                 /* path is below the spool directory instead of the root */
+    struct strv user, domain, extension; /* values of a command */
     uint64_t quota;             /* bytes that may lie in the mailbox; 0: any */
     uint64_t body_size;         /* bytes in body_fd, which end the message */
     int body_fd;                /* -1: none. Taken */
@@ -42,6 +44,9 @@ struct deposit {
     struct deposit_result result;       /* when DONE */
     struct maildir box;                 /* open from begin to tidy */
     struct mbox mbox;                   /* open from begin to the result */
+    const struct command *command;      /* borrowed; NULL: this agent runs none */
+    int memory_fd;                      /* owned: a command's message */
+    char sender[1025], user[1025], domain[1025], extension[1025]; /* a command's values */
     struct maildir_file file;
     struct text text;
     struct loop_scan loop;

@@ -10,6 +10,19 @@
 
 static struct session session;          /* its buffers are large */
 
+static struct command command;
+
+static void command_take(const struct agent_start *start)
+{
+    command = (struct command){ .user = start->user,
+                                .home = start->root_path,
+                                .from_line = start->from_line,
+                                .timeout_s = start->timeout_s,
+                                .channel_fd = start->channel_fd };
+    for (size_t i = 0; i < COMMAND_ARGS_MAX && start->argv[i]; i++)
+        command.argv[i] = start->argv[i];
+}
+
 int main(void)
 {
     struct agent_start start;
@@ -26,7 +39,11 @@ int main(void)
     LOG(DEBUG, "agent.started", KS("user", start.user), KS("mailbox", start.mailbox), KI("uid", place.uid),
         KS("root", start.root_path));
     spool = (struct maildir_place){ start.spool_fd, start.spool_path, start.hostname, place.uid };
+    if (start.argv)
+        command_take(&start);
     session_start(&session, loop, start.channel_fd, start.peer, &place, spool.root_fd < 0 ? NULL : &spool);
+    if (start.argv)
+        session.deposit.command = &command;
     loop_run(loop);
     session_end(&session);
     loop_free(&loop);

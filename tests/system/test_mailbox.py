@@ -3,7 +3,7 @@ import contextlib, grp, os, pathlib, pwd, shutil, smtplib, stat, subprocess, tem
 
 import pytest
 
-from host import Host, wait_for
+from host import BUILD, Host, wait_for
 
 pytestmark = pytest.mark.root
 
@@ -131,3 +131,112 @@ def test_system_users_below_uid_min_have_no_mailbox():
         with pytest.raises(smtplib.SMTPRecipientsRefused):
             h.send('daemon@demo.test')
         assert not (h.spool / 'daemon').exists()
+
+
+def script(h, name, text):
+    """An executable for the test's commands, outside of anybody's home."""
+    path = h.dir / name
+    path.write_text('#!/bin/sh\n' + text)
+    path.chmod(0o755)
+    return path
+
+
+COMMAND = 'method = command  command = [ "@DIR@/take", "%u", "%d", "%x", "%s", "%r" ]  timeout = 2s'
+
+
+def test_command_runs_as_the_recipient():
+    with mail_host(COMMAND, 'one') as h:
+        one = h.user['one']
+        out = pathlib.Path(one.pw_dir) / 'out'
+        script(h, 'take', 'exec >>"$HOME/out"; id -u; id -g; id -G; pwd; for a; do echo "arg:$a"; done; env | sort; cat\n')
+        qid = deliver(h, one, 'Subject: x\r\n\r\nFrom a\r\nbody\r\n', ext='+$HOME`id`|x', sender='"a b;`id`"@far.test')
+        line = result(h, qid)
+        assert 'status=delivered' in line and 'dsn=2.0.0' in line, line
+        text = out.read_text().splitlines()
+        assert text[:2] == [str(one.pw_uid), str(one.pw_gid)] and text[3] == one.pw_dir
+        args = [l[4:] for l in text if l.startswith('arg:')]
+        assert args == [one.pw_name, 'demo.test', '$HOME`id`|x', '"a b;`id`"@far.test', f'{one.pw_name}+$HOME`id`|x@demo.test'], args
+        env = dict(l.split('=', 1) for l in text[4 + len(args):] if '=' in l and ' ' not in l.split('=', 1)[0])
+        assert env['HOME'] == one.pw_dir and env['USER'] == env['LOGNAME'] == one.pw_name and env['SHELL'] == '/bin/sh'
+        assert env['SENDER'] == '_a_b__id__@far.test' and env['DOMAIN'] == 'demo.test' and env['EXTENSION'] == '_HOME_id__x'
+        assert set(env) <= {'HOME', 'USER', 'LOGNAME', 'SHELL', 'PATH', 'SENDER', 'RECIPIENT', 'EXTENSION', 'DOMAIN', 'TZ',
+                            'PWD', 'OLDPWD', 'SHLVL', '_'}, env
+        body = '\n'.join(text)
+        assert 'Return-Path: <"a b;`id`"@far.test>\n' in body and body.endswith('\n\nFrom a\nbody')
+
+
+@pytest.mark.parametrize('code,status,dsn', [(67, 'failed', '5.1.1'), (65, 'failed', '5.6.0'), (75, 'deferred', '4.3.0'),
+                                             (78, 'deferred', '4.3.5'), (1, 'failed', '5.3.0'), (127, 'deferred', '4.3.0')])
+def test_command_says_what_happened(code, status, dsn):
+    with mail_host(COMMAND, 'one') as h:
+        script(h, 'take', f'echo "some words" >&2; exit {code}\n')
+        line = result(h, deliver(h, h.user['one']))
+        assert f'status={status}' in line and f'dsn={dsn}' in line and 'some words' in line and f'exit {code}' in line
+
+
+def test_command_that_is_missing_hangs_or_dies_is_tried_again():
+    with mail_host(COMMAND, 'one') as h:
+        one = h.user['one']
+        line = result(h, deliver(h, one))
+        assert 'status=deferred' in line and 'dsn=4.3.5' in line and 'No such file' in line
+        script(h, 'take', 'sleep 600 & echo $! >"$HOME/child"; sleep 600\n')
+        line = result(h, deliver(h, one))
+        assert 'status=deferred' in line and 'time limit' in line, line
+        child = int((pathlib.Path(one.pw_dir) / 'child').read_text())
+        wait_for('the whole group is gone', lambda: not pathlib.Path(f'/proc/{child}').exists() or
+                 ') Z' in pathlib.Path(f'/proc/{child}/stat').read_text())
+        script(h, 'take', 'kill -SEGV $$\n')
+        line = result(h, deliver(h, one))
+        assert 'status=deferred' in line and 'Segmentation' in line, line
+
+
+def test_missing_program_is_named_with_its_line():
+    h = Host(conf='mailbox x {\n  method = command\n  command = [ /no/such/program ]\n}\n')
+    conf = h.write()
+    line = next(i for i, l in enumerate(conf.read_text().splitlines(), 1) if '/no/such/program' in l)
+    r = subprocess.run([BUILD / 'bin/mtad', '-n', '-c', conf], capture_output=True, text=True)
+    assert r.returncode == 0 and f'mansio.conf:{line}' in r.stderr and '/no/such/program' in r.stderr, r.stderr
+    shutil.rmtree(h.dir)
+
+
+def test_hyphen_of_a_stranger_is_no_option():
+    with mail_host(COMMAND, 'one') as h:
+        script(h, 'take', 'exit 0\n')
+        line = result(h, deliver(h, h.user['one'], ext='+-oops'))
+        assert 'status=failed' in line and 'dsn=5.1.3' in line and 'hyphen' in line
+
+
+def test_pipe_runs_as_its_configured_user():
+    """A system user below uid_min, for the recipients that a table lists."""
+    conf = '''map piped { type = inline  entries = [ "list@demo.test yes" ] }
+        mailbox lists { lookup = piped  method = pipe  user = daemon  command = [ "@DIR@/take", "%u", "%x" ] }'''
+    with mail_host('method = mbox spool = "@DIR@/spool-mail"', 'one', conf=conf) as h:
+        out = h.dir / 'piped'
+        out.mkdir()
+        shutil.chown(out, 'daemon')
+        script(h, 'take', f'{{ id -un; id -Gn; echo "$1 $2"; cat; }} >"{out}/$$"\n')
+        line = result(h, h.send('list+a@demo.test'))
+        assert 'status=delivered' in line, line
+        text = next(out.iterdir()).read_text().splitlines()
+        assert text[0] == 'daemon' and text[1].split()[0] == 'daemon' and text[2] == 'list a', text
+        line = result(h, deliver(h, h.user['one']))
+        assert 'status=delivered' in line, line
+
+
+@pytest.mark.skipif(not shutil.which('procmail'), reason='procmail is missing')
+def test_procmail_files_by_recipe_and_defers():
+    with mail_host('method = procmail', 'one') as h:
+        one = h.user['one']
+        home = pathlib.Path(one.pw_dir)
+        rc = home / '.procmailrc'
+        rc.write_text('MAILDIR=$HOME\nLOGFILE=$HOME/log\nDEFAULT=$HOME/default\n:0:\n* ^Subject: list\nlists\n\n'
+                      ':0\n* ^Subject: later\n{\n  EXITCODE=75\n  HOST=none\n}\n')
+        rc.chmod(0o600)
+        shutil.chown(rc, one.pw_uid, one.pw_gid)
+        assert 'status=delivered' in result(h, deliver(h, one, 'Subject: list\r\n\r\nx\r\n')), h.log_tail()
+        lists = (home / 'lists').read_text()
+        assert lists.startswith('From stranger@far.test ') and (home / 'lists').stat().st_uid == one.pw_uid
+        assert 'status=delivered' in result(h, deliver(h, one, 'Subject: other\r\n\r\nx\r\n')), h.log_tail()
+        assert (home / 'default').exists()
+        line = result(h, deliver(h, one, 'Subject: later\r\n\r\nx\r\n'))
+        assert 'status=deferred' in line and 'exit 75' in line, line
