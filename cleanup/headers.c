@@ -23,7 +23,7 @@
 /* What one pass over the block finds. */
 struct survey {
     size_t hops;
-    bool date, from, message_id, resent, resent_date, resent_id, drop;
+    bool date, from, message_id, resent, resent_any, resent_date, resent_id, drop;
 };
 
 static const char *const dropped[] = { "Bcc", "Resent-Bcc", "Return-Path" };
@@ -49,6 +49,7 @@ static void survey_field(struct survey *s, struct strv name)
         s->drop |= is_dropped(name);
         if (!strv_istarts(name, SV_LIT("Resent-")))
             return;
+        s->resent_any = true;
         s->resent_date |= strv_iis(name, "Resent-Date");
         s->resent_id |= strv_iis(name, "Resent-Message-ID");
         s->resent |= strv_iis(name, "Resent-From") || strv_iis(name, "Resent-Sender");
@@ -117,12 +118,16 @@ static void add_from(const struct mailbox *from, struct buf *out)
 }
 
 /* RFC 5322 3.6.6: resent fields stand together, before everything older, and each set is complete. */
-static void add_missing(const struct headers_in *in, const struct survey *s, struct buf *out)
+static void add_resent(const struct headers_in *in, const struct survey *s, struct buf *out)
 {
     if (s->resent && !s->resent_date)
         add_date(out, "Resent-Date", in->wall_ms);
     if (s->resent && !s->resent_id)
         add_resent_id(out, in);
+}
+
+static void add_missing(const struct headers_in *in, const struct survey *s, struct buf *out)
+{
     if (!s->date)
         header_add_date(out, in->wall_ms);
     if (!s->from && in->from)
@@ -149,11 +154,16 @@ enum headers_verdict headers_build(const struct headers_in *in, struct buf *out)
         return HEADERS_LOOP;
     received_write(in->received, out);
     if (in->own)
+        add_resent(in, &s, out);
+    if (in->own && !s.resent_any)
         add_missing(in, &s, out);
     if (in->own && (s.drop || in->domain.n))
         copy_kept(in, out);
     else
         buf_addv(out, in->block);
+    /* They are the message's own: in front they would part the resent fields. */
+    if (in->own && s.resent_any)
+        add_missing(in, &s, out);
     return buf_ok(out) ? HEADERS_OK : HEADERS_TOO_BIG;
 }
 

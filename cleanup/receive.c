@@ -80,9 +80,11 @@ static void on_rcpt(void *arg, struct channel *ch, struct ipc_in *in)
 
 void receive_credit(struct txn *t)
 {
-    uint64_t gone = t->received - t->body.len;
+    uint64_t held = t->body.len + (t->stray && !t->head_done ? t->head.len - t->scan.body_at : 0);
+    uint64_t gone = t->received - held;
 
-    if (!t->peer || t->phase != TXN_RECEIVING || gone - t->credited < CREDIT_STEP)
+    /* The end of the header may make body of what was counted as gone. */
+    if (!t->peer || t->phase != TXN_RECEIVING || gone < t->credited + CREDIT_STEP)
         return;
     channel_consumed(t->peer->ch, t->peer_txn, gone - t->credited);
     t->credited = gone;

@@ -6,6 +6,7 @@
 #include "cleanup/notice.h"
 #include "cleanup/resolve.h"
 #include "cleanup/service.h"
+#include "cleanup/stray.h"
 #include "common/base/dict.h"
 #include "common/base/mem.h"
 
@@ -30,7 +31,7 @@ struct txn *txn_new(struct cleanup *cl)
     } else {
         t = mem_new(sizeof *t);
         buf_init(&t->words, WORDS_MAX);
-        buf_init(&t->head, HEADER_SIZE_MAX + IPC_CHUNK_MAX);
+        buf_init(&t->head, HEADER_SIZE_MAX + STRAY_MAX + IPC_CHUNK_MAX);
         buf_init(&t->new_head, HEADER_SIZE_MAX + 16384);
         buf_init(&t->body, BODY_HELD_MAX);
     }
@@ -225,12 +226,50 @@ static void head_split(struct txn *t)
     buf_cut(&t->head, t->scan.header_len);
 }
 
+/* The header of an own client ended at a bad line: what stands below it may be fields all the same. */
+static void head_stray(struct txn *t, bool over)
+{
+    struct strv head = buf_view(&t->head);
+    size_t at = t->scan.body_at, end = head.n - at > STRAY_MAX ? at + STRAY_MAX : head.n;
+    struct buf kept;
+
+    if (!stray_is_whole(strv_sub(head, 0, end), at, &t->stray_looked, &end) && !over && end - at < STRAY_MAX)
+        return;
+    buf_init(&kept, HEADER_SIZE_MAX + IPC_CHUNK_MAX);
+    stray_copy(strv_sub(head, at, end - at), t->scan.fields, &kept);
+    t->head_done = true;
+    body_add(t, buf_view(&kept));
+    body_add(t, strv_from(head, end));
+    buf_clear(&kept);
+    buf_cut(&t->head, t->scan.header_len);
+}
+
+static void head_judge(struct txn *t, enum header_end end);
+
+static void head_malformed(struct txn *t)
+{
+    size_t separator = t->scan.header_len == 0 && !t->unboxed ? stray_from_line(buf_view(&t->head)) : 0;
+
+    if (!t->own) {
+        head_split(t);
+    } else if (separator) {
+        t->unboxed = true;
+        buf_drop(&t->head, separator);
+        header_scan_init(&t->scan);
+        head_judge(t, header_scan(&t->scan, buf_view(&t->head)));
+    } else {
+        t->stray = true;
+        t->stray_looked = t->scan.body_at;
+        head_stray(t, false);
+    }
+}
+
 static void head_judge(struct txn *t, enum header_end end)
 {
     switch (end) {
     case HEADER_MORE: return;
-    case HEADER_END:
-    case HEADER_END_MALFORMED: head_split(t); return;
+    case HEADER_END: head_split(t); return;
+    case HEADER_END_MALFORMED: head_malformed(t); return;
     case HEADER_TOO_BIG:
         t->head_done = true;
         buf_cut(&t->head, 0);
@@ -249,13 +288,18 @@ void txn_data(struct txn *t, struct strv bytes)
         return;
     }
     buf_addv(&t->head, bytes);
-    head_judge(t, buf_ok(&t->head) ? header_scan(&t->scan, buf_view(&t->head)) : HEADER_TOO_BIG);
+    if (t->stray)
+        head_stray(t, false);
+    else
+        head_judge(t, buf_ok(&t->head) ? header_scan(&t->scan, buf_view(&t->head)) : HEADER_TOO_BIG);
 }
 
 void txn_data_end(struct txn *t)
 {
-    if (!t->head_done && !txn_is_refused(t))
+    if (!t->head_done && !t->stray && !txn_is_refused(t))
         head_judge(t, header_scan_finish(&t->scan, buf_view(&t->head)));
+    if (!t->head_done && t->stray && !txn_is_refused(t))
+        head_stray(t, true);
     /* A last line without an end: whatever is written behind it would become part of it. */
     if (t->head.len && t->head.data[t->head.len - 1] != '\n')
         buf_adds(&t->head, "\r\n");

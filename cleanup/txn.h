@@ -84,6 +84,9 @@ struct txn {
     struct buf head; /* the message until its header's end is known; then the header alone */
     struct header_scan scan;
     bool head_done;
+    bool unboxed;        /* a separator line was dropped */
+    bool stray;          /* the header ended at a bad line; the lines below it are awaited in head */
+    size_t stray_looked; /* bytes of head that were searched for their end */
     struct buf body;              /* body bytes not handed to queued yet */
     uint64_t received, body_size; /* all bytes; those of the body */
     uint64_t credited;            /* of received: given back to the sender as room for more */

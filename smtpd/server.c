@@ -36,8 +36,8 @@ struct port { /* one listening socket */
     uint64_t refused_silent;
 };
 
-/* A connection counts until its descriptor is closed, which is later than the end of its session: a client that
-   does not close its side would otherwise hold more descriptors than the limits allow. */
+/* A connection counts until its descriptor is closed, which is later than the end of its session: a client
+   that does not close its side would otherwise hold more descriptors than the limits allow. */
 struct slot {
     struct slot *next, **at;
     struct port *port; /* NULL: the server is gone */

@@ -29,8 +29,8 @@ uint64_t channel_txn_new(struct channel *ch); /* a number unused on this channel
 /* The peer sent what makes no sense (an unknown recipient index, more than its credit): logged, then lost
  * follows. */
 void channel_break(struct channel *ch, const char *why);
-/* Process-wide: runs when a channel was closed by this side although the peer lives (nonsense, a bug of ours, a
-   broken socket, a peer that does not read), so that mtad can be asked for a new one. fn must not touch the
+/* Process-wide: runs when a channel was closed by this side although the peer lives (nonsense, a bug of ours,
+   a broken socket, a peer that does not read), so that mtad can be asked for a new one. fn must not touch the
    channel but ask who it was. */
 void channel_on_broken(void (*fn)(void *arg, struct channel *ch), void *arg);
 

@@ -34,7 +34,8 @@ void stream_free(struct stream **s);
 void stream_close_after_output(struct stream **s, int64_t ms);
 
 /* fn runs once, when the descriptor was closed, whoever did it and even behind stream_close_after_output:
-   a connection costs its descriptor until then. It runs inside other functions and must not touch the stream. */
+   a connection costs its descriptor until then. It runs inside other functions and must not touch the
+   stream. */
 void stream_on_closed(struct stream *s, void (*fn)(void *arg), void *arg);
 
 /* Input: a view of the bytes not consumed yet. No memory is held while it is empty. The bytes stay where they

@@ -9,10 +9,11 @@
 
 static struct cleanup cl;
 
-static struct txn *feed(struct strv text, size_t chunk)
+static struct txn *feed(struct strv text, size_t chunk, bool own)
 {
     struct txn *t = txn_new(&cl);
 
+    t->own = own;
     for (size_t at = 0; at < text.n; at += chunk < text.n - at ? chunk : text.n - at)
         txn_data(t, strv_sub(text, at, chunk));
     txn_data_end(t);
@@ -81,8 +82,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (text.n > 512 * 1024)
         return 0;
-    whole = feed(text, SIZE_MAX);
-    cut = feed(text, chunk);
+    whole = feed(text, SIZE_MAX, true);
+    cut = feed(text, chunk, true);
+    same(whole, cut);
+    txn_free(&whole);
+    txn_free(&cut);
+    whole = feed(text, SIZE_MAX, false);
+    cut = feed(text, chunk, false);
     same(whole, cut);
     if (!txn_is_refused(whole)) {
         stored(whole, false);

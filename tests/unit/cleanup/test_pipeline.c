@@ -105,6 +105,71 @@ static void header_and_body(void **state)
     }
 }
 
+#define ID "Date: x\r\nMessage-ID: <1@2>\r\n"
+
+/* Of own clients: what hides the header's end must not show a Bcc to everybody. */
+static const struct {
+    const char *name, *text, *header, *body;
+} strays[] = {
+    { "separator line", "From user Thu Jan  1 00:00:00 1970\r\n" ID "Bcc: a@b\r\n\r\nx\r\n", ID, "x\r\n" },
+    { "two of them: the second is text", "From u x\r\nFrom u y\r\n\r\nx\r\n", NULL, "From u y\r\n\r\nx\r\n" },
+    { "From: is a field", ID "From : u\r\n\r\nx\r\n", ID "From : u\r\n", "x\r\n" },
+    { "bad line", ID "bad line\r\nTo: c\r\nBcc: a@b,\r\n d@e\r\nX: y\r\n\r\nBcc: text\r\n", ID,
+      "bad line\r\nTo: c\r\nX: y\r\n\r\nBcc: text\r\n" },
+    { "bad line first", ">From u\r\nTo: c\r\nresent-bcc: a\r\n\r\nx\r\n", NULL,
+      ">From u\r\nTo: c\r\n\r\nx\r\n" },
+    { "bad line at the end", ID "Bcc: a@b\r\nbad line", ID, "bad line" },
+    { "no empty line", ID "bad line\r\nBcc: a@b", ID, "bad line\r\n" },
+    { "a text", "Hello,\r\nBcc: is a field\r\n\r\nx\r\n", NULL, "Hello,\r\nBcc: is a field\r\n\r\nx\r\n" },
+};
+
+static void own_clients_strays(void **state)
+{
+    struct world *w = *state;
+
+    for (size_t i = 0; i < 2 * COUNT(strays); i++) {
+        struct stored *s = &w->stored[i];
+        struct strv text = SV(strays[i / 2].text);
+        size_t n = text.n;
+
+        smtpd_open(w, 1 + i, true);
+        smtpd_rcpt(w, 1 + i, 0, "bob@own.test", true);
+        world_turn(w);
+        for (; i % 2 && text.n; text = strv_from(text, 1))
+            smtpd_body(w, 1 + i, strv_sub(text, 0, 1));
+        smtpd_end(w, 1 + i, text, n, 1);
+        world_turn(w);
+        assert_true(s->submitted);
+        if (strays[i / 2].header)
+            assert_true(strv_ends(buf_view(&s->header), SV(strays[i / 2].header)));
+        expect_text(strays[i / 2].name, buf_view(&s->body), strays[i / 2].body);
+        assert_int_equal(s->body_size, s->body.len);
+    }
+}
+
+/* Lines below a bad one that never end: they are held as far as credit goes, and no further. */
+static void endless_stray(void **state)
+{
+    struct world *w = *state;
+    struct buf b;
+    size_t n;
+
+    buf_init(&b, 1u << 20);
+    buf_adds(&b, ID "bad line\r\n");
+    while (b.len < 500000)
+        buf_adds(&b, "X-Field: text\r\n");
+    n = b.len;
+    smtpd_open(w, 1, true);
+    smtpd_rcpt(w, 1, 0, "bob@own.test", true);
+    world_turn(w);
+    smtpd_large(w, 1, &b);
+    smtpd_end(w, 1, SV(""), n, 1);
+    expect_replies(w, "done", "rcpt 1/0 ok|done 1 ok");
+    assert_int_equal(w->stored[0].body_size, n - strlen(ID));
+    assert_int_equal(w->stored[0].body.len, n - strlen(ID));
+    buf_clear(&b);
+}
+
 static void recipients(void **state)
 {
     struct world *w = *state;
@@ -373,7 +438,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WORLD(small_message),
         WORLD(trickled_is_whole),
-        WORLD(header_and_body),
+        WORLD(header_and_body), WORLD(own_clients_strays), WORLD(endless_stray),
         WORLD(recipients),
         WORLD(too_many_recipients),
         WORLD(discarded),

@@ -393,13 +393,14 @@ static void one_question_for_a_mailbox(void **state)
     buf_clear(&got);
 }
 
-/* What smtpd logs with a 451: the table and why it could not be asked, also behind an alias that was found. */
+/* What smtpd logs with a 451: the table and why it could not be asked, also behind an alias. */
 static void refusal_says_why(void **state)
 {
     static const char *const cases_why[][2] = {
         { "broken@own.test", "map m: table broken" },
         { "deepbroken@own.test", "map aliases, /etc/t:7: map m: table broken" },
-        { "prog@own.test", "map aliases, /etc/t:7: a target is a command or file, which this version cannot serve" },
+        { "prog@own.test",
+          "map aliases, /etc/t:7: a target is a command or file, which this version cannot serve" },
     };
 
     (void)state;
