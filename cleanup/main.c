@@ -1,4 +1,5 @@
 /* main.c - cleanup: messages in flight, from smtpd's transactions and queued's notices to queued's spool */
+#include "cleanup/ctl.h"
 #include "cleanup/service.h"
 
 #include "common/proc/daemon.h"
@@ -40,6 +41,7 @@ static void on_edge(struct daemon *d, enum role peer, unsigned index, int fd, bo
     case ROLE_SMTPD: cleanup_edge_smtpd(cl, index, fd); return;
     case ROLE_QUEUED: cleanup_edge_queued(cl, fd); return;
     case ROLE_MAPD: cleanup_edge_mapd(cl, fd); return;
+    case ROLE_MTACTL: cleanup_ctl_client(cl, fd); return;
     default: die("an edge to %s", role_name(peer));
     }
 }

@@ -110,7 +110,7 @@ static void on_resolved(void *arg, struct resolve *resolve)
 }
 
 /* postmaster without a domain (RFC 5321 4.5.1) is the postmaster here. */
-static bool complete(const struct conf *conf, struct address *a)
+bool recipients_complete(const struct conf *conf, struct address *a)
 {
     const char *domain = conf->top->domains.n ? conf->top->domains.v[0] : conf->top->hostname;
     struct address full;
@@ -124,25 +124,29 @@ static bool complete(const struct conf *conf, struct address *a)
     return true;
 }
 
+void recipients_env(struct cleanup *cl, struct resolve_env *env)
+{
+    env->conf = cl->conf;
+    env->ask = ask_mapd;
+    env->cancel = cancel_mapd;
+    env->ctx = cl;
+    env->chain = &cl->chain;
+}
+
 void recipients_resolve(struct txn *t, struct txn_rcpt *r)
 {
     struct cleanup *cl = t->cl;
-    struct resolve_env env = { .conf = cl->conf,
-                               .ask = ask_mapd,
-                               .cancel = cancel_mapd,
-                               .ctx = cl,
-                               .chain = &cl->chain,
-                               .id = t->id_text,
-                               .internal = t->drop || t->notice };
+    struct resolve_env env = { .id = t->id_text, .internal = t->drop || t->notice };
     enum resolve_step step;
     struct address a;
     const char *why;
 
     if (!address_parse(txn_view(t, r->rcpt), ADDRESS_LOCAL_OK | ADDRESS_UTF8, &a, &why) ||
-        !complete(cl->conf, &a)) {
+        !recipients_complete(cl->conf, &a)) {
         rcpt_refuse(r, 501, "5.1.3", SV_LIT("Bad recipient address syntax"), SV_LIT(""));
         return;
     }
+    recipients_env(cl, &env);
     step = resolve_start(&env, &a, r->local, (size_t)cl->conf->address->max_expansion, on_resolved, r,
                          &r->resolve);
     address_clear(&a);

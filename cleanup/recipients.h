@@ -6,8 +6,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct address;
+struct cleanup;
+struct conf;
+struct resolve_env;
 struct txn;
 struct txn_rcpt;
 
 /* Starts to resolve r (txn_rcpt_add made it). Its end is rcpt_done, now or later. */
 void recipients_resolve(struct txn *t, struct txn_rcpt *r);
+/* Fills in how questions are asked; id and the rest stay the caller's. */
+void recipients_env(struct cleanup *cl, struct resolve_env *env);
+/* An address without a domain gets the host's; false: it cannot be one. */
+bool recipients_complete(const struct conf *conf, struct address *a);

@@ -426,6 +426,7 @@ static void nobody(struct resolve *r, struct node *n)
     const struct conf_queue *queue = r->env.conf->queue;
     struct address a;
 
+    resolve_trace_nothing(&r->env, &n->address, n->local);
     if (!n->local) {
         leaf(r, n);
         return;
@@ -475,6 +476,7 @@ static void found(struct resolve *r, struct node *n, const struct maps_answer *a
         return;
     }
     item = &r->env.chain->items[a->index];
+    resolve_trace_found(&r->env, &n->address, n->include, item, a);
     if (!n->include && item->use == KEYS_MAILBOX) {
         leaf(r, n);
         return;

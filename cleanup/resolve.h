@@ -17,7 +17,23 @@ struct address;
 struct conf;
 struct resolve;
 
+/* A step, for an operator who asks where an address goes. */
+struct resolve_trace {
+    struct strv address; /* or :include:PATH */
+    const char *by;      /* "virtual", "aliases", "mailbox", "route", "postmaster", "nothing" */
+    const char *map;     /* "": none */
+    struct strv origin;  /* file:line; may be empty */
+    struct strv value;   /* what the table says; may be empty */
+};
+
+struct resolve_env;
+void resolve_trace_found(const struct resolve_env *env, const struct address *a, const char *include,
+                         const struct key_item *item, const struct maps_answer *answer);
+void resolve_trace_nothing(const struct resolve_env *env, const struct address *a, bool local);
+
 struct resolve_env {
+    void (*trace)(void *ctx, const struct resolve_trace *step); /* NULL: nobody asks */
+    void *trace_ctx;
     const struct conf *conf;
     uint64_t (*ask)(void *ctx, const struct key_chain *chain, maps_done *done, void *arg);
     void (*cancel)(void *ctx, uint64_t handle);

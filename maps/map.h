@@ -43,6 +43,8 @@ struct map {
     bool ready;                  /* there is a table; else every answer is FAILED */
     char why[400];               /* why not */
     char identity[128];          /* of the source that is loaded or being loaded */
+    char failed[400];            /* why its newest source could not be used; empty: it could */
+    int64_t failed_ms;           /* wall, since when */
     struct includes *includes;   /* owned; NULL unless the source names :include: lists */
 };
 

@@ -5,6 +5,7 @@
 #include "common/base/mem.h"
 #include "conf/conf.h"
 #include "conf/mailbox.h"
+#include "maps/ctl.h"
 #include "maps/include.h"
 #include "maps/keys.h"
 #include "maps/tables.h"
@@ -345,6 +346,10 @@ void mapd_edge(struct mapd *md, enum role role, unsigned index, int fd)
 {
     struct peer *p = md->peers;
 
+    if (role == ROLE_MTACTL) {
+        mapd_ctl_client(md, fd);
+        return;
+    }
     if (role == ROLE_MAPD_WORKER) {
         workers_edge(md->workers, index, fd);
         return;
@@ -374,6 +379,7 @@ void mapd_init(struct mapd *md, const struct conf *conf, struct loop *loop)
 
 void mapd_clear(struct mapd *md)
 {
+    mapd_ctl_clear();
     while (md->peers)
         peer_free(md->peers);
     workers_free(&md->workers);

@@ -27,6 +27,7 @@ struct table {
     char seen[sizeof ((struct identity *)0)->text]; /* a source that was fresh when it came */
     bool refused; /* mtad says that it never hands out this source: it is not asked for again */
     bool asked;
+    bool wanted; /* by an operator: at once, settled or not */
 };
 
 struct tables {
@@ -128,6 +129,9 @@ static void load_failed(struct table *tb, const struct err *err)
         KS("kept", m->ready ? "the table in use" : "nothing: its answers are temporary failures"));
     if (!m->ready)
         snprintf(m->why, sizeof m->why, "%s", err->text);
+    if (!m->failed[0])
+        m->failed_ms = clock_wall_ms();
+    snprintf(m->failed, sizeof m->failed, "%s", err->text);
     if (err->cls == ERR_TEMP)
         look_soon(tb->all);
     load_free(&tb->load);
@@ -135,8 +139,10 @@ static void load_failed(struct table *tb, const struct err *err)
 
 static void load_done(struct table *tb)
 {
-    const struct map *m = tb->map;
+    struct map *m = tb->map;
 
+    m->failed[0] = '\0';
+    m->failed_ms = 0;
     LOG(INFO, "mapd.map.loaded", KS("map", m->conf->head.name), KS("type", m->ops->name),
         KS("file", m->conf->source), KI("entries", tb->load ? load_entries(tb->load) : 0),
         KS("how", tb->load ? "read" : "compiled before"), KMS("took", clock_mono_ms() - tb->began_ms));
@@ -188,6 +194,7 @@ static void source_came(struct table *tb, int fd, bool now)
         return;
     }
     if (!tb->load) {
+        m->failed[0] = '\0';
         if (!was_ready || strcmp(before, m->identity) != 0)
             load_done(tb);
         return;
@@ -225,6 +232,15 @@ void tables_source(struct tables *t, struct strv name, int fd, bool now)
     source_came(tb, fd, now);
 }
 
+static void source_missing(struct table *tb, struct strv why)
+{
+    struct err err = { 0 };
+
+    tb->wanted = false;
+    err_set(&err, ERR_CONF, "%.*s", (int)why.n, why.n ? why.p : "");
+    load_failed(tb, &err);
+}
+
 void tables_helper(struct tables *t, const char *name, const char *map, const struct tables_answer *a)
 {
     struct table *tb = dict_get(t->by_name, SV(map));
@@ -240,13 +256,16 @@ void tables_helper(struct tables *t, const char *name, const char *map, const st
         return;
     }
     tb->asked = false;
+    if (fd < 0 && tb->wanted)
+        source_missing(tb, a->why);
     if (fd < 0) {
         /* A file that is not there is one that an editor replaces just now, or will be there later. */
         tb->refused = a->never;
         LOG(DEBUG, "mapd.source.refused", KS("map", map), KV("why", a->why), KI("never", a->never));
         return;
     }
-    if (is_settled(tb, fd)) {
+    if (tb->wanted || is_settled(tb, fd)) {
+        tb->wanted = false;
         source_came(tb, fd, false);
     } else {
         fd_close(&fd);
@@ -281,6 +300,41 @@ void tables_look(struct tables *t)
     }
 }
 
+static bool is_meant(const struct table *tb, struct strv name)
+{
+    return *tb->map->conf->source && tb->map->ops->load_begin && tb->map->conf->type != CONF_MAP_INLINE &&
+           (!name.p || strv_is(name, tb->map->conf->head.name));
+}
+
+bool tables_reload(struct tables *t, struct strv name)
+{
+    bool any = false;
+
+    for (size_t i = 0; t->ask && i < t->n; i++) {
+        struct table *tb = &t->list[i];
+        char what[520];
+
+        if (!is_meant(tb, name))
+            continue;
+        any = tb->wanted = tb->asked = true;
+        snprintf(what, sizeof what, "source:%s", tb->map->conf->head.name);
+        t->ask(t->arg, what, tb->map->conf->head.name);
+        if (tb->map->includes) {
+            includes_again(tb->map->includes);
+            includes_ask(tb);
+        }
+    }
+    return any;
+}
+
+bool tables_busy(const struct tables *t, struct strv name)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (is_meant(&t->list[i], name) && (t->list[i].wanted || t->list[i].asked || t->list[i].load))
+            return true;
+    return false;
+}
+
 static void on_look(void *arg)
 {
     struct tables *t = arg;
@@ -290,6 +344,11 @@ static void on_look(void *arg)
 }
 
 /* ---- life ---- */
+
+struct map *tables_at(const struct tables *t, size_t i)
+{
+    return i < t->n ? t->list[i].map : NULL;
+}
 
 struct map *tables_find(const struct tables *t, struct strv name)
 {

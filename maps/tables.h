@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stddef.h>
+
 #include "common/base/strv.h"
 
 struct conf;
@@ -20,6 +22,7 @@ typedef void tables_ask(void *arg, const char *name, const char *map);
 struct tables *tables_new(const struct conf *conf, struct loop *loop, tables_ask *ask, void *arg);
 void tables_free(struct tables **t);
 
+struct map *tables_at(const struct tables *t, size_t i); /* NULL at the end */
 struct map *tables_find(const struct tables *t, struct strv name);
 
 /* A source. now: loads to the end before it returns (start of the process); else in portions from the loop.
@@ -33,6 +36,11 @@ struct tables_answer {
 };
 /* mtad's answer to tables_ask, in the order of the asking. Takes the descriptor. */
 void tables_helper(struct tables *t, const char *name, const char *map, const struct tables_answer *a);
+
+/* An operator wants the sources read again now (name: of one map, or p NULL: all), half-written or not.
+   False: there is nothing to read. tables_busy until the new ones are in use or refused. */
+bool tables_reload(struct tables *t, struct strv name);
+bool tables_busy(const struct tables *t, struct strv name);
 
 /* Everything that was asked for is asked again: the former answers will not come (new channel to mtad). For
    tests too: looks for changed sources now. */

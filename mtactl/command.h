@@ -39,3 +39,7 @@ int command_pause(struct tool *t, int argc, char **argv);
 int command_resume(struct tool *t, int argc, char **argv);
 int command_freeze(struct tool *t, int argc, char **argv);
 int command_thaw(struct tool *t, int argc, char **argv);
+int command_map_list(struct tool *t, int argc, char **argv);
+int command_map_get(struct tool *t, int argc, char **argv);
+int command_map_reload(struct tool *t, int argc, char **argv);
+int command_address(struct tool *t, int argc, char **argv);

@@ -33,6 +33,13 @@ const struct command commands[] = {
     { "freeze", "SENDER", "Hold all mail of a sender, also what comes; a restart does not change it.", 1, 1,
       command_freeze },
     { "thaw", "SENDER", "End that, and release the sender's held mail.", 1, 1, command_thaw },
+    { "address", "ADDRESS",
+      "Where mail for an address goes, each step with its file and line; nothing is sent.", 1, 1,
+      command_address },
+    { "map list", "", "Tables and their state.", 0, 0, command_map_list },
+    { "map get", "MAP KEY", "What a table says about a key.", 2, 2, command_map_get },
+    { "map reload", "[MAP]", "Read sources again now; a bad one leaves the table in use.", 0, 1,
+      command_map_reload },
     { .name = NULL },
 };
 
@@ -80,12 +87,12 @@ void command_usage(struct buf *out)
             buf_addf(out, "%*s", (int)(36 - (out->len - begin)), "");
         buf_addf(out, "%s\n", c->doc);
     }
-    buf_adds(out,
-             "SELECTOR: ID, --sender A, --recipient A, --domain D, --older AGE, --younger AGE,\n"
-             "          --reason TEXT, --state held|deferred|running|active|damaged, --all\n"
-             "exit status: 0 well, 1 degraded or found wanting, 64 wrong usage, 65 no such thing,\n"
-             "69 not running, 75 no answer in time or cannot now, 76 nonsense from the other side, 77 not "
-             "permitted, 78 configuration\n");
+    buf_adds(out, "SELECTOR: ID, --sender A, --recipient A, --domain D, --older AGE, --younger AGE,\n"
+                  "          --reason TEXT, --state held|deferred|running|active|damaged, --all\n"
+                  "exit status: 0 well, 1 degraded or found wanting, 64 wrong usage, 65 no such thing,\n"
+                  "67 no such address, 69 not running, 75 no answer in time or cannot now, 76 nonsense from "
+                  "the other side, 77 not "
+                  "permitted, 78 configuration\n");
 }
 
 void command_manual(struct buf *out)

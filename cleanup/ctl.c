@@ -1,0 +1,125 @@
+/* ctl.c - the way of an address, for an operator: the very code that resolves mail, with its steps told */
+#include "cleanup/ctl.h"
+
+#include <stdlib.h>
+#include <sysexits.h>
+
+#include "cleanup/recipients.h"
+#include "cleanup/resolve.h"
+#include "common/base/mem.h"
+#include "common/ipc/ctl.h"
+#include "common/mail/address.h"
+#include "conf/address.h"
+#include "conf/conf.h"
+
+#define VALUE_MAX 2000u /* of a list that an alias stands for */
+
+struct way {
+    struct cleanup *cl;
+    struct ctl_call *call; /* NULL: the caller left */
+    struct resolve *resolve;
+};
+
+static void on_step(void *ctx, const struct resolve_trace *step)
+{
+    struct way *w = ctx;
+
+    if (!w->call)
+        return;
+    ctl_row(w->call, "step");
+    ctl_put(w->call, "address", step->address);
+    ctl_put(w->call, "by", SV(step->by));
+    ctl_put(w->call, "map", SV(step->map));
+    ctl_put(w->call, "origin", step->origin);
+    ctl_put(w->call, "value", strv_sub(step->value, 0, VALUE_MAX));
+    ctl_row_end(w->call);
+}
+
+static int verdict_status(enum ipc_verdict verdict)
+{
+    switch (verdict) {
+    case VERDICT_ACCEPT: return EX_OK;
+    case VERDICT_REFUSE: return EX_NOUSER;
+    case VERDICT_TEMPFAIL: return EX_TEMPFAIL;
+    }
+    return EX_SOFTWARE;
+}
+
+static void way_free(struct way *w)
+{
+    resolve_free(&w->resolve);
+    free(w);
+}
+
+static void way_told(struct way *w)
+{
+    const struct resolve_result *r = resolve_result(w->resolve);
+    struct ctl_call *call = w->call;
+
+    for (size_t i = 0; r->verdict == VERDICT_ACCEPT && i < r->leaf_n; i++) {
+        ctl_row(call, "final");
+        ctl_put(call, "address", r->leaves[i].address);
+        ctl_put(call, "goes", r->leaves[i].local ? SV_LIT("mailbox") : SV_LIT("route"));
+        ctl_row_end(call);
+    }
+    if (r->verdict != VERDICT_ACCEPT)
+        ctl_done(call, verdict_status(r->verdict), "%d %s %.*s (%.*s)", r->code, r->enhanced, (int)r->text.n,
+                 r->text.p, (int)r->rule.n, r->rule.n ? r->rule.p : "");
+    else
+        ctl_done(call, 0, "%s", r->leaf_n ? "deliverable" : "accepted, and thrown away as its addresses say");
+    way_free(w);
+}
+
+static void on_resolved(void *arg, struct resolve *resolve)
+{
+    (void)resolve;
+    way_told(arg);
+}
+
+static void on_gone(void *data)
+{
+    way_free(data);
+}
+
+static void on_address(void *arg, struct ctl_call *call)
+{
+    struct cleanup *cl = arg;
+    struct way *w = mem_new(sizeof *w);
+    struct resolve_env env = { .id = "address", .trace = on_step, .trace_ctx = w };
+    struct address a;
+    const char *why = "";
+    uint64_t internal = 0;
+
+    w->cl = cl;
+    w->call = call;
+    ctl_number(call, "internal", &internal);
+    recipients_env(cl, &env);
+    env.internal = internal != 0;
+    if (!address_parse(strv_sub(ctl_text(call, "address"), 0, 1024), ADDRESS_LOCAL_OK | ADDRESS_UTF8, &a,
+                       &why) ||
+        !recipients_complete(cl->conf, &a)) {
+        free(w);
+        ctl_done(call, EX_DATAERR, "501 5.1.3 Bad recipient address syntax%s%s", why ? ": " : "",
+                 why ? why : "");
+        return;
+    }
+    ctl_later(call, on_gone, w);
+    if (resolve_start(&env, &a, false, (size_t)cl->conf->address->max_expansion, on_resolved, w,
+                      &w->resolve) == RESOLVE_NOW)
+        way_told(w);
+    address_clear(&a);
+}
+
+static const struct ctl_act acts[] = {
+    { "address", on_address, false },
+    { .name = NULL },
+};
+
+void cleanup_ctl_client(struct cleanup *cl, int fd)
+{
+    static struct ctl_server *server;
+
+    if (!server)
+        server = ctl_server_new(cl->loop, ROLE_CLEANUP, acts, cl);
+    ctl_server_client(server, fd);
+}

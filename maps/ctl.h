@@ -1,0 +1,7 @@
+/* ctl.h - what an operator may ask of mapd: tables, look-ups, new sources */
+#pragma once
+
+struct mapd;
+
+void mapd_ctl_client(struct mapd *md, int fd); /* takes fd */
+void mapd_ctl_clear(void);
