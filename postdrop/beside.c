@@ -19,6 +19,9 @@ bool beside_find(const char *name, const char *installed, char *path, size_t siz
             slash[1] = '\0';
             if (snprintf(path, size, "%s%s", self, name) < (int)size && access(path, X_OK) == 0)
                 return true;
+            if (snprintf(path, size, "%s" MANSIO_LIBEXEC_FROM_SBIN "/%s", self, name) < (int)size &&
+                access(path, X_OK) == 0)
+                return true;
         }
     }
     return snprintf(path, size, "%s/%s", installed, name) < (int)size && access(path, X_OK) == 0;

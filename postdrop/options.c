@@ -186,6 +186,18 @@ const char *options_letters(void)
     return letters;
 }
 
+const char *options_ignored(void)
+{
+    static char letters[ROWS + 1];
+    char *p = letters;
+
+    for (size_t i = 0; i < ROWS; i++)
+        if (!rows[i].take)
+            *p++ = rows[i].letter;
+    *p = '\0';
+    return letters;
+}
+
 static const struct row *row_find(char letter)
 {
     for (size_t i = 0; i < ROWS; i++)

@@ -41,3 +41,5 @@ bool options_parse(int argc, char **argv, struct options *out, struct err *err)
 
 /* For the manual page and its test: letters of all options, with ':' behind those that take a value. */
 const char *options_letters(void);
+/* The letters of those that are taken and ignored. */
+const char *options_ignored(void);

@@ -168,7 +168,7 @@ static int ask(const struct options *o, const char *const *words, int n)
     char path[PATH_MAX];
     int argc = 0;
 
-    if (!argv || !beside_find("mtactl", MANSIO_BINDIR, path, sizeof path))
+    if (!argv || !beside_find("mtactl", MANSIO_SBINDIR, path, sizeof path))
         return complain(EX_TEMPFAIL, "mtactl, which answers this, is not installed");
     argv[argc++] = "mtactl";
     if (o->conf) {

@@ -3,30 +3,72 @@
 #include <string.h>
 
 #include "common/base/buf.h"
+#ifdef MANUAL_OF_POSTDROP
+#include "postdrop/options.h"
+#else
 #include "conf/manual.h"
 #include "mtactl/command.h"
 #include "mtad/options.h"
+#endif
 
 #define MARK ".\\\" @"
+
+#ifdef MANUAL_OF_POSTDROP
+/* A comment, for the test that compares it with the options that the page explains. */
+static void letters(struct buf *out)
+{
+    buf_addf(out, ".\\\" options: %s\n", options_letters());
+}
+
+static void ignored(struct buf *out)
+{
+    const char *before = "";
+
+    for (const char *c = options_ignored(); *c; c++) {
+        buf_addf(out, "%s.Fl %c", before, *c);
+        before = " ,\n";
+    }
+    buf_adds(out, " .\n");
+}
+#endif
 
 static const struct table {
     const char *name;
     void (*make)(struct buf *out);
 } tables[] = {
+#ifdef MANUAL_OF_POSTDROP
+    { "sendmail-letters", letters },
+    { "sendmail-ignored", ignored },
+#else
     { "mtad-options", options_manual },
     { "mtactl-commands", command_manual },
     { "conf", conf_manual },
+#endif
 };
+
+#ifndef MANUAL_OF_POSTDROP
+static bool conf_of(struct strv rest, struct buf *out)
+{
+    struct strv word;
+    enum role role;
+
+    if (!strv_word(&rest, &word) || !role_parse(word, &role))
+        return false;
+    conf_manual_role(role, out);
+    return true;
+}
+#endif
 
 static bool put_in(struct strv what, struct buf *out)
 {
-    struct strv name, word;
-    enum role role;
+    struct strv name;
 
     if (!strv_word(&what, &name))
         return false;
+#ifndef MANUAL_OF_POSTDROP
     if (strv_is(name, "conf-of"))
-        return strv_word(&what, &word) && role_parse(word, &role) && (conf_manual_role(role, out), true);
+        return conf_of(what, out);
+#endif
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         if (strv_is(name, tables[i].name)) {
             tables[i].make(out);

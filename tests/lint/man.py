@@ -4,9 +4,9 @@ import pathlib, re, subprocess, sys
 
 PAGES, BIN = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
 NEEDED = '''mtad.8 smtpd.8 cleanup.8 queued.8 deliverd.8 mapd.8 dnsd.8 mtactl.8 mansio.conf.5 mansio-maps.5
-mansio-queue.5'''.split()
+mansio-queue.5 sendmail.1 postdrop.1'''.split()
 # Pages of the system that ours point to.
-FOREIGN = {('less', '1'), ('systemd', '1')}
+FOREIGN = {('less', '1'), ('systemd', '1'), ('cron', '8')}
 faults = []
 
 pages = {p.name: p for p in PAGES.glob('*.[158]')}
@@ -38,8 +38,13 @@ for program, page in (('mtad', 'mtad.8'), ('mtactl', 'mtactl.8')):
     for word in sorted(words):
         if not re.search(rf'(?<![\w-]){re.escape(word)}(?![\w-])', body):
             faults.append(f'{page}: the option {word} of {program} --help is missing')
+page = pages['sendmail.1'].read_text()
+letters = set(re.search(r'^\.\\" options: (.*)', page, re.M).group(1)) - {':'}
+explained = {c for line in page.splitlines() if line.startswith(('.It Fl', '.Fl')) for c in re.findall(r'Fl (\w)', line)}
+if letters != explained:
+    faults.append(f'sendmail.1 explains other options than there are: {sorted(letters ^ explained)}')
 # Both references come from the same tables: each field once in each.
-fields = re.findall(r'^\| `(\w+)` \|', pathlib.Path('docs/CONFIG.md').read_text(), re.M)
+fields = re.findall(r'^\| `(\w+)` \|', pathlib.Path('docs/CONFIG.md').read_text().split('<!-- begin reference -->')[1], re.M)
 listed = re.findall(r'^\.It Cm (\w+)$', pages['mansio.conf.5'].read_text().split('.Sh SECTIONS')[1], re.M)
 if sorted(f for f in listed if f not in ('masquerade',)) != sorted(f for f in fields if f not in ('masquerade',)):
     faults.append(f'mansio.conf.5 and docs/CONFIG.md list different fields: {sorted(set(fields) ^ set(listed))}')

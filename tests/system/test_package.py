@@ -6,7 +6,9 @@ import pytest
 from host import BUILD, ROOT, wait_for
 
 LIBEXEC = 'usr/libexec/mansio'
-DAEMONS = ['mtad', 'smtpd', 'cleanup', 'queued', 'deliverd', 'mapd', 'mapd-worker', 'dnsd', 'mansio-agent']
+DAEMONS = ['mtad', 'smtpd', 'cleanup', 'queued', 'deliverd', 'mapd', 'mapd-worker', 'dnsd', 'mansio-agent', 'postdrop']
+LINKS = {'usr/sbin/mtad': LIBEXEC + '/mtad', 'usr/bin/mailq': 'usr/sbin/sendmail', 'usr/bin/newaliases': 'usr/sbin/sendmail',
+         'usr/lib/sendmail': 'usr/sbin/sendmail'}
 
 
 def run(*argv, **more):
@@ -37,9 +39,10 @@ def listed_users():
 def test_tree(tree):
     for name in DAEMONS:
         assert stat.S_IMODE((tree / LIBEXEC / name).stat().st_mode) == 0o755, name
-    link = tree / 'usr/sbin/mtad'
-    assert link.is_symlink() and link.resolve() == (tree / LIBEXEC / 'mtad').resolve()
-    assert stat.S_IMODE((tree / 'usr/sbin/mtactl').stat().st_mode) == 0o755
+    for link, to in LINKS.items():
+        assert (tree / link).is_symlink() and (tree / link).resolve() == (tree / to).resolve(), link
+    for name in ('mtactl', 'sendmail'):
+        assert stat.S_IMODE((tree / 'usr/sbin' / name).stat().st_mode) == 0o755
     assert (tree / 'etc/mansio/mansio.conf').read_bytes() == (ROOT / 'etc/mansio.conf').read_bytes()
     for p in tree.rglob('*'):
         mode = p.lstat().st_mode
@@ -50,7 +53,7 @@ def test_tree(tree):
 
 def test_manual(tree):
     pages = {p.name for p in (tree / 'usr/share/man').rglob('*.[158]')}
-    assert pages == {p.name for p in (ROOT / 'docs/man').glob('*.[158]')}
+    assert pages == {'mailq.1', 'newaliases.1', *(p.name for p in (ROOT / 'docs/man').glob('*.[158]'))}
     assert {'mtad.8', 'mtactl.8', 'mansio.conf.5', 'mansio-maps.5', 'mansio-queue.5', *(f'{d}.8' for d in DAEMONS[1:6])} <= pages
     assert all('.\\" @' not in p.read_text() for p in (tree / 'usr/share/man').rglob('*.[158]'))
 
@@ -68,7 +71,7 @@ def test_tree_elsewhere(tmp_path):
 
 def test_sbin_mtad_works(tree):
     """Operators call mtad by its name in sbin; it finds the others beside the program that the link points to."""
-    out = subprocess.run([tree / 'usr/sbin/mtad', '-n', '-c', ROOT / 'etc/mansio.conf', '-o', 'hostname = mx.example.com'],
+    out = subprocess.run([tree / 'usr/sbin/mtad', '-n', '-c', tree / 'etc/mansio/mansio.conf', '-o', 'hostname = mx.example.com'],
                          capture_output=True, text=True)
     assert out.returncode == 0, out.stdout + out.stderr
 
@@ -178,15 +181,19 @@ def test_install_upgrade_remove_purge(root, deb):
     root.sh('mtad -n')
     assert root.sh('dpkg -V mansio') == ''
 
-    # The host as installed: local mail arrives, nothing listens for others.
+    assert root.sh('stat -c "%a %U:%G" /usr/libexec/mansio/postdrop') == '2755 root:mansio-drop\n'
+    assert root.sh('stat -c "%a %U:%G" /var/spool/mansio/drop') == '1730 mansio-queued:mansio-drop\n'
+
+    # The host as installed: local mail is taken before the first start and arrives, nothing listens for others.
     root.sh('useradd -m -d /srv/maria maria')
+    root.sh('setpriv --reuid maria --regid maria --clear-groups bash -c "echo early | sendmail maria"')
     root.sh('mkfifo /tmp/ready; mtad -o "log { to = \\"/var/log/mansio.log\\" }" --ready-fd 9 9<>/tmp/ready '
             '</dev/null >/tmp/out 2>&1 & read -t 30 line </tmp/ready; echo "$line"')
     listening = root.sh('ss -Hltn')
     assert '127.0.0.1:25' in listening
     assert all('127.0.0.1:' in line for line in listening.splitlines()), listening
     root.sh(SEND)
-    wait_for('mail in the Maildir', lambda: root.sh('ls /srv/maria/Maildir/new 2>/dev/null; true').strip(),
+    wait_for('both messages', lambda: root.sh('ls /srv/maria/Maildir/new 2>/dev/null | wc -l').strip() == '2',
              explain=lambda: root.sh('cat /tmp/out /var/log/mansio.log'))
 
     # An upgrade asks nothing, keeps the administrator's file, and the running host goes on.
@@ -195,7 +202,7 @@ def test_install_upgrade_remove_purge(root, deb):
     assert 'next step' not in out
     assert root.sh('tail -n 1 /etc/mansio/mansio.conf') == '# mine\n'
     root.sh(SEND)
-    wait_for('both messages', lambda: root.sh('ls /srv/maria/Maildir/new | wc -l').strip() == '2')
+    wait_for('the third message', lambda: root.sh('ls /srv/maria/Maildir/new | wc -l').strip() == '3')
     root.sh('kill $(pgrep -o -x mtad); while pgrep -x mtad >/dev/null; do sleep 0.1; done')
 
     # Removal keeps configuration and mail; purge keeps a spool that holds something, with a word.
