@@ -268,6 +268,13 @@ static bool seen_add(struct resolve *r, struct strv key)
     return dict_set(r->seen, key, r) == NULL;
 }
 
+static bool is_below_postmaster(const struct node *n)
+{
+    while (n && !is_postmaster(n))
+        n = n->parent;
+    return n != NULL;
+}
+
 static bool is_ancestor(const struct node *n, const struct address *a)
 {
     for (; n; n = n->parent)
@@ -438,7 +445,12 @@ static void nobody(struct resolve *r, struct node *n)
     }
     /* RFC 5321 4.5.1: postmaster is always there. deliverd knows the mailbox that needs no table. */
     if (!address_is_postmaster(&n->address)) {
-        n->state = NODE_UNKNOWN;
+        /* What cron and the like report must not be lost for want of an alias: root has a mailbox as well.
+           What was for postmaster stays his. */
+        if (address_is_root(&n->address) && !is_below_postmaster(n))
+            leaf(r, n);
+        else
+            n->state = NODE_UNKNOWN;
         return;
     }
     if (!queue || !*queue->postmaster || !address_parse(SV(queue->postmaster), 0, &a, NULL) ||

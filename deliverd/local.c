@@ -207,6 +207,10 @@ static void absent(struct local_rcpt *r)
         deposit(r, &place);
         return;
     }
+    if (address_is_root(&r->address) && mailbox_place_root(r->l->d->conf, &place)) {
+        deposit(r, &place);
+        return;
+    }
     result_own(r, OUTCOME_FAILED, STATUS(5, 1, 1), "lookup", SV("no such mailbox here"));
 }
 

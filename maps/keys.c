@@ -305,3 +305,11 @@ bool mailbox_place_postmaster(const struct conf *conf, struct mailbox_place *out
     }
     return false;
 }
+
+bool mailbox_place_root(const struct conf *conf, struct mailbox_place *out)
+{
+    if (!mailbox_place_postmaster(conf, out))
+        return false;
+    out->path = SV_LIT("root");
+    return true;
+}

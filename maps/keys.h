@@ -82,6 +82,8 @@ bool mailbox_place_read(const struct conf_mailbox *mailbox, struct strv key, str
 /* Where mail for postmaster goes when no table and no mailbox knows it: the one mailbox of the section
    "postmaster", which conf always has. */
 bool mailbox_place_postmaster(const struct conf *conf, struct mailbox_place *out);
+/* The same for root, as whom no agent runs: the mailbox `root` beside that of postmaster. */
+bool mailbox_place_root(const struct conf *conf, struct mailbox_place *out);
 
 /* `uid:gid:home`, the value of a passwd map. */
 bool passwd_value_read(struct strv value, uint64_t *uid, uint64_t *gid, struct strv *home);

@@ -292,6 +292,11 @@ bool address_is_postmaster(const struct address *a)
     return a->kind != ADDRESS_NULL && strv_iis(a->local, "postmaster");
 }
 
+bool address_is_root(const struct address *a)
+{
+    return a->kind != ADDRESS_NULL && strv_iis(a->local, "root");
+}
+
 bool address_local_is_routed(struct strv local)
 {
     return strv_has(local, '%') || strv_has(local, '!') || strv_has(local, '@');

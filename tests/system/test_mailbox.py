@@ -240,3 +240,19 @@ def test_procmail_files_by_recipe_and_defers():
         assert (home / 'default').exists()
         line = result(h, deliver(h, one, 'Subject: later\r\n\r\nx\r\n'))
         assert 'status=deferred' in line and 'exit 75' in line, line
+
+
+def test_mail_for_root_without_an_alias_is_stored():
+    with Host() as h:
+        line = result(h, h.send('Root@demo.test'))
+        assert 'status=delivered' in line and len(h.mailbox('root')) == 1, line
+        assert all(p.owner() == 'mansio-vmail' for p in (h.dir / 'mail/root/new').iterdir())
+
+
+def test_alias_of_root_comes_first():
+    conf = '''map aliases { type = inline  entries = [ "root user" ] }
+        address { aliases = aliases }'''
+    with Host(conf=conf) as h:
+        h.send('root@demo.test')
+        h.wait_mail('user')
+        assert not (h.dir / 'mail/root').exists()
