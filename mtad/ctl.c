@@ -23,7 +23,7 @@
 #include "mtad/ctl_acts.h"
 
 #define ADMINS  "mansio-admin"
-#define BACKLOG 16
+#define BACKLOG 64
 #define BATCH   8 /* clients taken at once */
 #define REST_MS 500
 

@@ -14,6 +14,8 @@
 #include "common/base/mem.h"
 #include "common/os/fd.h"
 
+#define CONNECT_STEP_MS 20
+
 static bool address_fill(struct sockaddr_un *sun, const char *dir, const char *name)
 {
     int n = snprintf(sun->sun_path, sizeof sun->sun_path, "%s/%s.sock", dir, name);
@@ -65,6 +67,19 @@ static enum blocking_trouble connect_failed(const char *dir, const char *name, s
     }
 }
 
+/* EAGAIN: the queue of those who wait for accept() is full, and nothing tells when it is not. */
+static bool connect_patiently(const struct blocking *b, const char *dir)
+{
+    int64_t until = clock_mono_ms() + b->wait_ms;
+
+    while (connect_below(b->fd, dir, role_name(b->peer)) < 0) {
+        if ((errno != EAGAIN && errno != EINTR) || clock_mono_ms() >= until)
+            return false;
+        poll(NULL, 0, CONNECT_STEP_MS);
+    }
+    return true;
+}
+
 enum blocking_trouble blocking_open(struct blocking *b, const char *runtime, enum role peer, int64_t wait_ms,
                                     struct err *err)
 {
@@ -82,7 +97,7 @@ enum blocking_trouble blocking_open(struct blocking *b, const char *runtime, enu
         err_sys(err, "socket");
         return BLOCKING_BROKEN;
     }
-    if (connect_below(b->fd, dir, role_name(peer)) < 0) {
+    if (!connect_patiently(b, dir)) {
         trouble = connect_failed(dir, role_name(peer), err);
         blocking_close(b);
         return trouble;
