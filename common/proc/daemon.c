@@ -546,6 +546,10 @@ int daemon_main(const struct daemon_spec *spec, int argc, char **argv)
     }
     loop_run(d.loop);
     channel_flush(d.control);
+    /* The daemon may still stop its own timers, and ours are about to leave the stack. */
+    loop_timer_stop(&d.log_retry);
+    loop_timer_stop(&d.drain_limit);
+    loop_timer_stop(&d.retirement);
     /* The system takes everything back; freeing it first would only make stopping slow. */
     return d.status;
 }
