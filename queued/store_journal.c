@@ -190,7 +190,8 @@ static void snapshot_finish(struct store *s)
     journal_complete(&s->journal);
     s->snapshotting = false;
     s->snapshot_mark = journal_mark(&s->journal);
-    s->snapshot_bytes = s->journal_bytes = s->journal.at + s->journal.buf.len - s->snapshot_start;
+    s->snapshot_bytes = s->journal.at + s->journal.buf.len - s->snapshot_start;
+    s->journal_bytes = s->journal.at - s->snapshot_start; /* what is not written yet counts when it is */
 }
 
 /* A new file with everything in it, at once and durable: at the start, and when the old one cannot be

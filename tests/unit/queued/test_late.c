@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "common/base/id.h"
 #include "common/base/log.h"
+#include "queued/store_private.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -142,12 +143,42 @@ static void a_clock_that_jumps(void **state)
     close_rig(r);
 }
 
+/* A snapshot that is larger than what makes one due must not make the next one due. */
+static void snapshots_do_not_chase_each_other(void **state)
+{
+    struct rig *r = open_rig();
+    char rcpts[64];
+    uint32_t number;
+
+    (void)state;
+    r->sizes.snapshot = 400;
+    r->sizes.sync_ms = 1;
+    rig_start(r);
+    for (uint64_t i = 1; i <= 20; i++) {
+        snprintf(rcpts, sizeof rcpts, "r:a@d%d.test", (int)i);
+        rig_submit(r, i, id_new(), "s@example.org", rcpts, "x\r\n");
+    }
+    RIG_UNTIL(r, r->job_n == 20);
+    for (size_t i = 0; i < 20; i++)
+        rig_result(r, 0, &r->jobs[i], OUTCOME_DEFERRED, "rcpt", true);
+    RIG_UNTIL(r, r->acks == 20);
+    for (int i = 0; i < 100; i++)
+        loop_once(r->loop, 2);
+    number = r->q.store->journal.number;
+    assert_true(number > 1);
+    for (int i = 0; i < 100; i++)
+        loop_once(r->loop, 2);
+    assert_int_equal(r->q.store->journal.number, number);
+    close_rig(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_from_before_has_its_delays),
         cmocka_unit_test(many_failures_fit_one_notice),
         cmocka_unit_test(a_clock_that_jumps),
+        cmocka_unit_test(snapshots_do_not_chase_each_other),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
