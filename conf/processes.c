@@ -12,6 +12,7 @@ static const struct conf_field fields[] = {
     FIELD(conf_processes, smtpd, CT_INT, "0", .min = 0, .max = PROCESSES_MAX, .computed = "one per core",
           .doc = "smtpd processes; 0 is one per core."),
     FIELD(conf_processes, deliverd, CT_INT, "0", .min = 0, .max = PROCESSES_MAX, .computed = "one per core",
+          .roles = ROLE_BIT(ROLE_DELIVERD) | ROLE_BIT(ROLE_QUEUED),
           .doc = "deliverd processes; 0 is one per core."),
     FIELD(conf_processes, mapd_workers, CT_INT, "2", .min = 1, .max = 32, .roles = ROLE_BIT(ROLE_MAPD),
           .doc = "Processes for what may block: passwords, the user database, compiling of maps."),

@@ -19,7 +19,7 @@ static const struct conf_choice family_choices[] = {
 #define DELIVERD .roles = ROLE_BIT(ROLE_DELIVERD)
 
 static const struct conf_field fields[] = {
-    FIELD(conf_route, via, CT_TARGET, "\"\"", DELIVERD,
+    FIELD(conf_route, via, CT_TARGET, "\"\"", .roles = ROLE_BIT(ROLE_DELIVERD) | ROLE_BIT(ROLE_QUEUED),
           .doc = "The host that takes all mail of this route, `host`, `host:port`, `\"[address]:port\"`. "
                  "\"\": the MX hosts "
                  "of the domain, as the DNS names them."),
@@ -60,8 +60,8 @@ static bool label_ok(struct strv label, const char **why)
 static void check_route(struct conf_check *check, void *section)
 {
     struct conf_route *route = section;
-    if (!conf_field_granted(&fields[0], check->conf->role))
-        return;
+    if (!route->helo)
+        return; /* only deliverd's part has all of it */
     if (route->helo[0] == '\0') {
         free(route->helo);
         route->helo = mem_str(check->conf->top->hostname);

@@ -545,6 +545,7 @@ void attempt_start(struct job *j)
     struct attempt *a = attempt_new(j);
     struct connection *c;
     struct err err = { 0 };
+    unsigned share;
 
     if (!route_find(j->d->conf, j->dest, &a->route, &err)) {
         bool permanent = err.cls == ERR_PERM;
@@ -555,7 +556,8 @@ void attempt_start(struct job *j)
     }
     if (is_loop(a))
         return;
-    switch (pool_get(j->d->pool, SV(a->route.key), (unsigned)a->route.conf->max_connections, &a->wait, &c)) {
+    share = route_share(j->d->conf, a->route.conf, j->d->index);
+    switch (pool_get(j->d->pool, SV(a->route.key), share, &a->wait, &c)) {
     case POOL_CONNECTION:
         a->slot = true;
         use_pooled(a, c);

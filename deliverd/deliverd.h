@@ -27,5 +27,6 @@ struct deliverd {
     struct own_addresses own;
     struct ipc_out out;  /* scratch */
     int64_t patience_ms; /* for mapd or dnsd that is being replaced, before an attempt ends with "service" */
+    unsigned index; /* among all deliverds */
     bool draining;
 };

@@ -25,6 +25,7 @@ static bool deliverd_open(struct daemon *d, struct err *err)
     daemon_set_state(d, dd);
     dd->daemon = d;
     dd->conf = daemon_conf(d);
+    dd->index = daemon_index(d);
     dd->patience_ms = PATIENCE_MS;
     own_addresses_find(dd->conf, &dd->own);
     return true;

@@ -3,6 +3,7 @@
 
 #include "common/base/mem.h"
 #include "conf/conf.h"
+#include "conf/processes.h"
 #include "conf/route.h"
 
 #include <stdio.h>
@@ -82,6 +83,14 @@ bool route_find(const struct conf *conf, struct strv dest, struct route *out, st
         return false;
     make_key(out);
     return true;
+}
+
+unsigned route_share(const struct conf *conf, const struct conf_route *route, unsigned index)
+{
+    unsigned n = conf->processes->deliverd > 0 ? (unsigned)conf->processes->deliverd : 1;
+    unsigned max = (unsigned)route->max_connections;
+
+    return max < n ? max : max / n + (index % n < max % n);
 }
 
 /* ---- targets ---- */

@@ -26,6 +26,10 @@ struct route {
     char key[ROUTE_KEY_MAX]; /* equal keys share connections */
 };
 
+/* How many of max_connections are this process's: they add up over all of them. With fewer connections than
+   processes queued sends such a route's mail to one of them alone. */
+unsigned route_share(const struct conf *conf, const struct conf_route *route, unsigned index);
+
 /* Decides. dest is a domain or a literal "[192.0.2.1]". ERR_PERM: such a destination can never be; ERR_CONF:
    the route forbids it for now. */
 bool route_find(const struct conf *conf, struct strv dest, struct route *out, struct err *err)

@@ -4,7 +4,10 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/os/fd.h"
+#include "conf/conf.h"
+#include "conf/processes.h"
 #include "conf/queue.h"
+#include "conf/route.h"
 #include "queued/mailq.h"
 
 #include <stdlib.h>
@@ -135,6 +138,30 @@ static unsigned deliverds_taking(const struct mailq *q, unsigned taking[QUEUE_DE
     return n;
 }
 
+/* The one that has all mail of a route with fewer connections than there are deliverds: each of them could
+   only count its own. QUEUE_DELIVERDS: no such limit. When one is gone, only its routes move. */
+static unsigned deliverd_alone(const struct mailq *q, struct strv domain)
+{
+    unsigned taking[QUEUE_DELIVERDS], n = deliverds_taking(q, taking), best = QUEUE_DELIVERDS;
+    const struct conf_route *route = q->routes ? conf_route_for(q->routes, domain) : NULL;
+    uint64_t top = 0, key;
+
+    if (!route || route->max_connections >= q->routes->processes->deliverd)
+        return QUEUE_DELIVERDS;
+    key = hash_stable(route->via.host && !route->via.host[0] ? domain : SV(route->head.name));
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t score = (key ^ taking[i]) * UINT64_C(0x9e3779b97f4a7c15);
+
+        score ^= score >> 29;
+        score *= UINT64_C(0xbf58476d1ce4e5b9);
+        if (best == QUEUE_DELIVERDS || score > top) {
+            top = score;
+            best = taking[i];
+        }
+    }
+    return best;
+}
+
 static unsigned deliverd_choose(const struct mailq *q, struct strv domain, bool local)
 {
     unsigned taking[QUEUE_DELIVERDS], n = deliverds_taking(q, taking), best = QUEUE_DELIVERDS, home, max;
@@ -156,6 +183,15 @@ static unsigned deliverd_choose(const struct mailq *q, struct strv domain, bool 
         d->job_n <= q->deliverds[best].job_n + UNBALANCED)
         return home;
     return best;
+}
+
+static unsigned deliverd_for(const struct mailq *q, uint32_t part)
+{
+    struct strv domain = sched_domain(q->ledger.sched, part);
+    bool local = sched_is_local(q->ledger.sched, part);
+    unsigned alone = local ? QUEUE_DELIVERDS : deliverd_alone(q, domain);
+
+    return alone < QUEUE_DELIVERDS ? alone : deliverd_choose(q, domain, local);
 }
 
 /* Which kinds of destinations have room for one more job. */
@@ -366,7 +402,7 @@ static void on_dispatch(void *arg)
 
         if (!part)
             break;
-        part_start(q, part, deliverd_choose(q, sched_domain(sched, part), sched_is_local(sched, part)));
+        part_start(q, part, deliverd_for(q, part));
     }
     due_arm(q);
 }

@@ -6,6 +6,7 @@
 #include "queued/ids.h"
 #include "queued/store.h"
 
+struct conf;
 struct conf_queue;
 struct daemon;
 struct dict;
@@ -81,6 +82,7 @@ struct mailq {
     struct daemon *daemon; /* NULL in tests */
     struct loop *loop;
     const struct conf_queue *conf; /* borrowed, constant */
+    const struct conf *routes;     /* the same; NULL in tests: no route has a limit */
     struct store *store;           /* owned */
     struct ledger ledger;
     int64_t wall0, mono0; /* the wall clock is read at the start; the sweep follows its jumps */
@@ -169,7 +171,7 @@ void jobs_forget_message(struct mailq *q, const struct message *m);
 void deliverd_edge(struct mailq *q, unsigned index, int fd, bool lived);
 void deliverd_gone(struct mailq *q, unsigned index);
 void deliverd_retired(struct mailq *q, unsigned index); /* gets no more jobs */
-bool deliverd_all_known(const struct mailq *q); /* dispatch is allowed */
+bool deliverd_all_known(const struct mailq *q);         /* dispatch is allowed */
 
 /* results.c */
 void results_on_frame(void *arg, struct channel *ch, struct ipc_in *in);

@@ -34,6 +34,7 @@ static bool on_threads(struct daemon *d, struct err *err)
     spool->fd = -1;
     mailq_init(&state.queue, daemon_loop(d), daemon_conf(d)->queue);
     state.queue.daemon = d;
+    state.queue.routes = daemon_conf(d);
     state.queue.store = store_open(state.spool, &store_sizes_default, err);
     if (!state.queue.store)
         return err_wrap(err, "%s", spool->path);

@@ -202,6 +202,29 @@ static void own_by_any_name(void **state)
     }
 }
 
+/* Connections to one destination add up over the processes. */
+static void shares_of_connections(void **state)
+{
+    static const struct {
+        unsigned max, share[3];
+    } cases[] = { { 20, { 7, 7, 6 } }, { 3, { 1, 1, 1 } }, { 4, { 2, 1, 1 } }, { 2, { 2, 2, 2 } } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[200];
+        struct conf *conf;
+
+        snprintf(text, sizeof text,
+                 "hostname = own.test\nroute default { max_connections = %u }\nprocesses { deliverd = 3 }\n",
+                 cases[i].max);
+        conf = load(text);
+        for (unsigned k = 0; k < 6; k++)
+            assert_int_equal(route_share(conf, conf_route_for(conf, SV_LIT("x.test")), k),
+                             cases[i].share[k % 3]);
+        conf_free(&conf);
+    }
+}
+
 static void target_list(void **state)
 {
     struct netaddr own_v[] = { addr("192.0.2.99", 25), addr("192.0.2.1", 587) };
@@ -440,6 +463,7 @@ int main(void)
         cmocka_unit_test(route_cases),
         cmocka_unit_test(own_by_any_name),
         cmocka_unit_test(target_list),
+        cmocka_unit_test(shares_of_connections),
         cmocka_unit_test(trouble_is_tried_last),
         cmocka_unit_test(who_is_started_when),
         cmocka_unit_test(ipv4_needs_no_free_place),
