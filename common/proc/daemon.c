@@ -523,9 +523,11 @@ static bool control_is_there(void)
 
 int daemon_main(const struct daemon_spec *spec, int argc, char **argv)
 {
-    struct daemon d = { .spec = spec };
+    /* Not on the stack: the loop has its timers, and a daemon may use the loop once more behind this. */
+    static struct daemon d;
     struct err err = { 0 };
 
+    d.spec = spec;
     (void)argc;
     (void)argv;
     sanitizer_settings();
