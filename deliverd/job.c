@@ -399,7 +399,10 @@ static void on_lost(void *arg, struct channel *ch, const char *why)
     struct jobs *js = arg;
 
     (void)ch;
-    LOG(WARN, "delivery.queue.lost", KI("jobs", js->count), KS("error", why));
+    if (js->d->draining)
+        LOG(DEBUG, "delivery.queue.left", KI("jobs", js->count));
+    else
+        LOG(WARN, "delivery.queue.lost", KI("jobs", js->count), KS("error", why));
     channel_gone(js);
 }
 

@@ -7,6 +7,7 @@
 #include "conf/conf.h"
 #include "conf/processes.h"
 #include "mtad/child.h"
+#include "mtad/edge.h"
 #include "mtad/notify.h"
 
 #define STAGE_MIN_MS 5000 /* also the last stages get time to put things away */
@@ -34,11 +35,14 @@ static void stage_begin(struct host *h)
     left = h->stop_by_ms - loop_now(h->loop);
     if (left < STAGE_MIN_MS)
         left = STAGE_MIN_MS;
-    for (size_t i = 0; i < h->child_n; i++) {
+    /* Backwards: deliverd hears of the end before queued, which it would otherwise miss. */
+    for (size_t i = h->child_n; i-- > 0;) {
         struct child *c = &h->children[i];
 
-        if (c->pid > 0 && graph_role_find(c->role)->stop_stage == h->stop_stage)
-            child_drain(c, left, -1);
+        if (c->pid <= 0 || graph_role_find(c->role)->stop_stage != h->stop_stage)
+            continue;
+        edge_retire(c); /* its going is no news then */
+        child_drain(c, left, -1);
     }
     loop_timer_set(&h->stop_timer, left + GRACE_MS);
 }

@@ -67,8 +67,11 @@ void edge_retire(const struct child *c)
 {
     struct child *queued = child_find(c->host, ROLE_QUEUED, 0);
 
-    if (queued->control && graph_is_edge(c->role, ROLE_QUEUED))
-        retired_send(queued, c);
+    if (!queued->control || !graph_is_edge(c->role, ROLE_QUEUED))
+        return;
+    retired_send(queued, c);
+    /* It may end as soon as it hears of it: queued should hear first. */
+    channel_flush(queued->control);
 }
 
 bool edge_make_all(struct child *c, struct err *err)
