@@ -6,6 +6,8 @@
 const struct command commands[] = {
     { "status", "", "Daemons, listeners, the queue, and what is degraded, since when, with what to do.", 0, 0,
       command_status },
+    { "reload", "", "Check the configuration in full and put it in place without an interruption.", 0, 0,
+      command_reload },
     { "stop", "", "End the service in order: sessions and deliveries may finish.", 0, 0, command_stop },
     { "check", "[FILE]", "Check a configuration in full, without touching the service.", 0, 1,
       command_check },

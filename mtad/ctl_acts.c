@@ -3,11 +3,13 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/mem.h"
 #include "common/os/fd.h"
 #include "common/os/sandbox.h"
 #include "conf/conf.h"
@@ -16,6 +18,7 @@
 #include "mtad/drain.h"
 #include "mtad/generation.h"
 #include "mtad/graph.h"
+#include "mtad/reload.h"
 
 /* Resident memory; 0 when it cannot be told. */
 static uint64_t memory_kib(pid_t pid)
@@ -193,7 +196,64 @@ static void on_edges(void *arg, struct ctl_call *call)
     ctl_done(call, 0, NULL);
 }
 
+/* ---- reload ---- */
+
+struct reload_call {
+    struct host *host;
+    struct ctl_call *call;
+};
+
+static void on_reloaded(void *arg, bool ok, const char *text)
+{
+    struct reload_call *r = arg;
+
+    ctl_done(r->call, ok ? 0 : EX_TEMPFAIL, "%s", text);
+    free(r);
+}
+
+static void on_reload_gone(void *data)
+{
+    struct reload_call *r = data;
+
+    reload_unwatch(r->host, r);
+    free(r);
+}
+
+/* Located errors, line by line, as `mtactl check` prints them. */
+static void report_rows(struct ctl_call *call, const struct buf *report)
+{
+    struct strv rest = buf_view(report), line;
+
+    while (rest.p && strv_cut(&rest, '\n', &line)) {
+        if (line.n == 0)
+            continue;
+        ctl_row(call, "error");
+        ctl_put(call, "text", line);
+        ctl_row_end(call);
+    }
+}
+
+static void on_reload(void *arg, struct ctl_call *call)
+{
+    struct host *h = arg;
+    struct reload_call *r;
+    struct buf report;
+
+    buf_init(&report, 65536);
+    if (host_reload(h, &report) == RELOAD_REFUSED) {
+        report_rows(call, &report);
+        ctl_done(call, EX_CONFIG, "the new configuration was refused; the old one goes on untouched");
+        buf_clear(&report);
+        return;
+    }
+    buf_clear(&report);
+    r = mem_new(sizeof *r);
+    *r = (struct reload_call){ .host = h, .call = call };
+    ctl_later(call, on_reload_gone, r);
+    reload_watch(h, on_reloaded, r);
+}
+
 const struct ctl_act ctl_acts[] = {
-    { "status", on_status, false }, { "stop", on_stop, true }, { "log", on_log, true },
-    { "edges", on_edges, false },   { .name = NULL },
+    { "status", on_status, false }, { "reload", on_reload, true }, { "stop", on_stop, true },
+    { "log", on_log, true },        { "edges", on_edges, false },  { .name = NULL },
 };

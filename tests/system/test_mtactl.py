@@ -185,6 +185,21 @@ def test_tables_and_the_way_of_an_address():
         assert ctl(h, 'status')[1]['code'] == 0
 
 
+def test_reload():
+    with Host() as h:
+        conf = h.dir / 'etc/mansio.conf'
+        good = conf.read_text()
+        conf.write_text(good + 'nonsense = yes\n')
+        text, parsed = ctl(h, '--runtime', str(h.dir / 'run'), 'reload', code=78)
+        assert 'nonsense' in text and 'goes on untouched' in text and 'nonsense' in kinds(parsed, 'error')[0]['text']
+        conf.write_text(good + 'queue { warn_after = 5h }\n' if 'queue {' not in good else good.replace('queue {', 'queue { warn_after = 5h'))
+        ctl(h, 'reload')
+        generations = {d['generation'] for d in kinds(ctl(h, 'status')[1], 'daemon') if d['name'] == 'smtpd'}
+        assert max(generations) > 1
+        h.send('user@demo.test')
+        h.wait_mail('user')
+
+
 def test_pause_and_freeze_survive_a_restart():
     with Host(relay_from=['127.0.0.0/8'], conf=ROUTE) as h:
         waits = h.send('a@remote.test', sender='bad@demo.test')
