@@ -19,6 +19,7 @@ static struct cleanup *service(struct daemon *d)
 {
     if (!cleanup.conf) {
         cleanup_init(&cleanup, daemon_conf(d), daemon_loop(d));
+        maps_client_snapshot(cleanup.maps, daemon_generation(d));
         cleanup.idle = on_idle;
         cleanup.idle_arg = d;
     }

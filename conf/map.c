@@ -32,6 +32,18 @@ static const struct conf_field fields[] = {
     FIELD_END
 };
 
+bool conf_map_same(const struct conf_map *a, const struct conf_map *b)
+{
+    if (strcmp(a->head.name, b->head.name) != 0 || a->type != b->type || strcmp(a->source, b->source) != 0 ||
+        a->syntax != b->syntax || a->autoload != b->autoload || a->entries.n != b->entries.n)
+        return false;
+    for (size_t i = 0; i < a->entries.n; i++) {
+        if (strcmp(a->entries.v[i], b->entries.v[i]) != 0)
+            return false;
+    }
+    return true;
+}
+
 static void check_entries(struct conf_check *check, struct conf_map *map)
 {
     for (size_t i = 0; i < map->entries.n; i++) {

@@ -21,3 +21,6 @@ struct conf_map {
     struct conf_strings entries;    /* inline only: "key value" */
     bool autoload;                  /* `auto`: recompile when the source changed */
 };
+
+/* The same table, wherever each stands. */
+bool conf_map_same(const struct conf_map *a, const struct conf_map *b);

@@ -42,6 +42,7 @@ static struct deliverd *ready(struct daemon *d)
         dd->trouble = trouble_new();
         dd->dns = dns_client_new(dd->loop, ROLE_DELIVERD);
         dd->maps = maps_client_new(dd->loop, ROLE_DELIVERD);
+        maps_client_snapshot(dd->maps, daemon_generation(d));
         dd->pool = pool_new(dd);
         dd->agents = agents_new(dd);
         dd->jobs = jobs_new(dd);

@@ -27,7 +27,7 @@ struct maps_client {
     struct channel *ch; /* owned; NULL while there is none */
     struct asker *asker;
     struct dict *open; /* id -> question */
-    uint64_t last_id;
+    uint64_t last_id, snapshot;
     struct ipc_out out;
     struct question *ready;
     struct loop_task task;
@@ -116,6 +116,11 @@ struct maps_client *maps_client_new(struct loop *loop, enum role self)
     return mc;
 }
 
+void maps_client_snapshot(struct maps_client *mc, uint64_t number)
+{
+    mc->snapshot = number;
+}
+
 void maps_client_free(struct maps_client **mcp)
 {
     struct maps_client *mc = *mcp;
@@ -171,6 +176,8 @@ uint64_t maps_ask(struct maps_client *mc, const struct key_chain *chain, int64_t
         return q->id;
     }
     ipc_begin(&mc->out, IPC_MAP_QUERY, asker_txn(mc->asker));
+    if (mc->snapshot)
+        ipc_put_u64(&mc->out, TAG_SNAPSHOT, mc->snapshot);
     for (size_t i = 0; i < chain->n; i++) {
         ipc_group_begin(&mc->out, TAG_ITEM);
         ipc_put_text(&mc->out, TAG_MAP, SV(chain->items[i].map));

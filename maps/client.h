@@ -25,6 +25,8 @@ typedef void maps_done(void *arg, const struct maps_answer *answer);
            */
 
 struct maps_client *maps_client_new(struct loop *loop, enum role self);
+/* The configuration that the asker has: mapd answers from its tables. Without it from the newest. */
+void maps_client_snapshot(struct maps_client *mc, uint64_t number);
 void maps_client_free(struct maps_client **mc); /* open questions are dropped without an answer */
 
 /* The channel to mapd is there, or was replaced (open questions on the old one fail). Takes fd. */

@@ -4,7 +4,10 @@
 #include "common/base/dict.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/os/fd.h"
 #include "common/proc/daemon.h"
+#include "conf/conf.h"
+#include "maps/snapshot.h"
 #include "maps/tables.h"
 
 #include <stdlib.h>
@@ -14,7 +17,10 @@ struct request {
     char *name, *map;
 };
 
+#define READING_MS 20 /* between two looks at tables that are being read */
+
 static struct mapd mapd;
+static struct loop_timer reading; /* of the newest configuration */
 static struct dict *requests; /* txn -> struct request */
 
 static void request_free(void *value)
@@ -40,11 +46,61 @@ static void ask_mtad(void *arg, const char *name, const char *map)
     channel_send(daemon_control(d), &mapd.out);
 }
 
-static void on_snapshot(struct daemon *d, struct ipc_in *in)
+static void snapshot_answer(struct daemon *d, uint64_t number, const char *why)
 {
     ipc_begin(&mapd.out, IPC_SNAPSHOT, 0);
-    ipc_put_u64(&mapd.out, TAG_GENERATION, ipc_get_u64(in, TAG_GENERATION));
+    ipc_put_u64(&mapd.out, TAG_GENERATION, number);
+    if (why)
+        ipc_put_clean(&mapd.out, TAG_TEXT, SV(why));
     channel_send(daemon_control(d), &mapd.out);
+}
+
+/* The next generation begins when its tables can answer: until then it would only hear that they cannot. */
+static void on_reading(void *arg)
+{
+    struct snapshot *s = mapd.snapshots;
+    const char *why;
+
+    if (!s || !s->complete || s->told)
+        return;
+    if (!tables_are_read(s->tables, &why)) {
+        loop_timer_set(&reading, READING_MS);
+        return;
+    }
+    s->told = true;
+    if (!why)
+        snapshot_use(&mapd, s);
+    snapshot_answer(arg, s->number, why);
+}
+
+static void on_snapshot(struct daemon *d, struct ipc_in *in)
+{
+    uint64_t number = ipc_get_u64(in, TAG_GENERATION);
+    struct snapshot *s = snapshot_find(&mapd, number);
+
+    if (ipc_get_u64(in, TAG_LAST)) {
+        snapshot_forget(&mapd, number);
+        return;
+    }
+    if (!s) {
+        snapshot_answer(d, number, "mapd could not read the configuration");
+        return;
+    }
+    s->complete = true;
+    on_reading(d);
+}
+
+static void conf_came(struct daemon *d, const struct daemon_source *source, int fd)
+{
+    struct conf *conf = NULL;
+    struct err err = { 0 };
+    uint64_t number = 0;
+
+    if (!strv_u64(SV(source->name), UINT64_MAX, &number) || !daemon_read_conf(d, fd, &conf, &err)) {
+        LOG(ERROR, "mapd.snapshot.failed", KS("error", err.text));
+        return;
+    }
+    snapshot_add(&mapd, number, conf);
 }
 
 static void on_control(struct daemon *d, struct ipc_in *in)
@@ -53,7 +109,7 @@ static void on_control(struct daemon *d, struct ipc_in *in)
     struct request *r;
 
     (void)d;
-    if (in->type == IPC_SNAPSHOT && !ipc_get_u64(in, TAG_LAST))
+    if (in->type == IPC_SNAPSHOT)
         on_snapshot(d, in);
     if (in->type != IPC_HELPER_REPLY)
         return;
@@ -63,7 +119,7 @@ static void on_control(struct daemon *d, struct ipc_in *in)
     answer = (struct tables_answer){ .fd = ipc_take_fd(in, 0),
                                      .why = ipc_get(in, TAG_TEXT),
                                      .never = ipc_get_u64(in, TAG_VERDICT) == VERDICT_REFUSE };
-    tables_helper(mapd.tables, r->name, r->map, &answer);
+    tables_helper(snapshot_asker(&mapd, r->map), r->name, r->map, &answer);
     request_free(r);
 }
 
@@ -75,6 +131,8 @@ static void service(struct daemon *d)
     mapd_init(&mapd, daemon_conf(d), daemon_loop(d));
     requests = dict_new();
     mapd.tables = tables_new(daemon_conf(d), daemon_loop(d), ask_mtad, d);
+    snapshot_first(&mapd, daemon_generation(d));
+    loop_timer_init(&reading, daemon_loop(d), on_reading, d);
 }
 
 static bool on_start(struct daemon *d, struct err *err)
@@ -92,11 +150,15 @@ static bool on_start(struct daemon *d, struct err *err)
 
 static void on_source(struct daemon *d, struct daemon_source *s)
 {
-    (void)d;
-    if (s->kind != SOURCE_MAP)
-        return;
-    tables_source(mapd.tables, SV(s->name), s->fd, false);
+    int fd = s->fd;
+
     s->fd = -1;
+    if (s->kind == SOURCE_CONF)
+        conf_came(d, s, fd);
+    else if (s->kind == SOURCE_MAP)
+        tables_source(snapshot_tables(&mapd), SV(s->name), fd, false);
+    else
+        fd_close(&fd);
 }
 
 static void on_edge(struct daemon *d, enum role peer, unsigned index, int fd, bool lived)

@@ -8,6 +8,7 @@
 #include "maps/ctl.h"
 #include "maps/include.h"
 #include "maps/keys.h"
+#include "maps/snapshot.h"
 #include "maps/tables.h"
 #include "maps/workers.h"
 
@@ -34,6 +35,8 @@ struct item {
 struct question {
     struct peer *peer;
     uint64_t txn;
+    const struct conf *conf; /* that the asker has */
+    const struct tables *tables;
     const struct item *items;
     size_t n, at;
     uint64_t handle;  /* of the worker's part */
@@ -97,7 +100,7 @@ static void answer_absent(const struct question *q)
    mtad asks for itself and applies the rule of the one section that it starts an agent for. */
 static bool user_permitted(const struct question *q, const struct item *item, struct strv value)
 {
-    const struct conf *conf = q->peer->md->conf;
+    const struct conf *conf = q->conf;
     uint64_t uid, gid;
     struct strv home;
 
@@ -285,14 +288,32 @@ static void step(struct question *q)
     answer_absent(q);
 }
 
+static bool snapshot_take(struct question *q, uint64_t number)
+{
+    const struct snapshot *s = snapshot_find(q->peer->md, number);
+
+    if (!s)
+        return false;
+    q->tables = s->tables;
+    if (s->conf)
+        q->conf = s->conf;
+    return true;
+}
+
 static void on_query(void *arg, struct channel *ch, struct ipc_in *in)
 {
     struct peer *p = arg;
     struct item items[ITEMS_MAX];
-    struct question q = { .peer = p, .txn = in->txn, .items = items };
+    struct question q = {
+        .peer = p, .txn = in->txn, .conf = p->md->conf, .tables = p->md->tables, .items = items
+    };
     struct ipc_in group;
     size_t at = 0;
 
+    if (ipc_has(in, TAG_SNAPSHOT) && !snapshot_take(&q, ipc_get_u64(in, TAG_SNAPSHOT))) {
+        answer_failed(&q, "this configuration is not known here", false);
+        return;
+    }
     while (ipc_next_group(in, TAG_ITEM, &at, &group)) {
         if (q.n == ITEMS_MAX) {
             channel_break(ch, "more than 200 items in a question");
@@ -300,7 +321,7 @@ static void on_query(void *arg, struct channel *ch, struct ipc_in *in)
         }
         items[q.n].name = ipc_get(&group, TAG_MAP);
         items[q.n].key = ipc_get(&group, TAG_KEY);
-        items[q.n].map = tables_find(p->md->tables, items[q.n].name);
+        items[q.n].map = tables_find(q.tables, items[q.n].name);
         q.n++;
     }
     step(&q);
@@ -322,6 +343,21 @@ static void peer_free(struct peer *p)
         p->next->at = p->at;
     channel_free(&p->ch);
     free(p);
+}
+
+void mapd_abandon(struct mapd *md, const struct tables *tables)
+{
+    for (struct peer *p = md->peers; p; p = p->next) {
+        for (struct question *q = p->waiting, *next; q; q = next) {
+            next = q->next;
+            if (q->tables != tables)
+                continue;
+            answer_failed(q, "this configuration is not known here any more", false);
+            question_leave(q);
+            workers_cancel(md->workers, q->handle);
+            question_free(q);
+        }
+    }
 }
 
 static void on_frame(void *arg, struct channel *ch, struct ipc_in *in)
@@ -383,6 +419,7 @@ void mapd_clear(struct mapd *md)
     while (md->peers)
         peer_free(md->peers);
     workers_free(&md->workers);
+    snapshots_clear(md);
     tables_free(&md->tables);
     ipc_out_clear(&md->out);
 }

@@ -19,8 +19,10 @@
 #define PORTION 500u  /* entries between two looks at other work: about a millisecond */
 #define LOOK_MS 15000 /* how often sources with `auto` are looked at */
 
+/* Shared by the configurations that have it. */
 struct table {
-    struct tables *all;
+    struct tables *all; /* the newest of them: it reads and looks; NULL while there is none */
+    unsigned refs;
     struct map *map;   /* owned */
     struct load *load; /* owned; NULL unless it is being loaded */
     int64_t began_ms;
@@ -32,7 +34,8 @@ struct table {
 
 struct tables {
     struct loop *loop;
-    struct table *list; /* owned */
+    const struct conf *conf; /* borrowed */
+    struct table **list; /* owned; the tables by their counts */
     size_t n;
     struct dict *by_name;
     struct loop_timer work, look;
@@ -173,8 +176,8 @@ static void work(struct tables *t)
     bool more = false;
 
     for (size_t i = 0; i < t->n; i++)
-        if (t->list[i].load)
-            more |= load_portion(&t->list[i], PORTION);
+        if (t->list[i]->all == t && t->list[i]->load)
+            more |= load_portion(t->list[i], PORTION);
     if (more)
         loop_timer_set(&t->work, 0);
 }
@@ -283,10 +286,10 @@ static bool is_watched(const struct table *tb)
 void tables_look(struct tables *t)
 {
     for (size_t i = 0; t->ask && i < t->n; i++) {
-        struct table *tb = &t->list[i];
+        struct table *tb = t->list[i];
         char name[520];
 
-        if (!is_watched(tb))
+        if (tb->all != t || !is_watched(tb))
             continue;
         if (!tb->load && !tb->asked) {
             tb->asked = true;
@@ -311,7 +314,7 @@ bool tables_reload(struct tables *t, struct strv name)
     bool any = false;
 
     for (size_t i = 0; t->ask && i < t->n; i++) {
-        struct table *tb = &t->list[i];
+        struct table *tb = t->list[i];
         char what[520];
 
         if (!is_meant(tb, name))
@@ -330,7 +333,7 @@ bool tables_reload(struct tables *t, struct strv name)
 bool tables_busy(const struct tables *t, struct strv name)
 {
     for (size_t i = 0; i < t->n; i++)
-        if (is_meant(&t->list[i], name) && (t->list[i].wanted || t->list[i].asked || t->list[i].load))
+        if (is_meant(t->list[i], name) && (t->list[i]->wanted || t->list[i]->asked || t->list[i]->load))
             return true;
     return false;
 }
@@ -347,7 +350,7 @@ static void on_look(void *arg)
 
 struct map *tables_at(const struct tables *t, size_t i)
 {
-    return i < t->n ? t->list[i].map : NULL;
+    return i < t->n ? t->list[i]->map : NULL;
 }
 
 struct map *tables_find(const struct tables *t, struct strv name)
@@ -357,32 +360,125 @@ struct map *tables_find(const struct tables *t, struct strv name)
     return tb ? tb->map : NULL;
 }
 
-struct tables *tables_new(const struct conf *conf, struct loop *loop, tables_ask *ask, void *arg)
+static struct tables *tables_empty(const struct conf *conf, struct loop *loop, tables_ask *ask, void *arg)
 {
     struct tables *t = mem_new(sizeof *t);
 
     t->loop = loop;
     t->ask = ask;
     t->arg = arg;
+    t->conf = conf;
     t->by_name = dict_new();
-    t->n = conf->map_n;
-    t->list = mem_array(t->n + 1, sizeof *t->list);
+    t->list = mem_array(conf->map_n + 1, sizeof *t->list);
     loop_timer_init(&t->work, loop, on_work, t);
     loop_timer_init(&t->look, loop, on_look, t);
-    for (size_t i = 0; i < t->n; i++) {
-        struct table *tb = &t->list[i];
-        struct err err = { 0 };
+    return t;
+}
 
-        tb->all = t;
-        tb->map = map_new(conf->maps[i]);
-        dict_set(t->by_name, SV(conf->maps[i]->head.name), tb);
-        if (conf->maps[i]->type == CONF_MAP_INLINE && !map_load_inline(tb->map, &err))
-            load_failed(tb, &err);
-    }
+static void table_enter(struct tables *t, struct table *tb, const struct conf_map *conf)
+{
+    tb->refs++;
+    tb->all = t;
+    tb->map->conf = conf;
+    t->list[t->n++] = tb;
+    dict_set(t->by_name, SV(conf->head.name), tb);
+}
+
+static void table_make(struct tables *t, const struct conf_map *conf)
+{
+    struct table *tb = mem_new(sizeof *tb);
+    struct err err = { 0 };
+
+    tb->map = map_new(conf);
+    table_enter(t, tb, conf);
+    if (conf->type == CONF_MAP_INLINE && !map_load_inline(tb->map, &err))
+        load_failed(tb, &err);
+}
+
+struct tables *tables_new(const struct conf *conf, struct loop *loop, tables_ask *ask, void *arg)
+{
+    struct tables *t = tables_empty(conf, loop, ask, arg);
+
+    for (size_t i = 0; i < conf->map_n; i++)
+        table_make(t, conf->maps[i]);
     /* Soon: what mtad opened at its own start may be long replaced when a mapd is started again. */
     if (ask)
         loop_timer_set(&t->look, 500);
     return t;
+}
+
+struct tables *tables_next(struct tables *former, const struct conf *conf)
+{
+    struct tables *t = tables_empty(conf, former->loop, former->ask, former->arg);
+
+    for (size_t i = 0; i < conf->map_n; i++) {
+        struct table *tb = dict_get(former->by_name, SV(conf->maps[i]->head.name));
+
+        if (!tb || !conf_map_same(tb->map->conf, conf->maps[i])) {
+            table_make(t, conf->maps[i]);
+            continue;
+        }
+        load_free(&tb->load); /* its source comes again, with the new configuration */
+        tb->asked = tb->wanted = false;
+        table_enter(t, tb, conf->maps[i]);
+    }
+    if (t->ask)
+        loop_timer_set(&t->look, LOOK_MS);
+    return t;
+}
+
+bool tables_look_after(const struct tables *t, const char *map)
+{
+    const struct table *tb = dict_get(t->by_name, SV(map));
+
+    return tb && tb->all == t;
+}
+
+void tables_adopt(struct tables *t)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < t->n; i++) {
+        struct table *tb = t->list[i];
+
+        if (tb->all)
+            continue;
+        tb->all = t;
+        tb->map->conf = conf_map_find(t->conf, SV(tb->map->conf->head.name));
+        any = true;
+    }
+    if (any && t->ask)
+        loop_timer_set(&t->look, 0);
+}
+
+bool tables_are_read(const struct tables *t, const char **why)
+{
+    *why = NULL;
+    for (size_t i = 0; i < t->n; i++) {
+        const struct table *tb = t->list[i];
+
+        if (tb->refs > 1 || tb->map->ops->worker)
+            continue;
+        if (tb->load)
+            return false;
+        if (!tb->map->ready && !*why)
+            *why = tb->map->why;
+    }
+    return true;
+}
+
+static void table_leave(struct tables *t, struct table *tb)
+{
+    if (tb->all == t) {
+        load_free(&tb->load); /* it names the file as our configuration does */
+        tb->all = NULL;
+        tb->asked = tb->wanted = false;
+    }
+    if (--tb->refs > 0)
+        return;
+    load_free(&tb->load);
+    map_free(&tb->map);
+    free(tb);
 }
 
 void tables_free(struct tables **tp)
@@ -394,10 +490,8 @@ void tables_free(struct tables **tp)
     *tp = NULL;
     loop_timer_stop(&t->work);
     loop_timer_stop(&t->look);
-    for (size_t i = 0; i < t->n; i++) {
-        load_free(&t->list[i].load);
-        map_free(&t->list[i].map);
-    }
+    for (size_t i = 0; i < t->n; i++)
+        table_leave(t, t->list[i]);
     dict_free(&t->by_name, NULL);
     free(t->list);
     free(t);

@@ -22,6 +22,16 @@ typedef void tables_ask(void *arg, const char *name, const char *map);
 struct tables *tables_new(const struct conf *conf, struct loop *loop, tables_ask *ask, void *arg);
 void tables_free(struct tables **t);
 
+/* The tables of the next configuration: those that are the same in both are shared and stay as they are, the
+   others are new. It alone looks for changed sources from here on; the former one answers as it did. */
+struct tables *tables_next(struct tables *former, const struct conf *conf);
+/* After tables_free of another one, newest first: what that one looked after, this one does. */
+void tables_adopt(struct tables *t);
+/* The map exists here and no newer configuration has it. */
+bool tables_look_after(const struct tables *t, const char *map);
+/* True when no new table of it is being read; *why is set (else NULL) when one of these could not be. */
+bool tables_are_read(const struct tables *t, const char **why);
+
 struct map *tables_at(const struct tables *t, size_t i); /* NULL at the end */
 struct map *tables_find(const struct tables *t, struct strv name);
 

@@ -2,6 +2,7 @@
 #include "common/base/dict.h"
 #include "common/base/log.h"
 #include "common/ipc/channel.h"
+#include "common/os/fd.h"
 #include "common/proc/daemon.h"
 #include "conf/conf.h"
 #include "maps/map.h"
@@ -87,17 +88,21 @@ static void on_edge(struct daemon *d, enum role peer, unsigned index, int fd, bo
     worker.ch = channel_new(daemon_loop(d), fd, ROLE_MAPD_WORKER, ROLE_MAPD, index, &ops, NULL);
 }
 
-static void maps_make(const struct conf *conf)
+/* True when it has tables that were not there; they borrow from it then. */
+static bool maps_make(const struct conf *conf)
 {
-    worker.maps = dict_new();
-    ipc_out_init(&worker.out);
+    bool any = false;
+
     for (size_t i = 0; i < conf->map_n; i++) {
         const struct conf_map *c = conf->maps[i];
         const struct map_ops *o = map_ops_find(c->type);
 
-        if (o && o->worker)
-            dict_set(worker.maps, SV(c->head.name), map_new(c));
+        if (!o || !o->worker || dict_get(worker.maps, SV(c->head.name)))
+            continue;
+        dict_set(worker.maps, SV(c->head.name), map_new(c));
+        any = true;
     }
+    return any;
 }
 
 /* Name service modules are shared objects: they must be there before nothing can be mapped executable any
@@ -110,12 +115,32 @@ static bool on_open(struct daemon *d, struct err *err)
     const struct map_ops *o = &map_passwd;
 
     worker.daemon = d;
+    worker.maps = dict_new();
+    ipc_out_init(&worker.out);
     maps_make(daemon_conf(d));
     (void)err;
     (void)o->get(NULL, SV_LIT("mansio-nobody-has-this-name"), &value, &why);
     if (o->get(NULL, SV_LIT("root"), &value, &why) != ANSWER_FOUND)
         LOG(WARN, "mapd.users.missing", KS("why", why.text[0] ? why.text : "the user database has no root"));
     return true;
+}
+
+/* A new configuration: what it adds is kept for good, for these tables are names only. */
+static void on_source(struct daemon *d, struct daemon_source *s)
+{
+    struct conf *conf = NULL;
+    struct err err = { 0 };
+    int fd = s->fd;
+
+    s->fd = -1;
+    if (s->kind != SOURCE_CONF) {
+        fd_close(&fd);
+        return;
+    }
+    if (!daemon_read_conf(d, fd, &conf, &err))
+        LOG(ERROR, "mapd.snapshot.failed", KS("error", err.text));
+    else if (!maps_make(conf))
+        conf_free(&conf);
 }
 
 static void on_drain(struct daemon *d, int64_t deadline_ms)
@@ -131,6 +156,7 @@ int main(int argc, char **argv)
         .role = ROLE_MAPD_WORKER,
         .open = on_open,
         .edge = on_edge,
+        .source = on_source,
         .drain = on_drain,
     };
 

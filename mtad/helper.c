@@ -20,6 +20,7 @@
 #include "common/os/fd.h"
 #include "conf/conf.h"
 #include "conf/map.h"
+#include "mtad/generation.h"
 #include "mtad/source.h"
 
 #define REFUSAL_QUIET_MS 600000
@@ -82,9 +83,11 @@ static int include_open(const struct host *h, struct strv name, struct err *err)
 static int source_reopen(struct host *h, struct strv name, struct err *err)
 {
     struct strv map = strv_from(name, source_prefix.n);
+    /* mapd has the tables of the configuration that is being started before that is the present one. */
+    const struct generation *g = h->reloading ? h->reloading : h->current;
 
-    for (size_t i = 0; i < h->source_n; i++) {
-        struct source_fd *s = &h->sources[i];
+    for (size_t i = 0; i < g->source_n; i++) {
+        struct source_fd *s = &g->sources[i];
         int fd = -1;
 
         if (s->role != ROLE_MAPD || s->kind != SOURCE_MAP || !strv_is(map, s->name))

@@ -186,8 +186,7 @@ static void again_soon(struct host *h)
         loop_later(h->loop, &h->reload_again);
 }
 
-/* Those that nobody needs any more are let go, and the generation with the last of them. */
-static void retired_look(struct generation *g)
+static void unneeded_release(struct generation *g)
 {
     struct host *h = g->host;
 
@@ -202,6 +201,15 @@ static void retired_look(struct generation *g)
             child_retire(c, -1);
         c->retired = true;
     }
+}
+
+/* Those that nobody needs any more are let go, and the generation with the last of them. */
+static void retired_look(struct generation *g)
+{
+    struct host *h = g->host;
+
+    unneeded_release(g);
+    unneeded_release(g); /* who was there for those that were released just now */
     if (has_any(g))
         return;
     LOG(INFO, "mtad.generation.ended", KI("generation", g->number));

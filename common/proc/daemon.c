@@ -425,22 +425,23 @@ static bool frames_read(struct daemon *d, struct err *err)
     return true;
 }
 
-static bool conf_read(struct daemon *d, struct err *err)
+bool daemon_read_conf(struct daemon *d, int fd, struct conf **out, struct err *err)
 {
     struct conf_errors errs;
     struct buf text, words;
     bool ok;
 
-    if (d->start.conf_fd < 0)
+    if (fd < 0)
         return err_set(err, ERR_PROTO, "mtad sent no configuration");
     buf_init_secret(&text, CONF_MAX);
-    if (!file_read_sealed(d->start.conf_fd, &text, err)) {
+    ok = file_read_sealed(fd, &text, err);
+    fd_close(&fd);
+    if (!ok) {
         buf_clear(&text);
         return err_wrap(err, "read the configuration from mtad");
     }
-    fd_close(&d->start.conf_fd);
     conf_errors_init(&errs);
-    ok = conf_parse_text(buf_view(&text), "configuration from mtad", d->spec->role, &d->conf, &errs);
+    ok = conf_parse_text(buf_view(&text), "configuration from mtad", d->spec->role, out, &errs);
     if (!ok) {
         buf_init(&words, 4096);
         conf_errors_text(&errs, &words);
@@ -488,8 +489,13 @@ static void edges_announce(struct daemon *d)
 static bool daemon_begin(struct daemon *d, struct err *err)
 {
     struct ipc_out o;
+    int conf_fd;
 
-    if (!frames_read(d, err) || !conf_read(d, err))
+    if (!frames_read(d, err))
+        return false;
+    conf_fd = d->start.conf_fd;
+    d->start.conf_fd = -1;
+    if (!daemon_read_conf(d, conf_fd, &d->conf, err))
         return false;
     if (d->spec->open && !d->spec->open(d, err))
         return false;

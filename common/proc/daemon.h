@@ -87,6 +87,9 @@ void daemon_set_state(struct daemon *d, void *state);
 /* Something does not work, in words for `mtactl status`, with what to do about it; text NULL: it works again.
    Cheap to repeat; not for what is one message's or one client's. */
 void daemon_trouble(struct daemon *d, const char *what, const char *text, const char *advice);
+/* A configuration that mtad sent later (SOURCE_CONF): of this role, to free with conf_free. Takes fd. */
+bool daemon_read_conf(struct daemon *d, int fd, struct conf **out, struct err *err)
+    __attribute__((warn_unused_result));
 bool daemon_draining(const struct daemon *d);
 /* Leaves the loop after this iteration; what is queued on the channel to mtad is flushed. */
 void daemon_exit(struct daemon *d, int status);

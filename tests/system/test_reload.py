@@ -167,3 +167,132 @@ def test_three_generations_at_most(live):
         s.close()
     live.wait_log('mtad.reload.done', count=3)
     live.settled()
+
+
+def one_change(h, n, rng, extra_port):
+    """The n-th change of the configuration: (what, whether it is good)."""
+    kind = rng.choice(['hostname', 'broken', 'missing', 'listener', 'map', 'same'])
+    h.extra = ''
+    h.listen = f'listen smtp {{ address = [ "127.0.0.1:{h.port}" ] }}'
+    if kind == 'hostname':
+        h.hostname = f'mail{n}.demo.test'
+    elif kind == 'broken':
+        h.extra = 'hostnam = x'
+    elif kind == 'missing':
+        h.extra = f'map m{n} {{ type = text source = "@DIR@/none{n}" }}'
+    elif kind == 'listener':
+        h.listen += f'\nlisten more {{ address = [ "127.0.0.1:{extra_port}" ] }}'
+    elif kind == 'map':
+        users = h.dir / 'etc/users'
+        (h.dir / 'etc/users.new').write_text(''.join(f'{u}@demo.test {u}/\n' for u in (*h.users, f'new{n}')))
+        os.rename(h.dir / 'etc/users.new', users)
+        h.extra = (f'map other{n} {{ type = inline entries = [ "other{n}@demo.test user/" ] }}\n'
+                   f'mailbox other {{ lookup = other{n} root = "@DIR@/mail" {h.owner()} }}')
+    return kind, kind not in ('broken', 'missing')
+
+
+def test_many_reloads_under_load():
+    """200 of them with MANSIO_LONG=1, 20 else: what was acknowledged arrives once, nothing is cut or refused."""
+    rounds = 200 if os.environ.get('MANSIO_LONG') else 20
+    rng, most, account = random.Random(7), 0, None
+    with Live(users=[f'u{i}' for i in range(8)], relay_from=()) as h:
+        extra_port = free_port()
+
+        async def changes(_):
+            nonlocal most
+            for n in range(rounds):
+                kind, good = one_change(h, n, rng, extra_port)
+                events = ('mtad.reload.done', 'mtad.reload.kept', 'mtad.reload.failed')
+                before = {e: h.count(e) for e in events}
+                h.rewrite()
+                h.hup()
+                end = time.monotonic() + 60
+                while all(h.count(e) == before[e] for e in events):
+                    most = max(most, len(h.pids().get('cleanup', [])))
+                    assert time.monotonic() < end, f'{kind}: no end\n{h.log_tail()}'
+                    await asyncio.sleep(0.05)
+                assert (h.count('mtad.reload.done') > before['mtad.reload.done']) == good, f'{kind}\n{h.log_tail()}'
+                assert h.count('mtad.reload.failed') == 0, h.log_tail()
+
+        rcpts = [f'u{i}@demo.test' for i in range(8)]
+        account = asyncio.run(load.run(h.port, rcpts, 50, changes, sizes=(200, 3000, 3000, 70_000)))
+        assert len(account.acked) > 100, account
+        assert not account.unknown, (str(account), list(account.unknown.items())[:5])
+        # "Come back later" outside a transaction is how an old generation ends; a verdict about a message is not.
+        cut = {t: r for t, r in account.refused.items() if not r.startswith('421')}
+        assert not cut, list(cut.items())[:5]
+        assert most <= 3
+
+        def arrived():
+            found = {}
+            for u in h.users:
+                for m in h.mailbox(u):
+                    token = re.search(rb'Subject: (tok\d+x)', m).group(1).decode()
+                    found[token] = found.get(token, 0) + 1
+            return found
+        wait_for('all mail arrives', lambda: len(arrived()) >= len(account.acked), 120,
+                 explain=lambda: f'{len(arrived())} of {account}\n{h.log_tail()}')
+        got = arrived()
+        assert set(got) >= set(account.acked) and not [t for t, n in got.items() if n > 1], str(account)
+        h.settled()
+        assert not h.log_lines('mtad.child.ended'), h.log_lines('mtad.child.ended')
+
+
+def test_new_tables_serve_new_sessions_and_old_ones_the_old(live):
+    old = Raw(live.port)
+    old.cmd('EHLO a.test')
+    assert old.cmd('MAIL FROM:<a@far.test>')[0] == 250
+    live.extra = (f'map others {{ type = inline entries = [ "other@demo.test user/" ] }}\n'
+                  f'mailbox others {{ lookup = others root = "@DIR@/mail" {live.owner()} }}')
+    live.reload()
+    assert old.cmd('RCPT TO:<other@demo.test>')[0] == 550
+    assert old.cmd('RCPT TO:<user@demo.test>')[0] == 250
+    new = Raw(live.port)
+    new.cmd('EHLO a.test')
+    assert new.cmd('MAIL FROM:<a@far.test>')[0] == 250
+    assert new.cmd('RCPT TO:<other@demo.test>')[0] == 250
+    new.close()
+    old.close()
+    live.settled()
+    assert live.send('other@demo.test')
+    live.wait_mail()
+    # What both have is read once, by the configuration that came first.
+    assert len(live.log_lines('mapd.map.loaded', map='users')) == 1
+    live.extra = ''
+    live.reload()
+    live.settled()
+    new = Raw(live.port)
+    new.cmd('EHLO a.test')
+    new.cmd('MAIL FROM:<a@far.test>')
+    assert new.cmd('RCPT TO:<other@demo.test>')[0] == 550
+
+
+def test_a_new_table_that_cannot_be_read_is_refused_with_its_line(live):
+    (live.dir / 'etc/bad').write_text('fine@demo.test user/\nlonely\n')
+    live.extra = 'map bad { type = text source = "@DIR@/etc/bad" }'
+    live.rewrite()
+    live.hup()
+    assert 'etc/bad:2' in live.wait_log('mtad.reload.failed', kept=1)
+    live.wait_log('mtad.generation.ended', generation=2)
+    assert live.send('user@demo.test')
+    live.extra = ''
+    live.reload()
+    assert live.send('user@demo.test')
+    live.wait_mail(count=2)
+
+
+def test_mapd_may_crash_while_two_generations_live(live):
+    old = Raw(live.port)
+    old.cmd('EHLO a.test')
+    assert old.cmd('MAIL FROM:<a@far.test>')[0] == 250
+    live.extra = (f'map others {{ type = inline entries = [ "other@demo.test user/" ] }}\n'
+                  f'mailbox others {{ lookup = others root = "@DIR@/mail" {live.owner()} }}')
+    live.reload()
+    live.kill('mapd')
+    live.wait_log('mtad.child.ready', child='mapd[0]')
+    wait_for('the old generation is served', lambda: old.cmd('RCPT TO:<user@demo.test>')[0] == 250)
+    assert old.cmd('RCPT TO:<other@demo.test>')[0] == 550
+    wait_for('the new one too', lambda: live.send('other@demo.test'))
+    old.close()
+    live.settled()
+    live.wait_mail()
