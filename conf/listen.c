@@ -42,9 +42,11 @@ static const struct conf_field fields[] = {
     FIELD(conf_listen, max_message_size, CT_BYTES, "50M", .min = 65536, .max = 4 * GIB, SMTPD,
           .doc = "Largest message taken; announced as SIZE."),
     FIELD(conf_listen, max_sessions, CT_INT, "1000", .min = 1, .max = 100000, SMTPD,
-          .doc = "Sessions at once in each smtpd process; further clients get 421."),
+          .doc = "Sessions at once in each smtpd process, of this section; further clients get 421. A "
+                 "connection counts until it is closed."),
     FIELD(conf_listen, max_sessions_per_client, CT_INT, "100", .min = 1, .max = 100000, SMTPD,
-          .doc = "Sessions at once from one network (IPv4 address, IPv6 /64)."),
+          .doc = "Sessions at once from one network (IPv4 address, IPv6 /64), in each smtpd process and of "
+                 "this section: with `processes.smtpd` processes a client may have that many times more."),
     FIELD(conf_listen, max_recipients, CT_INT, "1000", .min = 100, .max = 100000, SMTPD,
           .doc = "Recipients of one message; RFC 5321 wants 100 at least."),
     FIELD(conf_listen, max_commands, CT_INT, "10000", .min = 100, .max = 10000000, SMTPD,
