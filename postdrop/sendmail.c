@@ -128,7 +128,10 @@ static bool copy_in(struct submission *s, struct err *err)
 static bool arguments(struct submission *s, struct err *err)
 {
     for (int i = 0; i < s->o->rcpt_n; i++)
-        if (!extract_text(SV(s->o->rcpts[i]), &s->rcpts, err))
+        /* A line break is a blank in a header and an attempt on the command line. */
+        if (strpbrk(s->o->rcpts[i], "\r\n"))
+            return err_set(err, ERR_PERM, "a recipient has a line break in it");
+        else if (!extract_text(SV(s->o->rcpts[i]), &s->rcpts, err))
             return false;
     /* Known before the message is: what is wrong with them is said before anybody types it. */
     return s->o->extract || start(s, err);

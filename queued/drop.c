@@ -54,6 +54,7 @@ void drop_move_bad(struct mailq *q, const char *path, const char *why, int64_t u
 {
     struct drops *d = q->drops;
     char kept[PATH_SIZE + 8];
+    struct stat st;
     bool moved = renameat(d->dir, path, d->bad, path) == 0;
 
     /* A sandbox of Landlock's first ABI knows no rename between directories: it stays, under a name that is
@@ -62,6 +63,9 @@ void drop_move_bad(struct mailq *q, const char *path, const char *why, int64_t u
         snprintf(kept, sizeof kept, ".bad.%s", path);
         moved = renameat(d->dir, path, d->dir, kept) == 0;
     }
+    /* Nor may a sandbox move what it may not make: links, pipes, devices. There is no mail in those. */
+    if (!moved && fstatat(d->dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode))
+        unlinkat(d->dir, path, 0);
     LOG(ERROR, "queue.drop.bad", KS("file", path), KS("reason", why), KI("uid", uid),
         KI("moved", moved || errno == ENOENT));
 }
@@ -279,6 +283,7 @@ void drops_committed(struct mailq *q, struct strv origin, bool ok)
     if (!f || f->state != FILE_FLYING)
         return;
     if (ok) {
+        (void)FAULT_POINT("queued.drop.committed");
         land(q->drops, f);
         drop_finish(q, f);
     } else if (f->orphan) {
@@ -400,6 +405,8 @@ void drops_start(struct mailq *q)
 
     if (!d)
         return;
+    take_recovered(q, &d->fresh);
+    take_recovered(q, &d->suspects);
     d->started = true;
     loop_timer_init(&d->scan_timer, q->loop, on_scan, q);
     loop_timer_init(&d->due_timer, q->loop, on_due, q);
