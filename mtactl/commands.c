@@ -38,6 +38,8 @@ const struct command commands[] = {
     { "address", "ADDRESS",
       "Where mail for an address goes, each step with its file and line; nothing is sent.", 1, 1,
       command_address },
+    { "policy", "--client IP --from A --to B [--helo H] [--name PTR] [--listener NAME]",
+      "What the server would answer, and which rule decides; nothing is sent.", 1, 12, command_policy },
     { "map list", "", "Tables and their state.", 0, 0, command_map_list },
     { "map get", "MAP KEY", "What a table says about a key.", 2, 2, command_map_get },
     { "map reload", "[MAP]", "Read sources again now; a bad one leaves the table in use.", 0, 1,

@@ -62,6 +62,8 @@ struct engine_ops {
     void (*tx_body)(void *arg, struct strv data);
     void (*tx_end)(void *arg, struct strv rest, uint64_t size, unsigned rcpts); /* answer: engine_done */
     void (*tx_abort)(void *arg);
+    /* An operator asks what would be: told of refusals, which are not logged then. NULL: a real client. */
+    void (*told)(void *arg, const char *rule);
 };
 
 struct envelope {

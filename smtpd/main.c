@@ -4,6 +4,7 @@
 #include "common/net/tls.h"
 #include "common/proc/daemon.h"
 #include "smtpd/certificate.h"
+#include "smtpd/ctl.h"
 #include "smtpd/server.h"
 
 #include <sys/resource.h>
@@ -91,6 +92,8 @@ static void smtpd_edge(struct daemon *d, enum role peer, unsigned index, int fd,
     (void)lived;
     if (peer == ROLE_CLEANUP)
         server_cleanup(smtpd_server(d), fd, index);
+    else if (peer == ROLE_MTACTL)
+        smtpd_ctl_client(daemon_loop(d), daemon_conf(d), fd);
     else if (peer == ROLE_DNSD)
         server_dns(smtpd_server(d), fd);
     else

@@ -63,7 +63,13 @@ void report_refused(const struct engine *e, const char *step, struct strv reply,
     char id[ID_TEXT_SIZE];
     struct buf *scratch = &e->service->scratch;
     struct strv sender, rcpt;
-    bool in_transaction = e->envelope.id != 0 || strcmp(step, "mail") == 0;
+    bool in_transaction;
+
+    if (e->ops->told) {
+        e->ops->told(e->arg, rule);
+        return;
+    }
+    in_transaction = e->envelope.id != 0 || strcmp(step, "mail") == 0;
 
     buf_reset(scratch);
     buf_reserve(scratch, 2048); /* so that the second address cannot move the first */

@@ -200,6 +200,26 @@ def test_reload():
         h.wait_mail('user')
 
 
+def test_policy():
+    with Host(relay_from=['10.0.0.0/8'], conf=ROUTE) as h:
+        def ask(client, to, code, *more):
+            return ctl(h, 'policy', '--client', client, '--from', 'a@far.test', '--to', to, *more, code=code)
+        text, parsed = ask('192.0.2.1', 'user@demo.test', 0, '--helo', 'mx.far.test', '--name', 'mx.far.test')
+        assert 'accepted' in text and [r['command'] for r in kinds(parsed, 'reply')][1] == 'EHLO mx.far.test'
+        text, parsed = ask('192.0.2.1', 'x@away.test', 1)
+        assert 'relay.from' in text and kinds(parsed, 'reply')[-1]['reply'].startswith('5')
+        ask('10.1.2.3', 'x@away.test', 0)
+        assert '5.1.1' in ask('192.0.2.1', 'nobody@demo.test', 1)[0]
+        assert ask('192.0.2.1', 'a%b@demo.test', 1)[0]
+        ctl(h, 'policy', '--client', 'nonsense', '--from', 'a', '--to', 'b', code=64)
+        ctl(h, 'policy', '--client', '192.0.2.1', '--from', 'a\r\nRSET', '--to', 'b', code=64)
+        ctl(h, 'policy', '--client', '192.0.2.1', code=64)
+        assert not h.log_lines('smtp.rcpt.refused')  # nobody was refused
+        with pytest.raises(smtplib.SMTPRecipientsRefused):
+            h.send('x@away.test')
+        assert len(h.log_lines('smtp.rcpt.refused')) == 1
+
+
 def test_pause_and_freeze_survive_a_restart():
     with Host(relay_from=['127.0.0.0/8'], conf=ROUTE) as h:
         waits = h.send('a@remote.test', sender='bad@demo.test')
@@ -291,7 +311,7 @@ def test_malformed_frames_end_that_client_only():
     """INCIDENTS 4: a bad message on a control socket ended OpenSMTPD."""
     with Host() as h:
         before = h.pids()
-        for name in ('mtad', 'queued', 'mapd', 'cleanup'):
+        for name in ('mtad', 'queued', 'mapd', 'cleanup', 'smtpd'):
             for what, data in frames():
                 s = connect(h, name)
                 try:
