@@ -5,6 +5,7 @@
 #include "common/base/dict.h"
 #include "common/base/hash.h"
 #include "common/base/log.h"
+#include "conf/conf.h"
 #include "conf/queue.h"
 #include "queued/ctl.h"
 #include "queued/drop.h"
@@ -44,6 +45,14 @@ void mailq_init(struct mailq *q, struct loop *loop, const struct conf_queue *con
     q->fresh = dict_new();
     q->recent.max = RECENT_MAX;
     q->denied.max = DENIED_MAX;
+}
+
+void mailq_configure(struct mailq *q, const struct conf *conf)
+{
+    q->conf = conf->queue;
+    q->routes = conf;
+    sched_set_retry(q->ledger.sched, conf->queue->retry.v, conf->queue->retry.n);
+    dispatch_soon(q);
 }
 
 static void on_committed(void *arg, struct commit *c)

@@ -81,7 +81,7 @@ struct ack {
 struct mailq {
     struct daemon *daemon; /* NULL in tests */
     struct loop *loop;
-    const struct conf_queue *conf; /* borrowed, constant */
+    const struct conf_queue *conf; /* borrowed; replaced by mailq_configure */
     const struct conf *routes;     /* the same; NULL in tests: no route has a limit */
     struct store *store;           /* owned */
     struct ledger ledger;
@@ -132,6 +132,8 @@ struct mailq {
 /* The whole start of the daemon but its process: recovery, timers. The store is open and has its threads. */
 bool mailq_start(struct mailq *q, struct err *err) __attribute__((warn_unused_result));
 void mailq_init(struct mailq *q, struct loop *loop, const struct conf_queue *conf);
+/* Another configuration between two events; conf stays the caller's and must outlive it. */
+void mailq_configure(struct mailq *q, const struct conf *conf);
 void mailq_clear(struct mailq *q);
 int64_t mailq_now_ms(const struct mailq *q); /* wall, without jumps */
 uint32_t mailq_now_s(const struct mailq *q);

@@ -20,6 +20,7 @@ static struct state {
     int64_t drain_until; /* mono ms */
     bool drained;        /* an orderly end: what is noted until the loop ends is still written */
     int spool;           /* owned */
+    struct conf *conf;   /* owned: that a reload brought; NULL: the daemon's */
 } state;
 
 /* The loop exists, the spool is the jail, and the filter comes after this: lock and threads belong here. */
@@ -80,6 +81,28 @@ static void on_peer_retired(struct daemon *d, enum role peer, unsigned index)
         submit_retired(&state.queue, index);
 }
 
+/* A new configuration. What the store holds (its directory) is the same, or mtad had refused it. */
+static void on_source(struct daemon *d, struct daemon_source *s)
+{
+    struct conf *former = state.conf, *conf = NULL;
+    struct err err = { 0 };
+    int fd = s->fd;
+
+    s->fd = -1;
+    if (s->kind != SOURCE_CONF) {
+        fd_close(&fd);
+        return;
+    }
+    if (!daemon_read_conf(d, fd, &conf, &err)) {
+        LOG(ERROR, "queue.conf.failed", KS("error", err.text));
+        return;
+    }
+    state.conf = conf;
+    mailq_configure(&state.queue, conf);
+    conf_free(&former);
+    LOG(INFO, "queue.conf.changed", KS("generation", s->name));
+}
+
 static void on_drain_look(void *arg)
 {
     struct state *s = arg;
@@ -117,6 +140,7 @@ static const struct daemon_spec spec = {
     .edge = on_edge,
     .peer_gone = on_peer_gone,
     .peer_retired = on_peer_retired,
+    .source = on_source,
     .drain = on_drain,
     .run_on_thread = on_run_on_thread,
     .thread_count = 2,

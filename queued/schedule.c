@@ -65,6 +65,12 @@ static void on_resting_moved(void *arg, uint32_t handle, uint32_t place)
     dest_at(arg, handle)->place = place;
 }
 
+void sched_set_retry(struct sched *s, const int64_t *retry, size_t n)
+{
+    s->conf.retry = retry;
+    s->conf.retry_n = n;
+}
+
 struct sched *sched_new(const struct sched_conf *conf)
 {
     struct sched *s = mem_new(sizeof *s);

@@ -44,6 +44,8 @@ struct sched_conf {
 struct sched;
 
 struct sched *sched_new(const struct sched_conf *conf);
+/* Another table of pauses; counts from the next attempt of each part. Borrowed. */
+void sched_set_retry(struct sched *s, const int64_t *retry, size_t n);
 void sched_free(struct sched **s);
 
 /* A new idle part of the destination (which is made when missing); domain is copied, lower-cased by the

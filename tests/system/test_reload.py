@@ -296,3 +296,65 @@ def test_mapd_may_crash_while_two_generations_live(live):
     old.close()
     live.settled()
     live.wait_mail()
+
+
+def test_the_queue_follows(live):
+    live.queue = 'deliver = no'
+    live.reload()
+    live.wait_log('queue.conf.changed', generation=2)
+    message = live.send('user@demo.test')
+    live.wait_log('queue.message.stored', id=message)
+    live.settled()
+    assert not live.mailbox()
+    live.queue = ''
+    live.reload()
+    live.wait_mail()
+
+
+def test_what_needs_a_restart_is_said(live):
+    live.hostname = 'other.demo.test'
+    live.rewrite()
+    path = live.dir / 'etc/mansio.conf'
+    path.write_text(path.read_text().replace('mapd_workers = 2', '').replace('processes {', 'processes { mapd_workers = 3 ', 1))
+    live.hup()
+    assert 'processes.mapd_workers needs a restart' in live.wait_log('mtad.reload.refused')
+    assert banner(live) == 'mail.demo.test'
+
+
+def test_processes_of_a_new_generation_that_fail_leave_the_old_one(live):
+    """A certificate that is there but is none."""
+    (live.dir / 'etc/cert.pem').write_text('no certificate\n')
+    live.extra = 'tls default { certificate = "@DIR@/etc/cert.pem" }'
+    live.rewrite()
+    live.hup()
+    wait_for('a refusal', lambda: live.log_lines('mtad.reload.refused') or live.log_lines('mtad.reload.failed'),
+             explain=live.log_tail)
+    assert live.send('user@demo.test')
+    live.extra = ''
+    live.reload()
+    live.settled()
+
+
+@pytest.mark.parametrize('name', ['cleanup', 'smtpd', 'deliverd', 'queued', 'dnsd'])
+def test_crashes_while_two_generations_live(live, name):
+    old = Raw(live.port)
+    old.cmd('EHLO a.test')
+    assert old.cmd('MAIL FROM:<a@far.test>')[0] == 250
+    live.reload()
+    live.kill(name)
+    live.wait_log('mtad.child.ended')
+    wait_for('mail is taken', lambda: attempt(live))
+    live.wait_mail()
+    if name != 'smtpd':             # its clients end with it
+        wait_for('the old session lives', lambda: old.cmd('RSET')[0] == 250 or True)
+    old.close()
+    live.settled()
+    assert live.send('user@demo.test')
+
+
+def attempt(h):
+    import smtplib
+    try:
+        return h.send('user@demo.test')
+    except (OSError, smtplib.SMTPException):
+        return None
