@@ -125,6 +125,8 @@ struct mailq {
 
     /* sweep.c */
     uint32_t sweep_cursor;
+    uint32_t verify_cursor;
+    bool verified; /* every record that the start found has been read once */
     unsigned sweep_ticks;
     int64_t awaited_since; /* mono ms: dispatch waits for an inventory; 0: it does not */
 };

@@ -8,6 +8,8 @@
 #define SWEEP_MS         1000
 #define CLOCK_STEP_MS    10000 /* slewing never gets there */
 #define RETRY_NOTICE_MAX 3600u
+#define VERIFY_MAX       2000u /* records per tick, and their bytes: some milliseconds */
+#define VERIFY_BYTES     (8u * 1024u * 1024u)
 #define SWEEP_MAX        20000u /* messages per tick: a few milliseconds */
 #define TRIM_TICKS       60u    /* destinations nobody waits for are forgotten every minute */
 #define AWAIT_MS         30000  /* an inventory that does not come is said once in a while */
@@ -152,6 +154,31 @@ static void follow_clock(struct mailq *q)
     sched_shift(q->ledger.sched, step / 1000);
 }
 
+/* The start believes the indexes of sealed segments. A damaged record shall be known before its turn comes in
+ * hours, while a backup still has it. */
+static void verify_some(struct mailq *q)
+{
+    uint64_t bytes = 0;
+    uint32_t handle = 0;
+
+    for (unsigned i = 0; i < VERIFY_MAX && bytes < VERIFY_BYTES; i++) {
+        struct bytes *b;
+        struct err err;
+
+        handle = ledger_next(&q->ledger, &q->verify_cursor);
+        if (!handle)
+            break;
+        if (ledger_at(&q->ledger, handle)->flags & MESSAGE_DAMAGED)
+            continue;
+        bytes += ledger_at(&q->ledger, handle)->place.length;
+        b = message_bytes(q, handle, &err);
+        if (ledger_at(&q->ledger, handle)->flags & MESSAGE_DAMAGED)
+            message_settle(q, handle);
+        bytes_unref(&b);
+    }
+    q->verified = !handle;
+}
+
 static void on_sweep(void *arg)
 {
     struct mailq *q = arg;
@@ -159,6 +186,8 @@ static void on_sweep(void *arg)
 
     loop_timer_set(&q->sweep_timer, SWEEP_MS);
     follow_clock(q);
+    if (!q->verified)
+        verify_some(q);
     for (unsigned i = 0; i < SWEEP_MAX && (handle = ledger_next(&q->ledger, &q->sweep_cursor)); i++)
         message_sweep(q, handle);
     if (!handle)

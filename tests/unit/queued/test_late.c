@@ -7,8 +7,10 @@
 #include "common/base/log.h"
 #include "queued/store_private.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct rig *open_rig(void)
 {
@@ -172,6 +174,43 @@ static void snapshots_do_not_chase_each_other(void **state)
     close_rig(r);
 }
 
+/* The index of a sealed segment hides what happened to its records; a look at each after the start does not.
+ */
+static void damage_in_sealed_segments_is_found(void **state)
+{
+    static char body[40001];
+    struct rig *r = open_rig();
+    char names[8][64], path[300];
+    struct message *m = NULL;
+    uint64_t ids[6];
+    int fd;
+
+    (void)state;
+    memset(body, 'b', sizeof body - 3);
+    memcpy(body + sizeof body - 3, "\r\n", 3);
+    r->sizes.segment = 131072;
+    r->conf.deliver = false;
+    rig_start(r);
+    for (uint64_t i = 0; i < COUNT(ids); i++) {
+        rig_submit(r, i + 1, ids[i] = id_new(), "s@example.org", "r:a@far.test", body);
+        RIG_UNTIL(r, r->answer_n == i + 1);
+    }
+    rig_rest(r);
+    rig_stop(r);
+    assert_true(spool_list(&r->spool, "seg", ".seg", names, 8) >= 2);
+    snprintf(path, sizeof path, "seg/%s", names[0]);
+    fd = openat(r->spool.fd, path, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0 && pwrite(fd, "X", 1, 20000) == 1);
+    close(fd);
+    rig_start(r);
+    RIG_UNTIL(r, r->q.verified);
+    for (size_t i = 0; i < COUNT(ids); i++) {
+        m = ledger_at(&r->q.ledger, ledger_find(&r->q.ledger, ids[i]));
+        assert_int_equal((m->flags & MESSAGE_DAMAGED) != 0, i == 0);
+    }
+    close_rig(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +218,7 @@ int main(void)
         cmocka_unit_test(many_failures_fit_one_notice),
         cmocka_unit_test(a_clock_that_jumps),
         cmocka_unit_test(snapshots_do_not_chase_each_other),
+        cmocka_unit_test(damage_in_sealed_segments_is_found),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
