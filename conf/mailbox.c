@@ -44,8 +44,6 @@ static const struct conf_field fields[] = {
           .doc = "Whether a command's message begins with the `From ` line of mbox files; procmail's does."),
     FIELD(conf_mailbox, timeout, CT_SECONDS, "10m", .min = 1, .max = 3600, READERS,
           .doc = "Longest time that a command may take; then it is killed and tried again later."),
-    FIELD(conf_mailbox, forward, CT_BOOL, "yes", READERS,
-          .doc = "Whether `~/.forward` of a system user is obeyed."),
     FIELD(conf_mailbox, root, CT_PATH, "\"\"", READERS,
           .doc = "Directory that holds all virtual mailboxes. In the section `postmaster` it is `mail` in "
                  "the state "

@@ -22,7 +22,6 @@ struct conf_mailbox {
     struct conf_strings command;    /* argv; elements %u %d %x %s %r stand for values */
     char *user;                     /* whom a pipe runs as */
     bool from_line;                 /* a command's message begins with a From_ line */
-    bool forward;                   /* ~/.forward is read */
     int64_t timeout;                /* seconds that a command may take */
     char *root; /* absolute directory of virtual mailboxes: the look-up's value is a path below
                    it; "" for mailboxes in the users' homes */

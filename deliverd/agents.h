@@ -21,7 +21,7 @@ struct deposit {
     long timeout_s;                      /* of a command */
     const struct body *body;
     enum deposit_kind kind;
-    unsigned flags; /* DEPOSIT_IN_SPOOL, DEPOSIT_FORWARD */
+    unsigned flags; /* DEPOSIT_IN_SPOOL */
     uint64_t quota;
     /* maybe: the agent was lost with the deposit in its hands. Never before deposit_start returned. */
     void (*done)(void *arg, enum ipc_outcome outcome, struct strv enhanced, struct strv text, bool maybe);

@@ -1,8 +1,9 @@
 /* mbox.h - one file that holds many messages: opening, locking, appending, and leaving it as it was
  *
  * Mail readers agree on two locks, and both are taken: FILE.lock made with O_EXCL, and a lock of the kernel
- * on the file. What the file's owner, or somebody who may write into its directory, puts in the way
- * is refused: links, other objects, files of somebody else. A failure cuts the file back to where it ended before.
+ * on the file. What the file's owner, or somebody who may write into its directory, puts in the way is
+ * refused: links, other objects, files of somebody else. A failure cuts the file back to where it ended
+ * before.
  */
 #pragma once
 

@@ -165,6 +165,75 @@ def test_command_runs_as_the_recipient():
         assert 'Return-Path: <"a b;`id`"@far.test>\n' in body and body.endswith('\n\nFrom a\nbody')
 
 
+def test_command_holds_nothing_of_ours_and_may_run_set_id_programs():
+    """Three descriptors, no environment, no lock that keeps procmail or postdrop from being what they are."""
+    with mail_host(COMMAND, 'one') as h:
+        one = h.user['one']
+        script(h, 'take', 'exec >"$HOME/out"; echo $(for f in /proc/$$/fd/*; do readlink $f; done); grep -E "^(NoNewPrivs|Seccomp|CapEff|CapPrm):" '
+                          '/proc/self/status\n')
+        assert 'status=delivered' in result(h, deliver(h, one)), h.log_tail()
+        text = (pathlib.Path(one.pw_dir) / 'out').read_text().splitlines()
+        assert 'socket' not in text[0] and 'mansio.log' not in text[0] and len(text[0].split()) <= 6, text
+        status = dict(l.split(':\t') for l in text[1:])
+        assert status['NoNewPrivs'] == '0' and int(status['CapEff'], 16) == 0 and int(status['CapPrm'], 16) == 0, status
+
+
+def test_owner_of_the_directory_races_against_the_delivery():
+    """CVE-2008-2936, CVE-2010-2023: the user swaps the mailbox for links to somebody else's file all the time."""
+    with mail_host('method = mbox path = "~/mail/inbox"', 'one') as h:
+        one = h.user['one']
+        box = pathlib.Path(one.pw_dir) / 'mail/inbox'
+        box.parent.mkdir()
+        shutil.chown(box.parent, one.pw_uid, one.pw_gid)
+        victim = h.dir / 'victim'
+        victim.write_text('untouched\n')
+        victim.chmod(0o666)
+        loop = f'while :; do ln -sf {victim} {box}; rm -f {box}; : >{box}; rm -f {box}; ln {victim} {box} 2>/dev/null; rm -f {box}; done'
+        attacker = subprocess.Popen(['setpriv', f'--reuid={one.pw_uid}', f'--regid={one.pw_gid}', '--clear-groups', 'sh', '-c', loop],
+                                    stderr=subprocess.DEVNULL)
+        try:
+            ids = [deliver(h, one) for _ in range(150)]
+            for qid in ids:
+                h.wait_log('delivery.result', id=qid)
+        finally:
+            attacker.kill()
+            attacker.wait()
+        assert victim.read_text() == 'untouched\n'
+        assert any('status=deferred' in l for l in h.log_lines('delivery.result'))
+
+
+def test_other_writers_and_many_deliveries_keep_the_file_whole():
+    """A mail reader that takes the same locks rewrites the file while messages arrive."""
+    import fcntl
+    with mail_host('method = mbox spool = "@DIR@/spool-mail"', 'one') as h:
+        one = h.user['one']
+        assert 'status=delivered' in result(h, deliver(h, one))
+        box, lock = h.spool / one.pw_name, h.spool / f'{one.pw_name}.lock'
+        ids = []
+        for i in range(40):
+            ids.append(deliver(h, one, f'Subject: n{i}\r\n\r\nFrom {i}\r\n'))
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+                with open(box, 'r+') as f:
+                    fcntl.lockf(f, fcntl.LOCK_EX)
+                    whole = f.read()
+                    f.seek(0)
+                    f.write(whole)
+                lock.unlink()
+        for qid in ids:
+            assert 'status=delivered' in h.wait_log('delivery.result', id=qid)
+        subjects = sorted(m['Subject'] for m in messages(box))
+        assert subjects == sorted(['t'] + [f'n{i}' for i in range(40)])
+
+
+def test_postmaster_may_have_an_mbox():
+    conf = 'mailbox postmaster { method = mbox root = "@DIR@/mail" path = "postmaster" owner = mansio-vmail }'
+    with Host(conf=conf, demo_mailbox=False) as h:
+        for name in ('postmaster', 'root'):
+            assert 'status=delivered' in result(h, h.send(f'{name}@demo.test')), h.log_tail()
+            assert len(messages(h.dir / 'mail' / name)) == 1
+
+
 @pytest.mark.parametrize('code,status,dsn', [(67, 'failed', '5.1.1'), (65, 'failed', '5.6.0'), (75, 'deferred', '4.3.0'),
                                              (78, 'deferred', '4.3.5'), (1, 'failed', '5.3.0'), (127, 'deferred', '4.3.0')])
 def test_command_says_what_happened(code, status, dsn):
