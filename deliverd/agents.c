@@ -13,12 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define REPLY_MS   30000 /* mtad asks mapd who the user is; both have their own deadlines below this */
-#define RETRY_MS   250   /* too many agents run: one of ours was sent home, its place is free in a moment */
-#define RETRIES    20u
+#define REPLY_MS         30000 /* mtad asks mapd who the user is; both have their own deadlines below this */
+#define RETRY_MS         250 /* too many agents run: one of ours was sent home, its place is free in a moment */
+#define RETRIES          20u
 #define COMMAND_GRACE_MS 30000
-#define COMMAND_AGENTS   4u /* of one mailbox and user: commands that run at once */
-#define DEPOSIT_MS 120000 /* a disk that hangs longer than that: the message is tried again later */
+#define COMMAND_AGENTS   4u     /* of one mailbox and user: commands that run at once */
+#define DEPOSIT_MS       120000 /* a disk that hangs longer than that: the message is tried again later */
 
 enum agent_state {
     AGENT_ASKED, /* mtad's answer is awaited */
@@ -39,7 +39,7 @@ struct agent {
     struct loop_timer timer; /* the answer of mtad, the next question, idleness */
     struct loop_task task;   /* tells about a failure, from the loop */
     const char *failure;     /* owned text, with task */
-    bool command; /* runs a program for one message after the other */
+    bool command;            /* runs a program for one message after the other */
     bool refused;            /* for good: temporary all the same, the operator mends it */
     int64_t idle_since;
     char mailbox[65], user[65];
@@ -242,10 +242,7 @@ static void on_a_result(void *arg, struct channel *ch, struct ipc_in *in)
     agent_work(a);
 }
 
-static const struct channel_route routes[] = {
-    {IPC_A_RESULT, on_a_result},
-    { 0,           NULL       }
-};
+static const struct channel_route routes[] = { { IPC_A_RESULT, on_a_result }, { 0, NULL } };
 
 static void on_frame(void *arg, struct channel *ch, struct ipc_in *in)
 {
@@ -326,6 +323,9 @@ static void on_timer(void *arg)
         }
         LOG(WARN, "delivery.agent.hangs", KS("mailbox", a->mailbox), KS("user", a->user[0] ? a->user : NULL),
             KI("deposits", a->inflight_n));
+        /* What lies in its channel it would still store when it goes on, beside what is sent again. */
+        ipc_begin(&a->as->d->out, IPC_AGENT_END, a->txn);
+        channel_send(daemon_control(a->as->d->daemon), &a->as->d->out);
         agent_fail(a, "the delivery agent does not answer");
         return;
     }

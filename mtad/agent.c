@@ -36,6 +36,8 @@
 struct agent {
     pid_t pid;
     uid_t uid;
+    pid_t asker; /* deliverd, and the number of its request; 0: we ourselves */
+    uint64_t txn;
     char mailbox[65];
     struct agent *next;
 };
@@ -46,11 +48,13 @@ struct who {
     char user[65];
     uid_t uid;
     gid_t gid;
-    int dirfd; /* owned: the directory it works in */
+    int dirfd;   /* owned: the directory it works in */
     int spoolfd; /* owned: where its mbox file lies, when that is elsewhere; -1 */
     char path[PATH_MAX];
     bool peer_mtad;
     bool command; /* runs the section's program */
+    pid_t asker;
+    uint64_t txn;
 };
 
 /* A request that waits for mapd. */
@@ -163,6 +167,8 @@ static void agent_remember(struct host *h, const struct who *w, pid_t pid)
 
     a->pid = pid;
     a->uid = w->uid;
+    a->asker = w->asker;
+    a->txn = w->txn;
     snprintf(a->mailbox, sizeof a->mailbox, "%s", w->root->section->head.name);
     a->next = h->agents;
     h->agents = a;
@@ -205,8 +211,11 @@ static int agent_start_as(struct host *h, struct who *w, struct err *err)
 
 static void start_and_reply(struct child *c, uint64_t txn, struct who *w, struct err *err)
 {
-    int fd = agent_start_as(c->host, w, err);
+    int fd;
 
+    w->asker = c->pid;
+    w->txn = txn;
+    fd = agent_start_as(c->host, w, err);
     if (fd >= 0)
         reply(c, txn, VERDICT_ACCEPT, NULL, w->uid, fd);
     else
@@ -330,11 +339,9 @@ static void user_ask(struct child *c, uint64_t txn, const struct mailbox_root *r
     struct request *r = mem_new(sizeof *r);
     struct key_chain chain;
 
-    *r = (struct request){ .child = c,
-                           .pid = c->pid,
-                           .txn = txn,
-                           .root = root,
-                           .command = conf_mailbox_is_command(root->section) };
+    *r = (struct request){
+        .child = c, .pid = c->pid, .txn = txn, .root = root, .command = conf_mailbox_is_command(root->section)
+    };
     snprintf(r->user, sizeof r->user, "%s", user);
     key_chain_init(&chain);
     key_chain_add(&chain, conf_mailbox_is_system(root->section) ? root->section->lookup : PASSWD_MAP,
@@ -389,6 +396,18 @@ void agent_request(struct child *c, struct ipc_in *in)
         return;
     }
     user_ask(c, in->txn, root, user);
+}
+
+void agent_kill(struct child *c, const struct ipc_in *in)
+{
+    for (const struct agent *a = c->host->agents; a; a = a->next) {
+        if (a->asker != c->pid || a->txn != in->txn)
+            continue;
+        /* Still in the list: not reaped, so the number is still its own. */
+        LOG(WARN, "mtad.agent.killed", KI("pid", a->pid), KS("mailbox", a->mailbox), KI("uid", a->uid));
+        kill(a->pid, SIGKILL);
+        return;
+    }
 }
 
 void agent_ended(struct host *h, pid_t pid, int status)

@@ -64,6 +64,12 @@ static void on_trouble(void *arg, struct channel *ch, struct ipc_in *in)
     troubles_take(&c->troubles, in, clock_wall_ms());
 }
 
+static void on_agent_end(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    (void)ch;
+    agent_kill(arg, in);
+}
+
 static void on_snapshot(void *arg, struct channel *ch, struct ipc_in *in)
 {
     (void)ch;
@@ -74,6 +80,7 @@ static const struct channel_route routes[] = {
     {IPC_READY,    on_ready },
     { IPC_LOG_LOST,           on_log_lost },
     { IPC_AGENT,on_agent },
+    { IPC_AGENT_END, on_agent_end },
     { IPC_HELPER,   on_helper },
     { IPC_TRIED,           on_tried },
     { IPC_EDGE_LOST, on_edge_lost },

@@ -346,6 +346,8 @@ const struct ipc_message ipc_messages[] = {
         "for the operator's status: something is degraded, or well again"),
     MSG(AGENT, REQUEST, 0, B(DELIVERD), B(MTAD), f_agent, "an agent for this mailbox, please"),
     MSG(AGENT_REPLY, REPLY, IPC_FDS_ANY, B(MTAD), B(DELIVERD), f_agent_reply, "its channel, or why not"),
+    MSG(AGENT_END, REPLY, 0, B(DELIVERD), B(MTAD), f_none,
+        "the agent of that request hangs: end it, so that it stores nothing that is tried again"),
     MSG(HELPER, REQUEST, 0, CHILDREN, B(MTAD), f_helper,
         "a connected descriptor to a configured address, please"),
     MSG(HELPER_REPLY, REPLY, IPC_FDS_ANY, B(MTAD), CHILDREN, f_helper_reply, "it, or why not"),

@@ -1,9 +1,9 @@
 """The first mail: from a real client through every daemon into a Maildir."""
-import contextlib, email, shutil, smtplib, subprocess
+import contextlib, email, os, shutil, signal, smtplib, subprocess
 
 import pytest
 
-from host import Host, Raw, wait_for
+from host import Host, Raw, alive, wait_for
 
 BODY = ('From: Someone <a@far.test>\r\nTo: user@demo.test\r\nSubject: bytes\r\nDate: Fri, 20 Nov 2026 10:00:00 +0000\r\n'
         'Message-ID: <1@far.test>\r\nX-Folded: one\r\n\ttwo\r\n\r\nline\r\n.dot\r\n..two dots\r\n\r\n trailing blank \r\n\r\n')
@@ -229,3 +229,20 @@ def test_maildir_that_cannot_be_written_defers(host):
     qid = host.send('second@demo.test')
     line = host.wait_log('delivery.result', id=qid)
     assert 'status=deferred' in line and 'dsn=4.' in line
+
+
+@pytest.mark.long
+def test_agent_that_hangs_is_ended_before_the_message_is_tried_again():
+    with Host(users=('user', 'second')) as h:
+        h.queue = 'retry = [ 2s ]'
+        h.restart()
+        h.send('user@demo.test')
+        h.wait_mail('user', 1)
+        agents = h.pids()['mansio-agent']
+        for pid in agents:
+            os.kill(pid, signal.SIGSTOP)
+        h.send('user@demo.test')
+        h.wait_log('mtad.agent.killed', deadline=200)
+        h.wait_mail('user', 2)
+        wait_for('the stopped agent is gone', lambda: not [p for p in agents if alive(p)])
+        assert len(h.mailbox()) == 2
