@@ -1,0 +1,193 @@
+/* test_ctl.c - what an operator decided stands after a crash: also when only a snapshot of the journal is
+ * left */
+#include "tests/support/unit.h"
+
+#include "common/ipc/blocking.h"
+#include "common/os/fd.h"
+#include "queued/ctl.h"
+#include "tests/unit/queued/rig.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct rig *r;
+
+static int setup(void **state)
+{
+    (void)state;
+    r = calloc(1, sizeof *r);
+    rig_init(r);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    rig_clear(r);
+    free(r);
+    return 0;
+}
+
+static struct blocking client;
+static int rows;
+
+static void client_open(void)
+{
+    int ends[2];
+
+    assert_true(fd_seqpacket_pair(ends));
+    qctl_client(&r->q, ends[0]);
+    client = (struct blocking){ .fd = ends[1], .peer = ROLE_QUEUED, .wait_ms = 10000 };
+    client.frame = malloc(IPC_FRAME_MAX);
+    ipc_out_init(&client.call);
+}
+
+/* The status of one portion; rows are counted. */
+static int answer(void)
+{
+    struct err err = { 0 };
+    struct ipc_in in;
+
+    for (rows = 0;;) {
+        char peek;
+
+        RIG_UNTIL(r, recv(client.fd, &peek, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN);
+        assert_int_equal(blocking_next(&client, &in, &err), BLOCKING_OK);
+        if (in.type == IPC_CTL_DONE)
+            return (int)ipc_get_u64(&in, TAG_CODE);
+        rows += in.type == IPC_CTL_ROW;
+    }
+}
+
+static int call(const char *act, const char *name, const char *value)
+{
+    struct err err = { 0 };
+    int code;
+
+    client_open();
+    blocking_call(&client, act, 0);
+    blocking_text(&client, name, SV(value));
+    assert_int_equal(blocking_send(&client, &err), BLOCKING_OK);
+    code = answer();
+    blocking_close(&client);
+    return code;
+}
+
+static struct message *message(uint64_t id)
+{
+    uint32_t handle = ledger_find(&r->q.ledger, id);
+
+    return handle ? ledger_at(&r->q.ledger, handle) : NULL;
+}
+
+static void decisions_stand(void)
+{
+    assert_true(r->q.ledger.paused && r->q.ledger.paused_in);
+    assert_true(ledger_is_frozen(&r->q.ledger, SV("Bad@x.test")));
+    assert_false(ledger_is_frozen(&r->q.ledger, SV("good@x.test")));
+    assert_null(message(101));
+    assert_true(message(102) && message(102)->flags & MESSAGE_HELD);
+    assert_true(message(103) && !(message(103)->flags & MESSAGE_HELD));
+}
+
+static void decisions_survive_a_crash(void **state)
+{
+    (void)state;
+    rig_start(r);
+    assert_int_equal(call("pause", "side", "out"), 0);
+    for (uint64_t id = 101; id <= 103; id++)
+        rig_submit(r, id, id, id == 102 ? "held@x.test" : "s@x.test", "r:a@far.test", "body\r\n");
+    RIG_UNTIL(r, r->answer_n == 3);
+    assert_int_equal(call("hold", "sender", "held@x.test"), 0);
+    assert_int_equal(rows, 1);
+    assert_int_equal(call("freeze", "sender", "bad@x.test"), 0);
+    assert_int_equal(call("freeze", "sender", "good@x.test"), 0);
+    assert_int_equal(call("thaw", "sender", "good@x.test"), 0);
+    assert_int_equal(call("pause", "side", "in"), 0);
+    {
+        char id[ID_TEXT_SIZE];
+
+        id_text(101, id);
+        assert_int_equal(call("delete", "id", id), 0);
+        assert_int_equal(rows, 1);
+    }
+    assert_true(store_durable(r->q.store, store_mark(r->q.store)));
+    rig_kill(r);
+    rig_start(r);
+    decisions_stand();
+    /* Many starts make many journal files, and those a snapshot, which the next start has instead of them. */
+    for (int i = 0; i < 20; i++) {
+        rig_rest(r);
+        rig_kill(r);
+        rig_start(r);
+    }
+    rig_rest(r);
+    decisions_stand();
+    rig_kill(r);
+}
+
+static void an_answer_waits_for_the_sync(void **state)
+{
+    char peek;
+    struct err err = { 0 };
+
+    (void)state;
+    r->sizes.sync_ms = 300;
+    rig_start(r);
+    client_open();
+    blocking_call(&client, "pause", 0);
+    blocking_text(&client, "side", SV("out"));
+    assert_int_equal(blocking_send(&client, &err), BLOCKING_OK);
+    RIG_UNTIL(r, r->q.ledger.paused);
+    assert_false(store_durable(r->q.store, store_mark(r->q.store)));
+    assert_true(recv(client.fd, &peek, 1, MSG_PEEK | MSG_DONTWAIT) < 0);
+    assert_int_equal(answer(), 0);
+    assert_true(store_durable(r->q.store, store_mark(r->q.store)));
+    blocking_close(&client);
+    rig_kill(r);
+}
+
+static void a_caller_who_leaves_is_forgotten(void **state)
+{
+    struct err err = { 0 };
+
+    (void)state;
+    r->sizes.sync_ms = 300;
+    rig_start(r);
+    client_open();
+    blocking_call(&client, "freeze", 0);
+    blocking_text(&client, "sender", SV("x@x.test"));
+    assert_int_equal(blocking_send(&client, &err), BLOCKING_OK);
+    RIG_UNTIL(r, ledger_is_frozen(&r->q.ledger, SV("x@x.test")));
+    blocking_close(&client);
+    rig_rest(r);
+    assert_int_equal(call("status", "x", "y"), 0);
+    rig_kill(r);
+}
+
+static void wrong_calls(void **state)
+{
+    (void)state;
+    rig_start(r);
+    assert_int_equal(call("dance", "x", "y"), 64);
+    assert_int_equal(call("delete", "x", "y"), 64);
+    assert_int_equal(call("hold", "id", "short"), 64);
+    assert_int_equal(call("pause", "side", "up"), 64);
+    assert_int_equal(call("show", "id", "0000000000009"), 65);
+    assert_int_equal(call("freeze", "x", "y"), 64);
+    rig_kill(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(decisions_survive_a_crash, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_answer_waits_for_the_sync, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_caller_who_leaves_is_forgotten, setup, teardown),
+        cmocka_unit_test_setup_teardown(wrong_calls, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
