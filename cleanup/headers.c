@@ -162,8 +162,11 @@ enum headers_verdict headers_build(const struct headers_in *in, struct buf *out)
     else
         buf_addv(out, in->block);
     /* They are the message's own: in front they would part the resent fields. */
-    if (in->own && s.resent_any)
+    if (in->own && s.resent_any) {
+        if (!strv_ends(buf_view(out), SV_LIT("\r\n")))
+            buf_adds(out, "\r\n");
         add_missing(in, &s, out);
+    }
     return buf_ok(out) ? HEADERS_OK : HEADERS_TOO_BIG;
 }
 
