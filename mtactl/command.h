@@ -24,6 +24,7 @@ int command_status(struct tool *t, int argc, char **argv);
 int command_stop(struct tool *t, int argc, char **argv);
 int command_log(struct tool *t, int argc, char **argv);
 int command_check(struct tool *t, int argc, char **argv);
+int command_check_install(struct tool *t, int argc, char **argv);
 int command_config(struct tool *t, int argc, char **argv);
 int command_sandbox(struct tool *t, int argc, char **argv);
 int command_queue_list(struct tool *t, int argc, char **argv);

@@ -11,6 +11,8 @@ const struct command commands[] = {
     { "stop", "", "End the service in order: sessions and deliveries may finish.", 0, 0, command_stop },
     { "check", "[FILE]", "Check a configuration in full, without touching the service.", 0, 1,
       command_check },
+    { "check --install", "", "Check users, directories and modes; root's call repairs them.", 0, 0,
+      command_check_install },
     { "config", "", "Every effective value, defaults too, with the place it comes from.", 0, 0,
       command_config },
     { "log", "LEVEL", "Log error, warn, info or debug, until the next start.", 1, 1, command_log },

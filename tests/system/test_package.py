@@ -1,5 +1,5 @@
 """test_package.py - what is installed, where, with which modes; the Debian package in a copy of this machine's root"""
-import os, pathlib, re, stat, subprocess, sys
+import json, os, pathlib, re, stat, subprocess, sys
 
 import pytest
 
@@ -239,3 +239,39 @@ def test_units(root, deb):
     assert not re.search(r'^(NoNewPrivileges|RestrictSUIDSGID|ProtectHome)=', unit, re.M)
     # Both tools agree that there is nothing left to do.
     assert root.sh('systemd-sysusers --dry-run 2>&1 | grep -i mansio; true') == ''
+
+
+@pytest.mark.root
+def test_check_install(root, deb):
+    root.put(deb, '/root/mansio.deb')
+    root.sh('dpkg -i --force-conflicts /root/mansio.deb')
+    root.sh('mtactl check --install')  # makes what mtad would make at its first start
+    assert 'as they should be' in root.sh('mtactl check --install')
+    root.sh('useradd mallory; usermod -a -G mansio-admin mallory; chmod 755 /usr/libexec/mansio/postdrop; '
+            'chown mallory: /var/spool/mansio/drop; chmod 777 /var/lib/mansio; rmdir /var/lib/mansio/mapd; '
+            'chgrp root /var/spool/mansio')
+    stranger = 'setpriv --reuid mallory --regid mallory --clear-groups mtactl --json check --install'
+    report = json.loads(root.sh(stranger, status=1))
+    assert {r['outcome'] for r in report['rows']} == {"root's call repairs it", 'call it as root'}, report
+    out = root.sh('mtactl --json check --install')
+    report = json.loads(out)
+    faults = {(r['what'], r['fault'].split(' ')[0]) for r in report['rows']}
+    assert faults >= {('/usr/libexec/mansio/postdrop', 'has'), ('/var/spool/mansio/drop', 'belongs'), ('/var/lib/mansio', 'has'),
+                      ('/var/lib/mansio/mapd', 'is'), ('/var/spool/mansio', 'belongs')}, out
+    assert {r['outcome'] for r in report['rows']} == {'repaired'}
+    assert root.sh('stat -c "%a %U:%G" /usr/libexec/mansio/postdrop /var/spool/mansio/drop /var/lib/mansio/mapd').split() == [
+        '2755', 'root:mansio-drop', '1730', 'mansio-queued:mansio-drop', '700', 'mansio-mapd:mansio-mapd']
+    # What nobody can repair blindly is told, not touched.
+    root.sh('rmdir /var/spool/mansio/drop; ln -s /etc /var/spool/mansio/drop')
+    assert 'by hand' in root.sh('mtactl check --install', status=1)
+    assert root.sh('stat -c "%a %U" /etc') == '755 root\n'
+    root.sh('rm /var/spool/mansio/drop; userdel mansio-dnsd')
+    assert 'no such user' in root.sh('mtactl check --install', status=1)
+
+
+@pytest.mark.root
+@pytest.mark.long
+def test_minbase(deb):
+    """A root with nothing in it but what every Debian has."""
+    done = subprocess.run(['bash', ROOT / 'tests/system/minbase-package.sh', deb], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
