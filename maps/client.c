@@ -27,6 +27,7 @@ struct maps_client {
     struct channel *ch; /* owned; NULL while there is none */
     struct asker *asker;
     struct dict *open; /* id -> question */
+    struct dict *auths; /* id -> auth_question */
     uint64_t last_id, snapshot;
     struct ipc_out out;
     struct question *ready;
@@ -85,7 +86,7 @@ static void on_frame(void *arg, struct channel *ch, struct ipc_in *in)
     struct maps_client *mc = arg;
 
     (void)ch;
-    if (in->type == IPC_MAP_ANSWER)
+    if (in->type == IPC_MAP_ANSWER || in->type == IPC_AUTH_ANSWER)
         asker_answer(mc->asker, in);
 }
 
@@ -111,6 +112,7 @@ struct maps_client *maps_client_new(struct loop *loop, enum role self)
     mc->self = self;
     mc->asker = asker_new(loop);
     mc->open = dict_new();
+    mc->auths = dict_new();
     mc->task = (struct loop_task){ .fn = on_ready, .arg = mc };
     ipc_out_init(&mc->out);
     return mc;
@@ -132,6 +134,7 @@ void maps_client_free(struct maps_client **mcp)
     asker_free(&mc->asker);
     channel_free(&mc->ch);
     dict_free(&mc->open, free);
+    dict_free(&mc->auths, free);
     ipc_out_clear(&mc->out);
     free(mc);
 }
@@ -207,5 +210,67 @@ void maps_cancel(struct maps_client *mc, uint64_t id)
         asker_cancel(mc->asker, q->handle);
     else
         ready_remove(mc, q);
+    free(q);
+}
+
+/* ---- AUTH ---- */
+
+struct auth_question {
+    struct maps_client *mc;
+    uint64_t id, handle;
+    maps_auth_done *done;
+    void *arg;
+};
+
+static void on_auth_answer(void *arg, struct ipc_in *in)
+{
+    struct auth_question *q = arg;
+    struct maps_auth_answer a = { .answer = ANSWER_FAILED, .why = SV_LIT("mapd is not there or late") };
+    maps_auth_done *done = q->done;
+    void *done_arg = q->arg;
+
+    if (in) {
+        a.answer = (enum ipc_answer)ipc_get_u64(in, TAG_ANSWER);
+        a.data = ipc_get(in, TAG_DATA);
+        a.iterations = (unsigned)ipc_get_u64(in, TAG_COUNT);
+        a.why = ipc_has(in, TAG_ERROR) ? ipc_get(in, TAG_ERROR) : SV_LIT("mapd gave no reason");
+    }
+    dict_pop_u64(q->mc->auths, q->id);
+    free(q);
+    done(done_arg, &a);
+}
+
+uint64_t maps_auth(struct maps_client *mc, const struct maps_auth *m, int64_t deadline_ms,
+                   maps_auth_done *done, void *arg)
+{
+    struct auth_question *q = mem_new(sizeof *q);
+    struct ipc_out out;
+
+    *q = (struct auth_question){ .mc = mc, .id = ++mc->last_id, .done = done, .arg = arg };
+    dict_set_u64(mc->auths, q->id, q);
+    ipc_out_init(&out);
+    out.bytes.secret = true;
+    ipc_begin(&out, IPC_AUTH_QUERY, asker_txn(mc->asker));
+    if (mc->snapshot)
+        ipc_put_u64(&out, TAG_SNAPSHOT, mc->snapshot);
+    ipc_put_u64(&out, TAG_KIND, m->kind);
+    ipc_put_text(&out, TAG_CLIENT, m->client);
+    ipc_put_clean(&out, TAG_LOGIN, m->login);
+    if (m->data.n)
+        ipc_put_bytes(&out, TAG_DATA, m->data);
+    if (m->proof.n)
+        ipc_put_bytes(&out, TAG_VALUE, m->proof);
+    q->handle = asker_ask(mc->asker, &out, deadline_ms, on_auth_answer, q);
+    ipc_out_clear(&out);
+    return q->id;
+}
+
+void maps_auth_cancel(struct maps_client *mc, uint64_t id)
+{
+    struct auth_question *q = id ? dict_pop_u64(mc->auths, id) : NULL;
+
+    if (!q)
+        return;
+    asker_cancel(mc->asker, q->handle);
     free(q);
 }

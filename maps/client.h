@@ -37,5 +37,27 @@ bool maps_client_is_up(const struct maps_client *mc);
    be reset at once. An empty chain is ABSENT. The result is for maps_cancel; never 0. */
 uint64_t maps_ask(struct maps_client *mc, const struct key_chain *chain, int64_t deadline_ms, maps_done *done,
                   void *arg);
+/* AUTH: is this who it says it is? */
+struct maps_auth {
+    enum ipc_auth kind;
+    struct strv client, login;
+    struct strv data;  /* password, or SCRAM's AuthMessage */
+    struct strv proof; /* of SCRAM; else empty */
+};
+
+struct maps_auth_answer {
+    enum ipc_answer answer; /* FOUND: yes */
+    struct strv data;       /* salt in base64, or the signature; borrowed */
+    unsigned iterations;
+    struct strv why; /* FAILED: not empty */
+};
+
+typedef void maps_auth_done(void *arg, const struct maps_auth_answer *answer);
+
+/* As maps_ask; the result is for maps_auth_cancel. */
+uint64_t maps_auth(struct maps_client *mc, const struct maps_auth *q, int64_t deadline_ms,
+                   maps_auth_done *done, void *arg);
+void maps_auth_cancel(struct maps_client *mc, uint64_t handle);
+
 /* The callback will not run. Unknown or answered handles are ignored; so is 0. */
 void maps_cancel(struct maps_client *mc, uint64_t handle);

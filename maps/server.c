@@ -3,9 +3,11 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "conf/auth.h"
 #include "conf/conf.h"
 #include "conf/mailbox.h"
 #include "maps/ctl.h"
+#include "maps/auth.h"
 #include "maps/include.h"
 #include "maps/keys.h"
 #include "maps/snapshot.h"
@@ -273,6 +275,14 @@ static bool local_item(struct question *q)
     return false;
 }
 
+/* The secrets of users never leave this process, but for the check of one. */
+static bool is_secret(const struct question *q, const struct item *item)
+{
+    const struct conf_auth_section *auth = q->conf->auth;
+
+    return auth && strv_is(item->name, auth->users);
+}
+
 static void step(struct question *q)
 {
     for (; q->at < q->n; q->at++) {
@@ -280,6 +290,10 @@ static void step(struct question *q)
 
         if (!item->map) {
             answer_failed(q, "no map of that name here", true);
+            return;
+        }
+        if (is_secret(q, item)) {
+            answer_failed(q, "secrets are not given out");
             return;
         }
         if (item->map->ops->worker && !include_is_key(item->key) ? worker_item(q) : local_item(q))
@@ -341,6 +355,8 @@ static void peer_free(struct peer *p)
     *p->at = p->next;
     if (p->next)
         p->next->at = p->at;
+    if (p->md->auths)
+        auths_forget(p->md->auths, p->ch);
     channel_free(&p->ch);
     free(p);
 }
@@ -360,9 +376,21 @@ void mapd_abandon(struct mapd *md, const struct tables *tables)
     }
 }
 
+static void on_auth(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct mapd *md = ((struct peer *)arg)->md;
+    const struct snapshot *s = ipc_has(in, TAG_SNAPSHOT) ? snapshot_find(md, ipc_get_u64(in, TAG_SNAPSHOT)) : NULL;
+
+    if (!md->auths)
+        md->auths = auths_new(md->loop, md->workers);
+    auths_query(md->auths, s && s->conf ? s->conf : md->conf, s ? s->tables : md->tables, ch, in);
+}
+
 static void on_frame(void *arg, struct channel *ch, struct ipc_in *in)
 {
-    static const struct channel_route routes[] = { { IPC_MAP_QUERY, on_query }, { .type = IPC_NONE } };
+    static const struct channel_route routes[] = {
+        { IPC_MAP_QUERY, on_query }, { IPC_AUTH_QUERY, on_auth }, { .type = IPC_NONE }
+    };
 
     channel_dispatch(routes, arg, ch, in);
 }
@@ -418,6 +446,7 @@ void mapd_clear(struct mapd *md)
     mapd_ctl_clear();
     while (md->peers)
         peer_free(md->peers);
+    auths_free(&md->auths);
     workers_free(&md->workers);
     snapshots_clear(md);
     tables_free(&md->tables);

@@ -6,6 +6,7 @@
 #include "maps/map.h"
 
 struct conf;
+struct auths;
 struct dict;
 struct peer;
 struct question;
@@ -20,6 +21,7 @@ struct mapd {
     uint64_t number; /* of the same */
     struct snapshot *snapshots; /* owned list, newest first; NULL: there is only conf */
     struct workers *workers;
+    struct auths *auths; /* NULL until somebody asks */
     struct peer *peers;
     struct ipc_out out;
 };

@@ -5,6 +5,7 @@
 #include "common/os/fd.h"
 #include "common/proc/daemon.h"
 #include "conf/conf.h"
+#include "maps/credential.h"
 #include "maps/map.h"
 
 #include <stdlib.h>
@@ -60,9 +61,24 @@ static void on_query(void *arg, struct channel *ch, struct ipc_in *in)
     channel_send(ch, &worker.out);
 }
 
+static void on_check(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct err err = { 0 };
+    enum ipc_answer answer = credential_check(ipc_get(in, TAG_VALUE), ipc_get(in, TAG_DATA), &err);
+
+    (void)arg;
+    ipc_begin(&worker.out, IPC_AUTH_ANSWER, in->txn);
+    ipc_put_u64(&worker.out, TAG_ANSWER, answer);
+    if (answer == ANSWER_FAILED)
+        ipc_put_clean(&worker.out, TAG_ERROR, SV(err.text));
+    channel_send(ch, &worker.out);
+}
+
 static void on_frame(void *arg, struct channel *ch, struct ipc_in *in)
 {
-    static const struct channel_route routes[] = { { IPC_MAP_QUERY, on_query }, { .type = IPC_NONE } };
+    static const struct channel_route routes[] = {
+        { IPC_MAP_QUERY, on_query }, { IPC_AUTH_CHECK, on_check }, { .type = IPC_NONE }
+    };
 
     channel_dispatch(routes, arg, ch, in);
 }

@@ -27,6 +27,8 @@ struct worker {
     unsigned index;
     unsigned joined; /* channels so far */
     bool late;       /* it missed a deadline and was not heard since: others are asked */
+    worker_checked *checked; /* whom the password that it checks now is for; NULL: none */
+    void *checked_arg;
 };
 
 struct known {
@@ -231,6 +233,64 @@ uint64_t workers_ask(struct workers *w, const struct worker_item *items, size_t 
     return p->id;
 }
 
+/* ---- passwords ---- */
+
+bool workers_any(const struct workers *w)
+{
+    for (size_t i = 0; i < WORKERS_MAX; i++)
+        if (w->list[i] && w->list[i]->ch)
+            return true;
+    return false;
+}
+
+/* The highest numbers first: least_busy prefers the lowest. */
+static struct worker *free_for_check(struct workers *w)
+{
+    struct worker *best = NULL;
+    size_t there = 0, checking = 0;
+
+    for (size_t i = 0; i < WORKERS_MAX; i++) {
+        struct worker *k = w->list[i];
+
+        if (!k || !k->ch || k->late)
+            continue;
+        there++;
+        checking += k->checked != NULL;
+        if (!k->checked)
+            best = k;
+    }
+    return there > 1 && checking + 1 >= there ? NULL : best;
+}
+
+static void on_checked(void *arg, struct ipc_in *in)
+{
+    struct worker *k = arg;
+    worker_checked *done = k->checked;
+
+    k->checked = NULL;
+    done(k->checked_arg, in);
+}
+
+bool workers_check(struct workers *w, struct strv stored, struct strv password, worker_checked *done,
+                   void *arg)
+{
+    struct worker *k = free_for_check(w);
+    struct ipc_out out;
+
+    if (!k)
+        return false;
+    k->checked = done;
+    k->checked_arg = arg;
+    ipc_out_init(&out);
+    out.bytes.secret = true;
+    ipc_begin(&out, IPC_AUTH_CHECK, asker_txn(k->asker));
+    ipc_put_bytes(&out, TAG_VALUE, stored);
+    ipc_put_bytes(&out, TAG_DATA, password);
+    asker_ask(k->asker, &out, WORKER_DEADLINE_MS, on_checked, k);
+    ipc_out_clear(&out);
+    return true;
+}
+
 void workers_cancel(struct workers *w, uint64_t handle)
 {
     struct pending *p = handle ? dict_pop_u64(w->open, handle) : NULL;
@@ -249,7 +309,7 @@ static void on_frame(void *arg, struct channel *ch, struct ipc_in *in)
 
     (void)ch;
     k->late = false;
-    if (in->type == IPC_MAP_ANSWER)
+    if (in->type == IPC_MAP_ANSWER || in->type == IPC_AUTH_ANSWER)
         asker_answer(k->asker, in);
 }
 

@@ -98,6 +98,19 @@ FIELDS(f_map_answer) = {
     O(KIND, U64, 1, "of FAILED: 0 cannot tell now; 1 for as long as nobody mends a table or list"),
     END
 };
+FIELDS(f_auth_query) = { O(SNAPSHOT, U64, 0, "configuration snapshot"),
+                         R(KIND, U64, 2, "enum ipc_auth"),
+                         R(CLIENT, TEXT, 64, "client's IP address: failures are counted by it"),
+                         R(LOGIN, TEXT, 512, "who the client says it is, with its realm"),
+                         O(DATA, BYTES, 8192, "password, or SCRAM's AuthMessage"),
+                         O(VALUE, BYTES, 32, "SCRAM's proof"),
+                         END };
+FIELDS(f_auth_check) = { R(VALUE, BYTES, 1024, "stored secret"), R(DATA, BYTES, 1024, "password"), END };
+FIELDS(f_auth_answer) = { R(ANSWER, U64, 2, "enum ipc_answer: FOUND yes, ABSENT no, FAILED could not tell"),
+                          O(DATA, BYTES, 512, "SCRAM: salt in base64, or the server's signature"),
+                          O(COUNT, U64, 0, "SCRAM: iterations"),
+                          O(ERROR, TEXT, 0, "why FAILED"),
+                          END };
 FIELDS(f_dns_client) = { R(ADDR, TEXT, 64, "IP address"), END };
 FIELDS(f_dns_client_answer) = { R(ANSWER, U64, 4,
                                   "enum ipc_dns: DNS_OK only when the name leads back to the address"),
@@ -359,6 +372,10 @@ const struct ipc_message ipc_messages[] = {
     MSG(MAP_ANSWER, REPLY, 0, B(MAPD) | B(MAPD_WORKER),
         B(SMTPD) | B(CLEANUP) | B(DELIVERD) | B(MTAD) | B(MAPD), f_map_answer,
         "found, absent or could not tell"),
+    MSG(AUTH_QUERY, REQUEST, 0, B(SMTPD), B(MAPD), f_auth_query, "is this who it says it is?"),
+    MSG(AUTH_CHECK, REQUEST, 0, B(MAPD), B(MAPD_WORKER), f_auth_check, "is this the password?"),
+    MSG(AUTH_ANSWER, REPLY, 0, B(MAPD) | B(MAPD_WORKER), B(SMTPD) | B(MAPD), f_auth_answer,
+        "yes, no (an unknown user and a wrong password look alike), or could not tell"),
     MSG(DNS_CLIENT, REQUEST, 0, B(SMTPD), B(DNSD), f_dns_client, "confirmed name of a client"),
     MSG(DNS_CLIENT_ANSWER, REPLY, 0, B(DNSD), B(SMTPD), f_dns_client_answer, "the name, when it leads back"),
     MSG(DNS_MX, REQUEST, 0, B(DELIVERD), B(DNSD), f_dns_mx, "where does mail for a domain go"),

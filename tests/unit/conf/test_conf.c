@@ -123,6 +123,7 @@ static const char defaults[] =
     "auth {    # default\n"
     "    users = \"\"    # default\n"
     "    realm = mx.example.com    # default\n"
+    "    mechanisms = [ PLAIN, LOGIN ]    # default\n"
     "    senders = \"\"    # default\n"
     "}\n"
     "users {    # default\n"

@@ -1,0 +1,401 @@
+/* auth.c - who may say that he is who: secrets from the table, hashes in a worker, failures slowed and
+   bounded
+
+   INCIDENTS 21: an unknown user, a locked one and a wrong password must look alike, in words and in time. So
+   a question about nobody takes the same way with the secret of somebody else (whatever was found last), and
+   its result is thrown away. Failures are counted by network; each one doubles the time that the next answer
+   takes, and few questions of one network may wait at once, so slowness cannot be bought off with
+   connections. A good answer waits less, or one wrong telephone would lock a whole office out. */
+#include "maps/auth.h"
+
+#include "common/base/b64.h"
+#include "common/base/dict.h"
+#include "common/base/hash.h"
+#include "common/base/mem.h"
+#include "common/base/netaddr.h"
+#include "common/ipc/channel.h"
+#include "common/net/loop.h"
+#include "conf/auth.h"
+#include "conf/conf.h"
+#include "maps/credential.h"
+#include "maps/keys.h"
+#include "maps/map.h"
+#include "maps/tables.h"
+#include "maps/workers.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define OPEN_MAX     500u /* questions that wait for a worker or their time */
+#define NETWORK_OPEN 8u   /* of these, of one network */
+#define NETWORKS_MAX 65536u
+#define FORGIVE_MS   (60 * 1000) /* a failure is forgotten after this, one by one */
+#define FAILURES_MAX 12          /* more are not remembered */
+#define DELAY_FIRST  500         /* ms; doubles */
+#define DELAY_MAX    16000
+#define DELAY_GOOD   2000
+#define STORED_MAX   1024u
+#define ITERATIONS   4096u
+
+/* Failures are a time that runs out: each adds FORGIVE_MS. */
+struct network {
+    int64_t until;
+    unsigned open;
+};
+
+struct request {
+    struct request *next, **at;
+    struct auths *all;
+    struct channel *ch; /* borrowed; NULL: nobody waits any more */
+    uint64_t txn;
+    char network[NETADDR_TEXT];
+    struct buf stored, password; /* until a worker has them */
+    bool known;                  /* the login is somebody's */
+    bool queued;                 /* for a worker */
+    enum ipc_answer answer;
+    struct buf data;
+    char why[200];
+    struct loop_timer timer;
+};
+
+struct auths {
+    struct loop *loop;
+    struct workers *workers;
+    struct dict *networks;
+    struct request *requests; /* owned list, oldest first */
+    size_t open;
+    struct buf sample; /* a secret like those in the table */
+    unsigned iterations;
+    uint8_t key[32]; /* of salts for nobody */
+    struct ipc_out out;
+};
+
+/* yescrypt of a password that nobody has, with the host's usual cost */
+static const char sample[] = "$y$j9T$ZQ8qVzYlKZr5b1V8x5tq91$2WcUFB6XhQeQm6dS3PzGbkVzEJzZJp0nTq1QeX3gXv5";
+
+struct auths *auths_new(struct loop *loop, struct workers *workers)
+{
+    struct auths *a = mem_new(sizeof *a);
+
+    a->loop = loop;
+    a->workers = workers;
+    a->networks = dict_new();
+    a->iterations = ITERATIONS;
+    buf_init_secret(&a->sample, STORED_MAX);
+    buf_adds(&a->sample, sample);
+    rand_bytes(a->key, sizeof a->key);
+    ipc_out_init(&a->out);
+    return a;
+}
+
+/* ---- networks ---- */
+
+/* The /64 of an IPv6 address is one customer. */
+static void network_name(struct strv client, char dst[NETADDR_TEXT])
+{
+    struct netaddr addr;
+
+    if (!netaddr_parse_ip(client, &addr))
+        addr = (struct netaddr){ 0 };
+    if (addr.family == AF_INET6)
+        memset(addr.ip + 8, 0, 8);
+    netaddr_ip_text(&addr, dst, NETADDR_TEXT);
+}
+
+static void drop_if_over(void *arg, struct strv key, void *value)
+{
+    struct auths *a = arg;
+    struct network *n = value;
+
+    if (n->open == 0 && n->until <= loop_now(a->loop))
+        free(dict_pop(a->networks, key));
+}
+
+static struct network *network_of(struct auths *a, const char *name)
+{
+    struct network *n = dict_get(a->networks, SV(name));
+
+    if (n)
+        return n;
+    if (dict_count(a->networks) >= NETWORKS_MAX)
+        dict_each(a->networks, drop_if_over, a);
+    n = mem_new(sizeof *n);
+    dict_set(a->networks, SV(name), n);
+    return n;
+}
+
+static int64_t failures(const struct network *n, int64_t now)
+{
+    return n->until > now ? (n->until - now + FORGIVE_MS - 1) / FORGIVE_MS : 0;
+}
+
+static void failure_add(struct network *n, int64_t now)
+{
+    n->until = (n->until > now ? n->until : now) + FORGIVE_MS;
+    if (n->until > now + (int64_t)FAILURES_MAX * FORGIVE_MS)
+        n->until = now + (int64_t)FAILURES_MAX * FORGIVE_MS;
+}
+
+static int64_t delay_of(int64_t count, bool good)
+{
+    int64_t ms = count > 0 ? (int64_t)DELAY_FIRST << (count < 7 ? count - 1 : 6) : 0;
+    int64_t max = good ? DELAY_GOOD : DELAY_MAX;
+
+    return ms < max ? ms : max;
+}
+
+/* ---- answers ---- */
+
+static void request_free(struct request *r)
+{
+    struct network *n = dict_get(r->all->networks, SV(r->network));
+
+    if (n)
+        n->open--;
+    r->all->open--;
+    *r->at = r->next;
+    if (r->next)
+        r->next->at = r->at;
+    loop_timer_stop(&r->timer);
+    buf_clear(&r->stored);
+    buf_clear(&r->password);
+    buf_clear(&r->data);
+    free(r);
+}
+
+static void reply_begin(struct auths *a, uint64_t txn, enum ipc_answer answer, const char *why)
+{
+    ipc_begin(&a->out, IPC_AUTH_ANSWER, txn);
+    ipc_put_u64(&a->out, TAG_ANSWER, answer);
+    if (answer == ANSWER_FAILED)
+        ipc_put_clean(&a->out, TAG_ERROR, SV(why));
+}
+
+static void on_time(void *arg)
+{
+    struct request *r = arg;
+    struct auths *a = r->all;
+
+    if (r->ch) {
+        reply_begin(a, r->txn, r->answer, r->why);
+        if (r->data.len)
+            ipc_put_bytes(&a->out, TAG_DATA, buf_view(&r->data));
+        channel_send(r->ch, &a->out);
+    }
+    request_free(r);
+}
+
+/* The result is there; when it is told depends on what this network did before. */
+static void request_end(struct request *r, enum ipc_answer answer)
+{
+    struct network *n = network_of(r->all, r->network);
+    int64_t now = loop_now(r->all->loop);
+
+    r->answer = answer == ANSWER_FOUND && !r->known ? ANSWER_ABSENT : answer;
+    if (r->answer == ANSWER_ABSENT)
+        failure_add(n, now);
+    loop_timer_set(&r->timer, delay_of(failures(n, now), r->answer == ANSWER_FOUND));
+}
+
+static void queue_run(struct auths *a);
+
+static void on_checked(void *arg, struct ipc_in *in)
+{
+    struct request *r = arg;
+    struct auths *a = r->all;
+
+    if (in && ipc_get_u64(in, TAG_ANSWER) == ANSWER_FAILED)
+        strv_cstr(strv_sub(ipc_get(in, TAG_ERROR), 0, sizeof r->why - 1), r->why, sizeof r->why);
+    else if (!in)
+        snprintf(r->why, sizeof r->why, "the worker is gone or late");
+    request_end(r, in ? (enum ipc_answer)ipc_get_u64(in, TAG_ANSWER) : ANSWER_FAILED);
+    queue_run(a);
+}
+
+static void queue_run(struct auths *a)
+{
+    for (struct request *r = a->requests, *next; r; r = next) {
+        next = r->next;
+        if (!r->queued)
+            continue;
+        if (!workers_check(a->workers, buf_view(&r->stored), buf_view(&r->password), on_checked, r)) {
+            if (workers_any(a->workers))
+                return;
+            snprintf(r->why, sizeof r->why, "no worker is there");
+            r->queued = false;
+            request_end(r, ANSWER_FAILED);
+            continue;
+        }
+        r->queued = false;
+        buf_clear(&r->stored);
+        buf_clear(&r->password);
+    }
+}
+
+/* ---- questions ---- */
+
+/* The account's secret: under login@realm, or under the login alone where the realm is ours. */
+static enum ipc_answer stored_find(const struct conf_auth_section *conf, struct tables *tables,
+                                   struct strv login, struct buf *out, struct err *err)
+{
+    struct map *map = conf ? tables_find(tables, SV(conf->users)) : NULL;
+    struct map_value value;
+    enum ipc_answer answer;
+    struct buf key;
+    size_t at;
+
+    if (!map || map->ops->worker) {
+        err_set(err, ERR_CONF, "there is no table of users");
+        return ANSWER_FAILED;
+    }
+    buf_init(&key, 1024);
+    key_lower(login, &key);
+    answer = map_get(map, buf_view(&key), &value, err);
+    if (answer == ANSWER_ABSENT && strv_rfind(buf_view(&key), '@', &at) &&
+        strv_ieq(strv_from(buf_view(&key), at + 1), SV(conf->realm))) {
+        buf_cut(&key, at);
+        answer = map_get(map, buf_view(&key), &value, err);
+    }
+    buf_clear(&key);
+    if (answer == ANSWER_FOUND)
+        buf_addv(out, strv_trim(value.text));
+    return answer;
+}
+
+static struct request *request_new(struct auths *a, struct channel *ch, struct ipc_in *in)
+{
+    struct request *r = mem_new(sizeof *r), **at = &a->requests;
+
+    r->all = a;
+    r->ch = ch;
+    r->txn = in->txn;
+    network_name(ipc_get(in, TAG_CLIENT), r->network);
+    buf_init_secret(&r->stored, STORED_MAX);
+    buf_init_secret(&r->password, STORED_MAX);
+    buf_init(&r->data, 64);
+    loop_timer_init(&r->timer, a->loop, on_time, r);
+    while (*at)
+        at = &(*at)->next;
+    *at = r;
+    r->at = at;
+    a->open++;
+    network_of(a, r->network)->open++;
+    return r;
+}
+
+/* An account without a SCRAM secret, and nobody's, have a salt, too: the same whenever it is asked for. */
+static void salt_for_nobody(struct auths *a, struct strv login, struct buf *out)
+{
+    uint8_t mac[32];
+    unsigned n = sizeof mac;
+
+    if (!HMAC(EVP_sha256(), a->key, sizeof a->key, (const unsigned char *)login.p, login.n, mac, &n))
+        die("HMAC does not work");
+    b64_encode(strv_make((const char *)mac, 16), out);
+}
+
+static void salt_answer(struct auths *a, struct channel *ch, struct ipc_in *in, struct strv stored)
+{
+    struct credential_scram c;
+    struct buf salt;
+
+    buf_init(&salt, 512);
+    if (credential_scram_read(stored, &c)) {
+        a->iterations = c.iterations;
+        buf_addv(&salt, c.salt);
+    } else {
+        salt_for_nobody(a, ipc_get(in, TAG_LOGIN), &salt);
+    }
+    reply_begin(a, in->txn, ANSWER_FOUND, NULL);
+    ipc_put_bytes(&a->out, TAG_DATA, buf_view(&salt));
+    ipc_put_u64(&a->out, TAG_COUNT, a->iterations);
+    channel_send(ch, &a->out);
+    buf_clear(&salt);
+}
+
+static void proof_check(struct request *r, struct ipc_in *in, struct strv stored)
+{
+    struct strv proof = ipc_get(in, TAG_VALUE);
+    struct credential_scram c = { 0 };
+    uint8_t signature[32];
+    bool good;
+
+    r->known = credential_scram_read(stored, &c);
+    good = proof.n == 32 &&
+           credential_scram_verify(&c, ipc_get(in, TAG_DATA), (const uint8_t *)proof.p, signature) &&
+           r->known;
+    if (good)
+        buf_add(&r->data, signature, sizeof signature);
+    request_end(r, good ? ANSWER_FOUND : ANSWER_ABSENT);
+}
+
+static void password_check(struct auths *a, struct request *r, struct ipc_in *in, const struct buf *stored)
+{
+    r->known = stored->len > 0;
+    if (r->known) {
+        buf_reset(&a->sample);
+        buf_addv(&a->sample, buf_view(stored));
+    }
+    buf_addv(&r->stored, buf_view(&a->sample));
+    buf_addv(&r->password, ipc_get(in, TAG_DATA));
+    r->queued = true;
+    queue_run(a);
+}
+
+void auths_query(struct auths *a, const struct conf *conf, struct tables *tables, struct channel *ch,
+                 struct ipc_in *in)
+{
+    enum ipc_auth kind = (enum ipc_auth)ipc_get_u64(in, TAG_KIND);
+    char network[NETADDR_TEXT];
+    struct err err = { 0 };
+    struct buf stored;
+    struct request *r;
+
+    network_name(ipc_get(in, TAG_CLIENT), network);
+    buf_init_secret(&stored, STORED_MAX);
+    if (a->open >= OPEN_MAX || network_of(a, network)->open >= NETWORK_OPEN)
+        err_set(&err, ERR_LIMIT, "too many checks of passwords wait");
+    else if (stored_find(conf->auth, tables, ipc_get(in, TAG_LOGIN), &stored, &err) == ANSWER_FAILED ||
+             !buf_ok(&stored))
+        err_wrap(&err, "users");
+    if (err.cls != ERR_OK) {
+        reply_begin(a, in->txn, ANSWER_FAILED, err.text);
+        channel_send(ch, &a->out);
+        buf_clear(&stored);
+        return;
+    }
+    if (kind == AUTH_SALT) {
+        salt_answer(a, ch, in, buf_view(&stored));
+    } else {
+        r = request_new(a, ch, in);
+        if (kind == AUTH_PROOF)
+            proof_check(r, in, buf_view(&stored));
+        else
+            password_check(a, r, in, &stored);
+    }
+    buf_clear(&stored);
+}
+
+void auths_forget(struct auths *a, const struct channel *ch)
+{
+    for (struct request *r = a->requests; r; r = r->next)
+        if (r->ch == ch)
+            r->ch = NULL;
+}
+
+void auths_free(struct auths **ap)
+{
+    struct auths *a = *ap;
+
+    if (!a)
+        return;
+    *ap = NULL;
+    while (a->requests)
+        request_free(a->requests);
+    dict_free(&a->networks, free);
+    buf_clear(&a->sample);
+    ipc_out_clear(&a->out);
+    free(a);
+}
