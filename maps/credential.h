@@ -1,4 +1,5 @@
-/* credential.h - stored secrets and what proves that somebody knows them: crypt(3) hashes, SCRAM (RFC 5802) */
+/* credential.h - stored secrets and what proves that somebody knows them: crypt(3) hashes, SCRAM (RFC 5802)
+ */
 #pragma once
 
 #include "common/base/buf.h"

@@ -293,7 +293,7 @@ static void step(struct question *q)
             return;
         }
         if (is_secret(q, item)) {
-            answer_failed(q, "secrets are not given out");
+            answer_failed(q, "secrets are not given out", false);
             return;
         }
         if (item->map->ops->worker && !include_is_key(item->key) ? worker_item(q) : local_item(q))

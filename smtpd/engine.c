@@ -44,6 +44,8 @@ void engine_clear(struct engine *e)
     MEM_FREE(e->client_name);
     MEM_FREE(e->helo);
     MEM_FREE(e->cipher);
+    MEM_FREE(e->login);
+    engine_auth_end(e);
 }
 
 enum engine_step engine_reply(struct engine *e, enum reply_id id)
@@ -125,17 +127,33 @@ enum engine_step engine_start(struct engine *e, bool early)
     return STEP_READ;
 }
 
+/* The verb and its first word. */
+static struct strv without_secret(struct strv line, struct strv argument)
+{
+    size_t at;
+
+    if (!strv_find(argument, ' ', &at))
+        return line;
+    return strv_sub(line, 0, (size_t)(argument.p - line.p) + at);
+}
+
 static enum engine_step command_run(struct engine *e, bool more_behind)
 {
-    struct strv name, argument;
+    struct strv name = { NULL, 0 }, argument = NOTHING;
     const struct verb *v = NULL;
 
+    bool secret = e->after_auth;
+
+    e->after_auth = false;
     if (command_split(e->line, &name, &argument))
         v = verb_find(name);
-    else
-        return engine_refuse(e, RE_SYNTAX, NOTHING);
+    /* A client that did not read our answer to AUTH sends its password now. */
+    if (!v && secret)
+        e->line = SV_LIT("(behind AUTH)");
     if (!v)
-        return engine_refuse(e, RE_UNKNOWN, NOTHING);
+        return engine_refuse(e, e->line.n > 0 && name.p ? RE_UNKNOWN : RE_SYNTAX, NOTHING);
+    if (v->flags & V_SECRET)
+        e->line = without_secret(e->line, argument);
     if (e->draining && !(e->phase & (PH_MAIL | PH_RCPT)) && !(v->flags & V_DRAIN_OK))
         return engine_expire(e, RE_SHUTDOWN, END_SHUTDOWN);
     if (e->service->listen->tls == CONF_TLS_REQUIRE && !e->tls && !(v->flags & (V_CLEAR_OK | V_FATAL)))
@@ -190,7 +208,9 @@ enum engine_step engine_input(struct engine *e, struct strv in, size_t *used)
             return STEP_WAIT;
         if (e->out->len > OUT_SOFT_MAX)
             return STEP_FLUSH;
-        step = e->phase == PH_BODY ? data_input(e, rest, &n) : command_input(e, rest, &n);
+        step = e->phase == PH_BODY   ? data_input(e, rest, &n)
+               : e->phase == PH_AUTH ? auth_input(e, rest, &n)
+                                     : command_input(e, rest, &n);
         e->line = NOTHING;
         *used += n;
     }
@@ -349,6 +369,7 @@ const char *engine_where(const struct engine *e)
     case PH_MAIL: return "mail";
     case PH_RCPT: return "rcpt";
     case PH_BODY: return e->ending || e->envelope.tx == TX_ENDED ? "end-of-data" : "data";
+    case PH_AUTH: return "auth";
     case PH_ENDED: break;
     }
     return "greeting";

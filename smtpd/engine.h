@@ -5,6 +5,7 @@
 #include "common/base/netaddr.h"
 #include "common/mail/line.h"
 #include "common/mail/path.h"
+#include "common/mail/sasl.h"
 #include "smtpd/body.h"
 #include "smtpd/policy.h"
 #include "smtpd/replies.h"
@@ -22,10 +23,19 @@ enum engine_phase {
     PH_RCPT = 16,   /* at least one recipient */
     PH_BODY = 32,   /* in data, or waiting for the verdict about them */
     PH_ENDED = 64,
+    PH_AUTH = 128, /* in the exchange of AUTH */
 };
 #define PH_COMMANDS (PH_GREETED | PH_READY | PH_MAIL | PH_RCPT)
 
-enum engine_wait { AWAIT_NOTHING, AWAIT_NAME, AWAIT_CLEANUP, AWAIT_RCPT, AWAIT_DONE };
+enum engine_wait {
+    AWAIT_NOTHING,
+    AWAIT_NAME,
+    AWAIT_CLEANUP,
+    AWAIT_RCPT,
+    AWAIT_DONE,
+    AWAIT_AUTH,
+    AWAIT_SENDER
+};
 
 /* clang-format off */
 /* How a session ended. */
@@ -53,6 +63,16 @@ struct tx_answer {
     struct strv enhanced, text, rule;
 };
 
+enum auth_verdict { AUTH_YES, AUTH_NO, AUTH_UNKNOWN };
+
+/* What mapd says; views are read during the call only. */
+struct auth_answer {
+    enum auth_verdict verdict;
+    struct strv data;    /* SCRAM: salt in base64, or the signature */
+    unsigned iterations; /* with the salt */
+    struct strv why;     /* AUTH_UNKNOWN: for the log */
+};
+
 /* What the engine asks of its driver. None of them may call back into the engine before it returned. */
 struct engine_ops {
     bool (*tx_ready)(void *arg); /* can a transaction be opened? If not: engine_cleanup */
@@ -64,6 +84,9 @@ struct engine_ops {
     void (*tx_abort)(void *arg);
     /* An operator asks what would be: told of refusals, which are not logged then. NULL: a real client. */
     void (*told)(void *arg, const char *rule);
+    void (*auth)(void *arg,
+                 enum sasl_step what); /* of the engine's sasl, for its account; engine_auth_answer */
+    void (*sender)(void *arg, struct strv login); /* asks auth.senders; engine_sender_answer */
 };
 
 struct envelope {
@@ -92,7 +115,11 @@ struct engine {
     char *helo;        /* owned; NULL before HELO */
     bool esmtp;
     bool tls;
-    char *cipher; /* owned: "TLSv1.3 TLS_AES_256_GCM_SHA384"; NULL in the clear */
+    char *cipher;      /* owned: "TLSv1.3 TLS_AES_256_GCM_SHA384"; NULL in the clear */
+    char *login;       /* owned: with its realm; NULL until AUTH succeeded */
+    char *account;     /* owned: who tries, with the realm; NULL outside AUTH */
+    struct sasl *sasl; /* owned; NULL outside AUTH */
+    bool after_auth;   /* the last command was an AUTH that failed: the next line may be a password */
     bool draining;
     enum engine_phase phase;
     enum engine_wait wait;
@@ -130,6 +157,10 @@ void engine_name(struct engine *e, struct strv name); /* empty: no confirmed nam
 void engine_cleanup(struct engine *e, bool ready);
 void engine_rcpt_answer(struct engine *e, const struct tx_answer *a);
 void engine_done(struct engine *e, const struct tx_answer *a);
+void engine_auth_answer(struct engine *e, const struct auth_answer *a);
+/* allowed: what auth.senders grants to the login (a list of addresses, `@domain`, `*`); p NULL: could not
+ * tell. */
+void engine_sender_answer(struct engine *e, struct strv allowed);
 /* Cleanup went away: the transaction is over, unless its commit is on the way; then the driver finds out from
    the next cleanup what became of it, and says so with engine_done. */
 void engine_tx_lost(struct engine *e);
@@ -157,5 +188,7 @@ enum engine_step engine_refuse(struct engine *e, enum reply_id id, struct strv d
 enum engine_step engine_close(struct engine *e, enum engine_end how);
 /* Counts a refusal written to out behind `from`, ends the session when the budget is used up. */
 enum engine_step engine_count_error(struct engine *e, int code);
+/* Forgets the exchange of AUTH, and what it knew. */
+void engine_auth_end(struct engine *e);
 /* Ends the transaction in every way but success, or after success; back to PH_READY. */
 void engine_reset(struct engine *e);

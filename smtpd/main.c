@@ -19,7 +19,6 @@ struct smtpd {
     struct server *server; /* owned */
     unsigned session_max;
     struct tls_context *tls; /* owned; NULL: no listener needs it */
-    int mapd;                /* owned; -1: none */
 };
 
 static unsigned session_max(rlim_t descriptors)
@@ -37,7 +36,6 @@ static bool smtpd_open(struct daemon *d, struct err *err)
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return err_sys(err, "read the limit of descriptors");
     m->session_max = session_max(limit.rlim_cur);
-    m->mapd = -1;
     daemon_set_state(d, m);
     if (!certificate_is_wanted(d))
         return true;
@@ -79,14 +77,6 @@ static bool smtpd_start(struct daemon *d, struct err *err)
     return true;
 }
 
-/* No rule asks a table yet; closing the channel would look like the end of this process to mapd. */
-static void keep_mapd(struct smtpd *m, int fd)
-{
-    if (m->mapd >= 0)
-        close(m->mapd);
-    m->mapd = fd;
-}
-
 static void smtpd_edge(struct daemon *d, enum role peer, unsigned index, int fd, bool lived)
 {
     (void)lived;
@@ -97,7 +87,7 @@ static void smtpd_edge(struct daemon *d, enum role peer, unsigned index, int fd,
     else if (peer == ROLE_DNSD)
         server_dns(smtpd_server(d), fd);
     else
-        keep_mapd(daemon_state(d), fd);
+        server_maps(smtpd_server(d), fd, daemon_generation(d));
 }
 
 static void smtpd_drain(struct daemon *d, int64_t deadline_ms)

@@ -6,6 +6,7 @@
 #include "smtpd/verbs.h"
 
 #include "common/mail/reply.h"
+#include "conf/auth.h"
 #include "conf/conf.h"
 
 #include <stdio.h>
@@ -40,6 +41,71 @@ static enum policy_verdict mail_size(struct engine *e, struct refusal *r)
     if (e->envelope.declared <= (uint64_t)l->max_message_size)
         return POLICY_PASS;
     return refuse_by(r, RE_TOO_BIG, &l->head, "listen", "max_message_size");
+}
+
+static enum policy_verdict mail_auth(struct engine *e, struct refusal *r)
+{
+    const struct conf_listen *l = e->service->listen;
+
+    if (l->auth != CONF_AUTH_REQUIRE || e->login)
+        return POLICY_PASS;
+    return refuse_by(r, RE_NEED_AUTH, &l->head, "listen", "auth");
+}
+
+/* Which senders are an account's own: the address that is its login, what auth.senders grants it, and the
+   null sender, with which programs answer (RFC 3834). Without this check one stolen password writes in
+   everybody's name. Only where users hand in their mail: elsewhere an authenticated host may forward what
+   others wrote. */
+static enum policy_verdict mail_sender(struct engine *e, struct refusal *r)
+{
+    struct buf *text = &e->service->scratch;
+
+    if (!e->login || !e->service->listen->submission || address_is_null(&e->envelope.sender.address))
+        return POLICY_PASS;
+    buf_reset(text);
+    address_format(&e->envelope.sender.address, text);
+    if (strv_ieq(buf_view(text), SV(e->login)))
+        return POLICY_PASS;
+    if (e->service->conf->auth->senders[0] == '\0')
+        return refuse_by(r, RE_NOT_YOUR_SENDER, &e->service->conf->auth->head, "auth", "senders");
+    e->wait = AWAIT_SENDER;
+    e->ops->sender(e->arg, SV(e->login));
+    return POLICY_WAIT;
+}
+
+static bool sender_is_in(struct strv sender, struct strv allowed)
+{
+    struct strv item;
+    size_t at;
+
+    while (strv_cut(&allowed, ',', &item)) {
+        item = strv_trim(item);
+        if (strv_is(item, "*") || strv_ieq(item, sender))
+            return true;
+        if (item.n > 1 && item.p[0] == '@' && strv_rfind(sender, '@', &at) &&
+            strv_ieq(strv_from(sender, at), item))
+            return true;
+    }
+    return false;
+}
+
+void engine_sender_answer(struct engine *e, struct strv allowed)
+{
+    struct buf *text = &e->service->scratch;
+    struct refusal r = { .id = RE_TEMPORARY, .rule = "auth.senders" };
+
+    if (e->wait != AWAIT_SENDER)
+        return;
+    e->wait = AWAIT_NOTHING;
+    buf_reset(text);
+    address_format(&e->envelope.sender.address, text);
+    if (allowed.p && sender_is_in(buf_view(text), allowed)) {
+        policy_resume(e, NULL);
+        return;
+    }
+    if (allowed.p)
+        refuse_by(&r, RE_NOT_YOUR_SENDER, &e->service->conf->auth->head, "auth", "senders");
+    policy_resume(e, &r);
 }
 
 /* Never refuses: the confirmed name is wanted in Received and in the log, and its look-up began at connect.
@@ -148,7 +214,9 @@ static enum policy_verdict message_nul(struct engine *e, struct refusal *r)
 
 /* clang-format off */
 const struct policy_check policy_checks[] = {
+    { "auth",        POLICY_MAIL,    mail_auth },
     { "size",        POLICY_MAIL,    mail_size },
+    { "sender",      POLICY_MAIL,    mail_sender },
     { "client-name", POLICY_MAIL,    mail_name },
     { "queue",       POLICY_MAIL,    mail_queue }, /* last: the transaction is opened behind it */
     { "transaction", POLICY_RCPT,    transaction_alive },

@@ -99,7 +99,7 @@ void report_accepted(const struct engine *e)
         KS("listener", e->service->listen->head.name), KS("client", e->client_text),
         KV("client_name", optional(e->client_name)), KV("helo", optional(e->helo)),
         KV("sender", sender.p ? sender : SV_LIT("<>")), KI("rcpts", e->envelope.accepted),
-        KI("bytes", body_size(&e->body)), KS("tls", e->cipher));
+        KI("bytes", body_size(&e->body)), KS("tls", e->cipher), KV("login", optional(e->login)));
 }
 
 void report_unsettled(const struct engine *e)
@@ -110,6 +110,14 @@ void report_unsettled(const struct engine *e)
     LOG(ERROR, "smtp.message.unsettled", KS("sid", e->sid), KS("id", id),
         KS("listener", e->service->listen->head.name), KS("client", e->client_text),
         KI("rcpts", e->envelope.accepted), KI("bytes", body_size(&e->body)));
+}
+
+void report_auth(const struct engine *e, bool good, const char *why)
+{
+    LOG(INFO, good ? "smtp.auth.ok" : "smtp.auth.failed", KS("sid", e->sid),
+        KS("listener", e->service->listen->head.name), KS("client", e->client_text),
+        KV("client_name", optional(e->client_name)), KS("mechanism", sasl_name(e->sasl->mechanism)),
+        KV("login", optional(good ? e->login : e->account)), KS("why", why));
 }
 
 void report_tls_failed(const struct engine *e, const char *why)
@@ -123,7 +131,7 @@ void report_session(const struct engine *e, uint64_t bytes_in, uint64_t bytes_ou
     LOG(INFO, "smtp.session.ended", KS("sid", e->sid), KS("listener", e->service->listen->head.name),
         KS("client", e->client_text), KI("port", e->client.port), KV("client_name", optional(e->client_name)),
         KV("helo", optional(e->helo)), KS("how", engine_end_name(e->end)), KS("step", engine_where(e)),
-        KS("tls", e->cipher), KI("messages", e->messages), KI("rcpts", e->rcpts_total),
-        KI("commands", e->commands_total), KI("refused", e->refused_total), KI("bytes_in", bytes_in),
-        KI("bytes_out", bytes_out), KMS("time", ms));
+        KS("tls", e->cipher), KV("login", optional(e->login)), KI("messages", e->messages),
+        KI("rcpts", e->rcpts_total), KI("commands", e->commands_total), KI("refused", e->refused_total),
+        KI("bytes_in", bytes_in), KI("bytes_out", bytes_out), KMS("time", ms));
 }

@@ -192,6 +192,12 @@ void server_dns(struct server *sv, int fd)
     dns_client_edge(sv->host.dns, fd);
 }
 
+void server_maps(struct server *sv, int fd, uint64_t snapshot)
+{
+    maps_client_snapshot(sv->host.maps, snapshot);
+    maps_client_edge(sv->host.maps, fd);
+}
+
 void server_cleanup(struct server *sv, int fd, unsigned index)
 {
     struct session *next;
@@ -237,6 +243,7 @@ struct server *server_new(struct loop *l, const struct conf *conf, unsigned sess
         .loop = l,
         .link = tx_link_new(l, &session_tx_events),
         .dns = dns_client_new(l, ROLE_SMTPD),
+        .maps = maps_client_new(l, ROLE_SMTPD),
         .ended = on_session_ended,
         .arg = sv,
     };
@@ -321,6 +328,7 @@ void server_free(struct server **svp)
     }
     tx_link_free(&sv->host.link);
     dns_client_free(&sv->host.dns);
+    maps_client_free(&sv->host.maps);
     tls_context_unref(&sv->host.tls);
     MEM_FREE(*svp);
 }

@@ -23,6 +23,8 @@ bool server_listen(struct server *sv, const char *name, int fd);
 /* Take fd: a peer's channel, or its replacement. */
 void server_cleanup(struct server *sv, int fd, unsigned index);
 void server_dns(struct server *sv, int fd);
+/* snapshot: of the configuration, for questions to mapd. */
+void server_maps(struct server *sv, int fd, uint64_t snapshot);
 /* Takes a reference: certificates for sessions that begin TLS from now on. Before server_listen, or instead
    of earlier ones. */
 void server_tls(struct server *sv, struct tls_context *tls);

@@ -4,6 +4,8 @@
 #include "common/base/mem.h"
 #include "common/net/stream.h"
 #include "common/net/tls.h"
+#include "conf/auth.h"
+#include "maps/keys.h"
 #include "smtpd/report.h"
 
 #include <stdio.h>
@@ -20,6 +22,8 @@
 /* The name look-up begins at connect; at MAIL it gets a moment more, then the message goes without a name. */
 #define NAME_WAIT_MS (2 * 1000)
 #define NAME_ASK_MS  (10 * 1000)
+/* mapd makes those wait who tried in vain before. */
+#define AUTH_WAIT_MS (60 * 1000)
 /* How long MAIL waits for a new cleanup. mtad tries after 0.1 s and doubles that: by then five tries have
    failed and more are not worth sessions that pile up. A client grants MAIL five minutes (RFC 5321
    4.5.3.2.2). */
@@ -48,6 +52,8 @@ static void session_over(struct session *s, enum engine_end how, int64_t goodbye
     engine_finish(&s->engine, how, stream_bytes_in(stream), stream_bytes_out(stream) + stream_unsent(stream),
                   loop_now(s->host->loop) - s->began);
     dns_ask_cancel(&s->ask);
+    maps_auth_cancel(s->host->maps, s->auth_ask);
+    maps_cancel(s->host->maps, s->sender_ask);
     loop_timer_stop(&s->timer);
     loop_later_cancel(s->host->loop, &s->again);
     if (goodbye_ms > 0)
@@ -94,8 +100,13 @@ static void wait_client(struct session *s, int64_t now)
 static void arm(struct session *s)
 {
     static const int64_t answers[] = {
-        [AWAIT_NOTHING] = 0,         [AWAIT_NAME] = NAME_WAIT_MS, [AWAIT_CLEANUP] = CLEANUP_WAIT_MS,
-        [AWAIT_RCPT] = RCPT_WAIT_MS, [AWAIT_DONE] = DONE_WAIT_MS,
+        [AWAIT_NOTHING] = 0,
+        [AWAIT_NAME] = NAME_WAIT_MS,
+        [AWAIT_CLEANUP] = CLEANUP_WAIT_MS,
+        [AWAIT_RCPT] = RCPT_WAIT_MS,
+        [AWAIT_DONE] = DONE_WAIT_MS,
+        [AWAIT_AUTH] = AUTH_WAIT_MS + 5000,
+        [AWAIT_SENDER] = AUTH_WAIT_MS + 5000,
     };
     int64_t now = loop_now(s->host->loop);
 
@@ -149,6 +160,10 @@ static void on_timer(void *arg)
         if (e->wait == AWAIT_CLEANUP) {
             engine_cleanup(e, tx_link_ready(s->host->link));
             pump(s);
+            return;
+        }
+        if (e->wait == AWAIT_AUTH || e->wait == AWAIT_SENDER) {
+            session_over(s, END_TIMEOUT, 0); /* the question has a deadline of its own before this one */
             return;
         }
         if (e->wait == AWAIT_DONE) {
@@ -410,7 +425,63 @@ static void op_tx_abort(void *arg)
     tx_abort(&s->tx);
 }
 
+static void on_auth(void *arg, const struct maps_auth_answer *m)
+{
+    static const enum auth_verdict verdicts[] = {
+        [ANSWER_FOUND] = AUTH_YES, [ANSWER_ABSENT] = AUTH_NO, [ANSWER_FAILED] = AUTH_UNKNOWN
+    };
+    struct session *s = arg;
+    struct auth_answer a = { verdicts[m->answer], m->data, m->iterations, m->why };
+
+    s->auth_ask = 0;
+    s->engine.out = stream_out(s->stream);
+    engine_auth_answer(&s->engine, &a);
+    pump(s);
+}
+
+static void op_auth(void *arg, enum sasl_step what)
+{
+    struct session *s = arg;
+    const struct sasl *x = s->engine.sasl;
+    struct maps_auth q = { .client = SV(s->engine.client_text), .login = SV(s->engine.account) };
+
+    q.kind = what == SASL_PASSWORD ? AUTH_PASSWORD : what == SASL_SALT ? AUTH_SALT : AUTH_PROOF;
+    if (what == SASL_PASSWORD)
+        q.data = buf_view(&x->secret);
+    if (what == SASL_PROOF) {
+        q.data = buf_view(&x->text);
+        q.proof = strv_make((const char *)x->proof, sizeof x->proof);
+    }
+    s->auth_ask = maps_auth(s->host->maps, &q, AUTH_WAIT_MS, on_auth, s);
+}
+
+static void on_sender(void *arg, const struct maps_answer *a)
+{
+    struct session *s = arg;
+
+    s->sender_ask = 0;
+    s->engine.out = stream_out(s->stream);
+    if (a->answer == ANSWER_FAILED)
+        engine_sender_answer(&s->engine, strv_make(NULL, 0));
+    else
+        engine_sender_answer(&s->engine, a->answer == ANSWER_FOUND ? a->value : strv_make("", 0));
+    pump(s);
+}
+
+static void op_sender(void *arg, struct strv login)
+{
+    struct session *s = arg;
+    struct key_chain chain;
+
+    key_chain_init(&chain);
+    key_chain_add(&chain, s->engine.service->conf->auth->senders, login);
+    s->sender_ask = maps_ask(s->host->maps, &chain, MAPS_DEADLINE_MS, on_sender, s);
+    key_chain_clear(&chain);
+}
+
 static const struct engine_ops engine_ops = {
+    .auth = op_auth,
+    .sender = op_sender,
     .tx_ready = op_tx_ready,
     .tx_open = op_tx_open,
     .tx_rcpt = op_tx_rcpt,

@@ -3,6 +3,7 @@
 
 #include "common/net/loop.h"
 #include "dnsd/client.h"
+#include "maps/client.h"
 #include "smtpd/engine.h"
 #include "smtpd/rate.h"
 #include "smtpd/tx.h"
@@ -16,6 +17,7 @@ struct session_host {
     struct loop *loop;
     struct tx_link *link;
     struct dns_client *dns;
+    struct maps_client *maps;
     struct tls_context *tls; /* NULL: none */
     /* Called once, when the session is over; it is freed at the end of the iteration. */
     void (*ended)(void *arg, struct session *s);
@@ -30,6 +32,7 @@ struct session {
     struct engine engine;
     struct tx tx;
     struct dns_ask ask;
+    uint64_t auth_ask, sender_ask; /* questions to mapd; 0: none */
     struct rate rate;
     struct loop_timer timer;
     struct loop_task again; /* pump from the loop, where calling it at once is not safe */

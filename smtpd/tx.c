@@ -244,6 +244,8 @@ static struct strv protocol(const struct engine *e)
 {
     if (!e->esmtp)
         return SV_LIT("SMTP");
+    if (e->login)
+        return SV_LIT("ESMTPSA"); /* there is no AUTH in the clear */
     return e->tls ? SV_LIT("ESMTPS") : SV_LIT("ESMTP");
 }
 
@@ -275,6 +277,8 @@ void tx_open(struct tx *t, const struct engine *e)
         ipc_put_clean(o, TAG_DOMAIN, SV(e->cipher));
     ipc_put_text(o, TAG_LISTENER, SV(e->service->listen->head.name));
     ipc_put_u64(o, TAG_OWN, e->own);
+    if (e->login)
+        ipc_put_clean(o, TAG_LOGIN, SV(e->login));
     ipc_put_text(o, TAG_SENDER, sender_text(e));
     if (e->envelope.declared > 0)
         ipc_put_u64(o, TAG_SIZE, e->envelope.declared);

@@ -19,12 +19,26 @@ static bool take_body(struct engine *e, const struct param *p)
     return true;
 }
 
+/* RFC 4954 5: who sent it first, as a server that we trust says. We trust none, and must not refuse it. */
+static bool take_auth(struct engine *e, const struct param *p)
+{
+    (void)e;
+    return p->has_value && p->value.n > 0;
+}
+
+static bool auth_is_offered(const struct engine *e)
+{
+    return e->tls && e->service->listen->auth != CONF_AUTH_NONE;
+}
+
 static const struct {
     const char *keyword;
     bool (*take)(struct engine *e, const struct param *p);
+    bool (*offered)(const struct engine *e); /* NULL: always */
 } mail_params[] = {
-    { "SIZE", take_size },
-    { "BODY", take_body },
+    { "SIZE", take_size, NULL },
+    { "BODY", take_body, NULL },
+    { "AUTH", take_auth, auth_is_offered },
 };
 
 #define PARAM_COUNT (sizeof mail_params / sizeof *mail_params)
@@ -42,7 +56,7 @@ static enum reply_id take_params(struct engine *e, struct strv rest, struct strv
         *detail = p.keyword;
         while (i < PARAM_COUNT && !strv_iis(p.keyword, mail_params[i].keyword))
             i++;
-        if (i == PARAM_COUNT)
+        if (i == PARAM_COUNT || (mail_params[i].offered && !mail_params[i].offered(e)))
             return RE_UNKNOWN_PARAM;
         if ((seen & 1u << i) || !mail_params[i].take(e, &p))
             return RE_BAD_PARAM;

@@ -8,6 +8,7 @@ enum {
     V_NO_ARGUMENT = 2,
     V_DRAIN_OK = 4,  /* still served while the process ends */
     V_FATAL = 8,     /* answered with `reply`, then the session ends */
+    V_SECRET = 32,   /* what stands behind its first argument is never written to a log */
     V_CLEAR_OK = 16, /* served before TLS where TLS is required (RFC 3207 4) */
 };
 
@@ -32,6 +33,9 @@ enum engine_step verb_mail(struct engine *e, struct strv argument);
 enum engine_step verb_rcpt(struct engine *e, struct strv argument);
 enum engine_step verb_data(struct engine *e, struct strv argument);
 enum engine_step verb_starttls(struct engine *e, struct strv argument);
+enum engine_step verb_auth(struct engine *e, struct strv argument);
+/* The input of PH_AUTH. */
+enum engine_step auth_input(struct engine *e, struct strv in, size_t *used);
 
 /* Conclusions of policy phases: every check passed, or one refused. */
 enum engine_step mail_accepted(struct engine *e);

@@ -1,4 +1,5 @@
-/* sasl.h - the server's side of AUTH: PLAIN (RFC 4616), LOGIN, SCRAM-SHA-256 (RFC 5802, 7677); pure, bounded */
+/* sasl.h - the server's side of AUTH: PLAIN (RFC 4616), LOGIN, SCRAM-SHA-256 (RFC 5802, 7677); pure, bounded
+ */
 #pragma once
 
 #include "common/base/buf.h"
@@ -23,15 +24,15 @@ enum sasl_step {
 
 struct sasl {
     enum sasl_mechanism mechanism;
-    unsigned round;     /* lines of the client so far */
-    struct buf login;   /* as given, never empty when asked about; printable or not ASCII */
-    struct buf secret;  /* wiped */
+    unsigned round;    /* lines of the client so far */
+    struct buf login;  /* as given, never empty when asked about; printable or not ASCII */
+    struct buf secret; /* wiped */
     struct buf challenge;
-    struct buf first;   /* SCRAM: client-first-message-bare */
-    struct buf second;  /* SCRAM: server-first-message */
-    struct buf header;  /* SCRAM: gs2 header */
-    struct buf nonce;   /* SCRAM: both parts */
-    struct buf text;    /* SCRAM: AuthMessage */
+    struct buf first;  /* SCRAM: client-first-message-bare */
+    struct buf second; /* SCRAM: server-first-message */
+    struct buf header; /* SCRAM: gs2 header */
+    struct buf nonce;  /* SCRAM: both parts */
+    struct buf text;   /* SCRAM: AuthMessage */
     uint8_t proof[32];
 };
 

@@ -116,8 +116,11 @@ enum transfer tls_handshake(struct tls *t, bool *writing)
     ERR_clear_error();
     errno = 0;
     result = SSL_do_handshake(t->ssl);
-    if (result == 1)
+    if (result == 1) {
+        /* What the peer sent right behind its last message of the handshake was read along with that. */
+        t->more = SSL_has_pending(t->ssl);
         return TRANSFER_DONE;
+    }
     code = failure(t, result);
     *writing = code == SSL_ERROR_WANT_WRITE;
     if (code == SSL_ERROR_WANT_READ || code == SSL_ERROR_WANT_WRITE)

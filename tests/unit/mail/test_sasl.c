@@ -127,17 +127,28 @@ static void test_scram(void **state)
 }
 
 static const char *const bad_finals[] = {
-    "c=eSws,r=" CLIENT_NONCE SERVER_NONCE PROOF,         /* another header than at first */
-    "c=biws,r=" CLIENT_NONCE "x" PROOF,                  /* another nonce */
-    "c=biws,r=" CLIENT_NONCE SERVER_NONCE,               /* no proof */
-    "c=biws,r=" CLIENT_NONCE SERVER_NONCE ",p=dHzb",     /* a short one */
-    "r=" CLIENT_NONCE SERVER_NONCE ",c=biws" PROOF,      /* order */
+    "c=eSws,r=" CLIENT_NONCE SERVER_NONCE PROOF,     /* another header than at first */
+    "c=biws,r=" CLIENT_NONCE "x" PROOF,              /* another nonce */
+    "c=biws,r=" CLIENT_NONCE SERVER_NONCE,           /* no proof */
+    "c=biws,r=" CLIENT_NONCE SERVER_NONCE ",p=dHzb", /* a short one */
+    "r=" CLIENT_NONCE SERVER_NONCE ",c=biws" PROOF,  /* order */
     "",
 };
 
 static const char *const bad_firsts[] = {
-    "p=tls-unique,,n=user,r=abc", "n,,n=user", "n,,r=abc,n=user", "n,,n=,r=abc", "n,,n=us=er,r=abc", "n,,n=user,r=",
-    "n,a=other,n=user,r=abc", "x,,n=user,r=abc", "n,n=user,r=abc", "n", "", "n,,m=x,n=user,r=abc", "n,,n=user,r=a b",
+    "p=tls-unique,,n=user,r=abc",
+    "n,,n=user",
+    "n,,r=abc,n=user",
+    "n,,n=,r=abc",
+    "n,,n=us=er,r=abc",
+    "n,,n=user,r=",
+    "n,a=other,n=user,r=abc",
+    "x,,n=user,r=abc",
+    "n,n=user,r=abc",
+    "n",
+    "",
+    "n,,m=x,n=user,r=abc",
+    "n,,n=user,r=a b",
 };
 
 static void test_scram_refusals(void **state)
@@ -176,7 +187,7 @@ static void test_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain), cmocka_unit_test(test_login), cmocka_unit_test(test_scram),
+        cmocka_unit_test(test_plain),          cmocka_unit_test(test_login), cmocka_unit_test(test_scram),
         cmocka_unit_test(test_scram_refusals), cmocka_unit_test(test_names),
     };
 

@@ -7,7 +7,7 @@
 #include <crypt.h>
 #include <string.h>
 
-#define SALT         "W22ZaJ0SNY7soEsUEjb6gQ=="
+#define SALT "W22ZaJ0SNY7soEsUEjb6gQ=="
 #define AUTH_MESSAGE                                                                                         \
     "n=user,r=rOprNGfwEbeRWgbNEkqO,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=" SALT             \
     ",i=4096,c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
@@ -48,8 +48,13 @@ static void test_scram(void **state)
 static void test_scram_texts(void **state)
 {
     static const char *const bad[] = {
-        "", "{SCRAM-SHA-256}", "{SCRAM-SHA-256}4096", "{SCRAM-SHA-256}4096," SALT, "{SCRAM-SHA-256}0,a,b,c",
-        "{SCRAM-SHA-256}4096," SALT ",AAAA,AAAA", "{SCRAM-SHA-1}4096," SALT ",AAAA,AAAA",
+        "",
+        "{SCRAM-SHA-256}",
+        "{SCRAM-SHA-256}4096",
+        "{SCRAM-SHA-256}4096," SALT,
+        "{SCRAM-SHA-256}0,a,b,c",
+        "{SCRAM-SHA-256}4096," SALT ",AAAA,AAAA",
+        "{SCRAM-SHA-1}4096," SALT ",AAAA,AAAA",
         "{SCRAM-SHA-256}99999999999," SALT ",AAAA,AAAA",
     };
     struct credential_scram c;
@@ -92,7 +97,9 @@ static void test_no_hash(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scram), cmocka_unit_test(test_scram_texts), cmocka_unit_test(test_crypt),
+        cmocka_unit_test(test_scram),
+        cmocka_unit_test(test_scram_texts),
+        cmocka_unit_test(test_crypt),
         cmocka_unit_test(test_no_hash),
     };
 

@@ -88,9 +88,7 @@ static int set_up(void **state)
 {
     static struct world w;
 
-    memset(&w, 0, sizeof w);
-    w.loop = loop_new();
-    w.peer = -1;
+    w = (struct world){ .loop = loop_new(), .peer = -1 };
     buf_init(&w.side.got, 64u << 20);
     *state = &w;
     return 0;

@@ -20,6 +20,7 @@ struct side {
     enum stream_end how;
     int sys;
     bool paused;
+    const char *say; /* as soon as TLS is up */
     char why[200];
     struct tls_info info;
 };
@@ -45,6 +46,8 @@ static void on_secured(void *arg, struct stream *s)
 
     d->secured++;
     assert_true(stream_tls_info(s, &d->info));
+    if (d->say)
+        stream_write(s, d->say, strlen(d->say));
 }
 
 static void on_drained(void *arg, struct stream *s)
@@ -283,6 +286,15 @@ static void test_starttls_order(void **state)
     tls_context_unref(&cc);
 }
 
+/* They arrive in one piece with the end of the handshake; no readiness will be told for them. */
+static void test_words_behind_the_handshake(void **state)
+{
+    (void)state;
+    client.say = "EHLO a\r\n";
+    shake(TLS_VERIFY_REQUIRE, &ca, "mx.example");
+    assert_string_equal(buf_cstr(&server.got), "EHLO a\r\n");
+}
+
 /* ---- INCIDENTS 6 and 9 ---- */
 
 static void test_plain_text_before_is_refused(void **state)
@@ -422,6 +434,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bytes_both_ways, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_pause_and_small_bound, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_starttls_order, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_words_behind_the_handshake, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_plain_text_before_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_plain_text_instead_of_handshake, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_plain_text_in_session, set_up, tear_down),
