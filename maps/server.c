@@ -379,8 +379,10 @@ void mapd_abandon(struct mapd *md, const struct tables *tables)
 static void on_auth(void *arg, struct channel *ch, struct ipc_in *in)
 {
     struct mapd *md = ((struct peer *)arg)->md;
-    const struct snapshot *s = ipc_has(in, TAG_SNAPSHOT) ? snapshot_find(md, ipc_get_u64(in, TAG_SNAPSHOT)) : NULL;
+    const struct snapshot *s = NULL;
 
+    if (ipc_has(in, TAG_SNAPSHOT))
+        s = snapshot_find(md, ipc_get_u64(in, TAG_SNAPSHOT));
     if (!md->auths)
         md->auths = auths_new(md->loop, md->workers);
     auths_query(md->auths, s && s->conf ? s->conf : md->conf, s ? s->tables : md->tables, ch, in);
