@@ -178,6 +178,25 @@ static void test_extract(void **state)
 
 /* ---- the command line ---- */
 
+static int split(const char *line, char text[256], char *argv[16])
+{
+    char *p = text;
+    int argc = 0;
+
+    snprintf(text, 256, "%s", line);
+    while (p && argc < 15) {
+        argv[argc] = p;
+        p = strchr(p, ' ');
+        if (p)
+            *p++ = '\0';
+        if (strcmp(argv[argc], "''") == 0)
+            argv[argc][0] = '\0';
+        argc++;
+    }
+    argv[argc] = NULL;
+    return argc;
+}
+
 static void test_options(void **state)
 {
     static const struct {
@@ -223,24 +242,12 @@ static void test_options(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
-        char text[256], *argv[16], *p = text;
+        char text[256], *argv[16];
         struct options o;
         struct err err;
-        int argc = 0;
-        bool ok;
+        int argc = split(cases[i].line, text, argv);
+        bool ok = options_parse(argc, argv, &o, &err);
 
-        snprintf(text, sizeof text, "%s", cases[i].line);
-        while (p && argc < 15) {
-            argv[argc] = p;
-            p = strchr(p, ' ');
-            if (p)
-                *p++ = '\0';
-            if (strcmp(argv[argc], "''") == 0)
-                argv[argc][0] = '\0';
-            argc++;
-        }
-        argv[argc] = NULL;
-        ok = options_parse(argc, argv, &o, &err);
         expect_bool(cases[i].line, ok, cases[i].ok);
         if (!ok)
             continue;
