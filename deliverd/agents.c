@@ -18,7 +18,8 @@
 #define RETRIES          20u
 #define COMMAND_GRACE_MS 30000
 #define COMMAND_AGENTS   4u     /* of one mailbox and user: commands that run at once */
-#define DEPOSIT_MS       120000 /* a disk that hangs longer than that: the message is tried again later */
+/* A disk that hangs longer than that: the message is tried again later. */
+#define DEPOSIT_MS       120000
 
 enum agent_state {
     AGENT_ASKED, /* mtad's answer is awaited */
