@@ -104,7 +104,8 @@ bool host_prepare(struct host *h, struct err *err)
     return log_target_begin(h, err) && faults_check(h, err) && identity_resolve(h, err) &&
            directory_prepare(h, err) && pidfile_take(h, err) && ctl_open_all(h, err) &&
            program_open_all(h, err) &&
-           source_open_all(h, err) && listener_open_all(h, err) && host_seal_confs(h, err) && walls_raise(h, err);
+           source_open_all(h, err) && listener_open_all(h, err) && host_seal_confs(h, err) &&
+           walls_raise(h, err);
 }
 
 static void on_stop(void *arg, int signo)

@@ -46,10 +46,12 @@ async def session(port, account, rcpts, stop, rng, sizes, sender):
                 code, text = await reply(reader)
                 if code != 250:
                     raise ValueError(text)
+                step = 'rcpt'
                 writer.write(f'RCPT TO:<{rcpt}>\r\n'.encode())
                 code, text = await reply(reader)
                 if code != 250:
                     raise ValueError(text)
+                step = 'data'
                 writer.write(b'DATA\r\n')
                 code, text = await reply(reader)
                 if code != 354:

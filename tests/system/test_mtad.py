@@ -115,10 +115,18 @@ def test_a_daemon_that_cannot_start_stops_everything():
     h.__exit__(None)
 
 
-def test_hup_and_second_term(parts):
+def test_hup_starts_a_generation(parts):
+    before, started = parts.pids(), starts(parts)
     parts.proc.send_signal(signal.SIGHUP)
-    parts.wait_log('mtad.reload.unavailable')
-    assert alive(parts.proc.pid)
+    parts.wait_log('mtad.reload.done', generation=2)
+    parts.wait_log('mtad.generation.ended', generation=1)
+    after = parts.pids()
+    for name in ('queued', 'mapd', 'mapd-worker'):
+        assert sorted(after[name]) == sorted(before[name]), name
+    for name in ('dnsd', 'cleanup', 'deliverd', 'smtpd'):
+        assert len(after[name]) == len(before[name]) and not set(after[name]) & set(before[name]), name
+    new = starts(parts)[len(started):]
+    assert [s for i, s in enumerate(new) if s not in new[:i]] == ['dnsd', 'cleanup', 'deliverd', 'smtpd']
 
 
 def test_logrotate(parts):

@@ -169,6 +169,16 @@ def test_three_generations_at_most(live):
     live.settled()
 
 
+class Tail:
+    """What is new in a log, without reading it all again: the clients share this process."""
+
+    def __init__(self, path):
+        self.file = open(path, errors='replace')
+
+    def news(self):
+        return self.file.readlines()
+
+
 def one_change(h, n, rng, extra_port):
     """The n-th change of the configuration: (what, whether it is good)."""
     kind = rng.choice(['hostname', 'broken', 'missing', 'listener', 'map', 'same'])
@@ -196,29 +206,31 @@ def test_many_reloads_under_load():
     rounds = 200 if os.environ.get('MANSIO_LONG') else 20
     rng, most, account = random.Random(7), 0, None
     with Live(users=[f'u{i}' for i in range(8)], relay_from=()) as h:
-        extra_port = free_port()
+        extra_port, tail = free_port(), Tail(h.log_path)
 
         async def changes(_):
             nonlocal most
             for n in range(rounds):
                 kind, good = one_change(h, n, rng, extra_port)
                 events = ('mtad.reload.done', 'mtad.reload.kept', 'mtad.reload.failed')
-                before = {e: h.count(e) for e in events}
+                tail.news()
                 h.rewrite()
                 h.hup()
-                end = time.monotonic() + 60
-                while all(h.count(e) == before[e] for e in events):
-                    most = max(most, len(h.pids().get('cleanup', [])))
+                end, said = time.monotonic() + 60, []
+                while not said:
                     assert time.monotonic() < end, f'{kind}: no end\n{h.log_tail()}'
                     await asyncio.sleep(0.05)
-                assert (h.count('mtad.reload.done') > before['mtad.reload.done']) == good, f'{kind}\n{h.log_tail()}'
-                assert h.count('mtad.reload.failed') == 0, h.log_tail()
+                    said = [line for line in tail.news() for e in events if f'event={e} ' in line]
+                most = max(most, len(h.pids().get('cleanup', [])))
+                assert len(said) == 1 and ('mtad.reload.done' in said[0]) == good, f'{kind}\n{h.log_tail()}'
 
         rcpts = [f'u{i}@demo.test' for i in range(8)]
         account = asyncio.run(load.run(h.port, rcpts, 50, changes, sizes=(200, 3000, 3000, 70_000)))
         assert len(account.acked) > 100, account
-        assert not account.unknown, (str(account), list(account.unknown.items())[:5])
-        # "Come back later" outside a transaction is how an old generation ends; a verdict about a message is not.
+        # Between two messages an old generation ends its sessions with 421, which a client that writes just then
+        # may not get to read. From MAIL's 250 on nothing may be cut.
+        cut = {t: step for t, step in account.unknown.items() if step != 'mail'}
+        assert not cut, (str(account), list(cut.items())[:5])
         cut = {t: r for t, r in account.refused.items() if not r.startswith('421')}
         assert not cut, list(cut.items())[:5]
         assert most <= 3

@@ -322,7 +322,7 @@ static int enter(void **state)
 
 static int leave(void **state)
 {
-    static const char *const names[] = { "users", "aliases", "still", "x", "list", "users.mdb" };
+    static const char *const names[] = { "users", "aliases", "still", "x", "list", "users.mdb", "fresh" };
 
     (void)state;
     for (size_t i = 0; i < COUNT(names); i++)
@@ -330,11 +330,61 @@ static int leave(void **state)
     return chdir("/") == 0 && rmdir(dir) == 0 ? 0 : -1;
 }
 
+/* Two configurations at once: what is the same is one table, what differs is another; the end of either
+   leaves the other whole. */
+static void two_configurations(void **state)
+{
+    static const char next[] = "hostname = mx.own.test\n"
+                               "mailbox postmaster { root = /p }\n"
+                               "map users { type = lmdb  source = /t/users }\n"
+                               "map fresh { type = text  source = /t/fresh }\n"
+                               "map in { type = inline  entries = [ \"a c\" ] }\n";
+
+    (void)state;
+    for (int older_ends = 0; older_ends < 2; older_ends++) {
+        struct conf *conf[2] = { conf_of(text, ROLE_MAPD), conf_of(next, ROLE_MAPD) };
+        struct loop *loop = loop_new();
+        struct tables *t[2] = { tables_new(conf[0], loop, NULL, NULL) };
+        struct tables *rest;
+        const char *why;
+        struct buf v;
+
+        buf_init(&v, 65536);
+        tables_source(t[0], SV("users"), file_with("users", "a one\n"), true);
+        t[1] = tables_next(t[0], conf[1]);
+        assert_ptr_equal(tables_find(t[0], SV("users")), tables_find(t[1], SV("users")));
+        assert_null(tables_find(t[1], SV("aliases")));
+        assert_true(tables_are_read(t[1], &why));
+        assert_non_null(why); /* fresh has no source yet */
+        tables_source(t[1], SV("fresh"), file_with("fresh", "a new\n"), true);
+        assert_true(tables_are_read(t[1], &why));
+        assert_null(why);
+        assert_int_equal(get(t[0], "in", "a", &v), ANSWER_FOUND);
+        expect_text("the old one", buf_view(&v), "b");
+        assert_int_equal(get(t[1], "in", "a", &v), ANSWER_FOUND);
+        expect_text("the new one", buf_view(&v), "c");
+        assert_true(tables_look_after(t[1], "users") && !tables_look_after(t[0], "users"));
+        tables_free(&t[!older_ends]);
+        rest = t[older_ends];
+        tables_adopt(rest);
+        conf_free(&conf[!older_ends]);
+        assert_true(tables_look_after(rest, "users"));
+        assert_int_equal(get(rest, "users", "a", &v), ANSWER_FOUND);
+        tables_source(rest, SV("users"), file_with("users", "a two\nb three\n"), true);
+        assert_int_equal(get(rest, "users", "b", &v), ANSWER_FOUND);
+        buf_clear(&v);
+        tables_free(&rest);
+        loop_free(&loop);
+        conf_free(&conf[older_ends]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(start),
         cmocka_unit_test(in_portions),
+        cmocka_unit_test(two_configurations),
         cmocka_unit_test(watched),
         cmocka_unit_test(half_written),
         cmocka_unit_test(includes),

@@ -75,6 +75,20 @@ static void on_drain(struct daemon *d, int64_t deadline_ms)
     daemon_exit(d, 0);
 }
 
+/* As mapd: the tables of a new configuration are there at once. */
+static void on_control(struct daemon *d, struct ipc_in *in)
+{
+    struct ipc_out o;
+
+    if (in->type != IPC_SNAPSHOT || ipc_get_u64(in, TAG_LAST))
+        return;
+    ipc_out_init(&o);
+    ipc_begin(&o, IPC_SNAPSHOT, 0);
+    ipc_put_u64(&o, TAG_GENERATION, ipc_get_u64(in, TAG_GENERATION));
+    channel_send(daemon_control(d), &o);
+    ipc_out_clear(&o);
+}
+
 static bool on_start(struct daemon *d, struct err *err)
 {
     unsigned listeners = 0, sources = 0;
@@ -166,6 +180,7 @@ int main(int argc, char **argv)
         .peer_gone = on_gone,
         .drain = on_drain,
         .start = on_start,
+        .control = on_control,
     };
 
     if (argc < 1)
