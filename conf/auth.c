@@ -18,8 +18,8 @@ static const struct conf_field fields[] = {
     FIELD(conf_auth_section, realm, CT_STRING, "\"\"", .max = 253, SMTPD_MAPD,
           .computed = "`hostname`", .doc = "A login without `@` is completed with it: `dad` is `dad@realm`."),
     FIELD(conf_auth_section, mechanisms, CT_STRINGS, "[ PLAIN, LOGIN ]", .roles = ROLE_BIT(ROLE_SMTPD),
-          .doc = "What is offered: `PLAIN`, `LOGIN`, `SCRAM-SHA-256`. The last one works for users whose secret "
-                 "is a SCRAM secret only, and clients prefer it, so offer it when all secrets are."),
+          .doc = "What is offered: `PLAIN`, `LOGIN`, `SCRAM-SHA-256`. The last one works for users whose "
+                 "secret is a SCRAM secret only, and clients prefer it, so offer it when all secrets are."),
     FIELD(conf_auth_section, senders, CT_MAP, "\"\"", .roles = ROLE_BIT(ROLE_SMTPD) | ROLE_BIT(ROLE_MAPD),
           .doc = "Map from logins to the sender addresses that they may use besides their own, separated by "
                  "commas; `@domain` is every address of it, `*` every address."),

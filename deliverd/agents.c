@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #define REPLY_MS         30000 /* mtad asks mapd who the user is; both have their own deadlines below this */
-#define RETRY_MS         250 /* too many agents run: one of ours was sent home, its place is free soon */
+#define RETRY_MS         250 /* too many agents run: one was sent home, its place is free soon */
 #define RETRIES          20u
 #define COMMAND_GRACE_MS 30000
 #define COMMAND_AGENTS   4u     /* of one mailbox and user: commands that run at once */

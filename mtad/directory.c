@@ -191,8 +191,8 @@ bool directory_roots(struct host *h, struct err *err)
     return true;
 }
 
-/* Where postdrop leaves mail: its group may search the spool for it and make files there, not read it or touch what
-   others made (sticky). */
+/* Where postdrop leaves mail: its group may search the spool for it and make files there, not read or touch
+   what others made (sticky). */
 static bool drop_prepare(struct host *h, const struct identity *id, struct err *err)
 {
     char path[PATH_MAX + 8];

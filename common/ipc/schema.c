@@ -60,7 +60,7 @@ FIELDS(f_source) = { R(KIND, U64, 31, "enum ipc_source"), R(NAME, TEXT, 64, "map
                      R(PATH, TEXT, 4096, "what was opened"), END };
 FIELDS(f_none) = { END };
 FIELDS(f_drain) = { R(DEADLINE, U64, 0, "milliseconds until exit is forced"),
-                    O(DELAY, U64, 0, "a new generation took over: go on for so many milliseconds with what is there"),
+                    O(DELAY, U64, 0, "a new generation took over: milliseconds to go on for"),
                     END };
 FIELDS(f_snapshot) = { R(GENERATION, U64, 0, "number of the configuration"),
                        O(TEXT, TEXT, 0, "why its tables cannot be used"),

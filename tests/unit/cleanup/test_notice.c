@@ -125,7 +125,8 @@ static void expiry(void **state)
 static void delay(void **state)
 {
     static const struct fact facts[] = {
-        { "x@far.test", NULL, NULL, "4.4.1", "connect to mx.far.test[192.0.2.9]:25: timed out", NULL, false, NULL },
+        { "x@far.test", NULL, NULL, "4.4.1", "connect to mx.far.test[192.0.2.9]:25: timed out", NULL, false,
+          NULL },
     };
     struct world *w = *state;
 
