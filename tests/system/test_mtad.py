@@ -115,12 +115,6 @@ def test_a_daemon_that_cannot_start_stops_everything():
     h.__exit__(None)
 
 
-def test_hup_reloads(parts):
-    parts.proc.send_signal(signal.SIGHUP)
-    parts.wait_log('mtad.reload.done')
-    assert alive(parts.proc.pid)
-
-
 def test_hup_starts_a_generation(parts):
     before, started = parts.pids(), starts(parts)
     parts.proc.send_signal(signal.SIGHUP)
