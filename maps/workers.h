@@ -33,8 +33,8 @@ bool workers_known(struct workers *w, const struct worker_item *item, struct wor
 uint64_t workers_ask(struct workers *w, const struct worker_item *items, size_t n, worker_done *done,
                      void *arg, const char **why);
 /* A check of a password, which takes milliseconds: one at a time for a worker, and never the last free one
-/* A check of a password, which takes milliseconds: one at a time for a worker, not for the last free one
-   ran. answer NULL: the worker is gone or late. */
+   while there are several, so that look-ups stay fast. False: none can now; ask again when done of one ran.
+   answer NULL: the worker is gone or late. */
 typedef void worker_checked(void *arg, struct ipc_in *answer);
 bool workers_check(struct workers *w, struct strv stored, struct strv password, worker_checked *done,
                    void *arg);
