@@ -1,5 +1,5 @@
 #!/bin/bash
-# minbase.sh [run|test] - does what README.md says in a fresh `debootstrap --variant=minbase` root with nothing
+# minbase.sh [run|test [PART]] - does what README.md says in a fresh `debootstrap --variant=minbase` root with nothing
 # installed by hand: ./run --detach, a message, ./run --stop; with "test" also ./test. Needs root.
 # The root lies below MINBASE (default /var/tmp/mansio-minbase) and is made anew at every call.
 set -eu
@@ -41,7 +41,7 @@ in_root 'ls /root/host/mail/user/new | grep -q .' || { echo "minbase: the first 
 in_root 'ps -eo user,comm 2>/dev/null | grep mansio' || true
 in_root './run --stop --dir /root/host'
 if [ "$what" = test ]; then
-    echo "minbase: ./test"
-    in_root './test'
+    echo "minbase: ./test ${2:-}"
+    in_root "./test ${2:-}"
 fi
 echo "minbase: ok"
