@@ -175,7 +175,8 @@ class Host:
 
     def kill(self, name, sig=signal.SIGKILL):
         for pid in self.pids().get(name, []):
-            os.kill(pid, sig)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, sig)
 
     # ---- log ----
     def log(self):

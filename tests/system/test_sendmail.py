@@ -294,6 +294,8 @@ mount --bind "$1/etc-copy" /etc && shift && exec "$@"
 
 @pytest.mark.root
 def test_incident_19_set_gid_postdrop_believes_no_caller():
+    if subprocess.run(['unshare', '-m', 'true'], capture_output=True).returncode != 0:
+        pytest.skip('cannot have an /etc of its own here: the root is no mount point')
     with Host() as h:
         h.dir.chmod(0o711)
         programs = h.dir / 'bin'
