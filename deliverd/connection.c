@@ -165,15 +165,20 @@ static const struct client_ops client_ops = { .result = on_result, .body = on_bo
 
 /* ---- the stream ---- */
 
+static void begin_session(struct connection *c, struct stream *s)
+{
+    c->phase = CONNECTION_OPENING;
+    c->started = loop_now(c->d->loop);
+    client_init(&c->client, &client_ops, c, stream_out(s), SV(c->route->helo), c->lmtp);
+    if (!c->reset)
+        deadline(c, true);
+}
+
 static void on_connected(void *arg, struct stream *s)
 {
     struct connection *c = arg;
 
-    c->phase = CONNECTION_OPENING;
-    c->started = loop_now(c->d->loop);
-    client_init(&c->client, &client_ops, c, stream_out(s), SV(c->route->helo), false);
-    if (!c->reset)
-        deadline(c, true);
+    begin_session(c, s);
     c->ops->up(c->arg, c);
 }
 
@@ -255,30 +260,50 @@ static void on_idle(void *arg)
     c->ops->gone(c->arg, c);
 }
 
+static struct connection *connection_make(struct deliverd *d, const struct conf_route *route,
+                                          const struct connection_ops *ops, void *arg)
+{
+    struct connection *c = mem_new(sizeof *c);
+
+    c->d = d;
+    c->route = route;
+    c->ops = ops;
+    c->arg = arg;
+    c->started = loop_now(d->loop);
+    c->task = (struct loop_task){ .fn = on_task, .arg = c };
+    loop_timer_init(&c->idle, d->loop, on_idle, c);
+    return c;
+}
+
 struct connection *connection_new(struct deliverd *d, const struct conf_route *route, const struct target *t,
                                   const struct connection_ops *ops, void *arg, int *sys)
 {
-    struct connection *c = mem_new(sizeof *c);
+    struct connection *c = connection_make(d, route, ops, arg);
     struct buf text;
 
     buf_init(&text, sizeof c->relay - 1);
     target_text(t, &text);
     snprintf(c->relay, sizeof c->relay, "%s", buf_cstr(&text));
     buf_clear(&text);
-    c->d = d;
-    c->route = route;
-    c->ops = ops;
-    c->arg = arg;
     c->addr = t->addr;
-    c->started = loop_now(d->loop);
-    c->task = (struct loop_task){ .fn = on_task, .arg = c };
-    loop_timer_init(&c->idle, d->loop, on_idle, c);
     c->stream = stream_connect(d->loop, &t->addr, NULL, route->connect_timeout * 1000, &stream_ops, c);
     if (!c->stream) {
         *sys = errno;
         connection_free(c);
         return NULL;
     }
+    return c;
+}
+
+struct connection *connection_adopt(struct deliverd *d, const struct conf_route *route, int fd,
+                                    struct strv relay, const struct connection_ops *ops, void *arg)
+{
+    struct connection *c = connection_make(d, route, ops, arg);
+
+    strv_cstr(strv_sub(relay, 0, sizeof c->relay - 1), c->relay, sizeof c->relay);
+    c->lmtp = true;
+    c->stream = stream_new(d->loop, fd, &stream_ops, c);
+    begin_session(c, c->stream);
     return c;
 }
 

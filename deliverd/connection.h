@@ -50,6 +50,7 @@ struct connection {
     int64_t started;
     bool deadline_set, timed_out;
     bool reset; /* between the handshake and our look at it */
+    bool lmtp;  /* set by whoever made it, before it is up */
     enum client_step deadline_step;
     unsigned replies_seen;
     struct dest *dest;              /* of pool.c */
@@ -61,6 +62,10 @@ struct connection {
 /* Begins to connect. NULL when no socket of that family can be made (*sys: errno). */
 struct connection *connection_new(struct deliverd *d, const struct conf_route *route, const struct target *t,
                                   const struct connection_ops *ops, void *arg, int *sys);
+/* The same for LMTP on a socket that mtad connected; takes fd. It is up: the greeting is waited for. relay:
+   what logs and results call it. */
+struct connection *connection_adopt(struct deliverd *d, const struct conf_route *route, int fd,
+                                    struct strv relay, const struct connection_ops *ops, void *arg);
 /* Another user from now on. */
 void connection_use(struct connection *c, const struct connection_ops *ops, void *arg);
 /* READY only; m lives until finished. */

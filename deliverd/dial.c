@@ -113,6 +113,7 @@ static void start_one(struct dial *d, struct target *t)
         no_socket(d, t, sys);
         return;
     }
+    c->lmtp = d->lmtp;
     t->state = TARGET_PENDING;
     d->pending[d->pending_n].c = c;
     d->pending[d->pending_n++].t = t;

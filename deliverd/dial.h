@@ -32,6 +32,7 @@ struct dial {
         struct target *t;
     } pending[TARGETS_PENDING_MAX + 1];
     unsigned pending_n;
+    bool lmtp;      /* what the targets speak; set after dial_init */
     bool v6_waited; /* an IPv6 address was silent long enough for IPv4 to be started */
 };
 
