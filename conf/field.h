@@ -17,6 +17,7 @@ enum conf_type {
     CT_ENDPOINTS,                   /* struct conf_endpoints */
     CT_NETWORKS,                    /* struct conf_networks */
     CT_TARGET,                      /* struct conf_target */
+    CT_SERVER,                      /* the same, or `unix:/path` */
     CT_BYTES,                       /* int64_t */
     CT_SECONDS,                     /* int64_t */
     CT_SECONDS_LIST,                /* struct conf_numbers */

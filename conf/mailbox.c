@@ -13,7 +13,8 @@
 
 static const struct conf_choice method_choices[] = {
     { "maildir", CONF_METHOD_MAILDIR }, { "mbox", CONF_METHOD_MBOX }, { "procmail", CONF_METHOD_PROCMAIL },
-    { "command", CONF_METHOD_COMMAND }, { "pipe", CONF_METHOD_PIPE }, { NULL, 0 },
+    { "command", CONF_METHOD_COMMAND }, { "pipe", CONF_METHOD_PIPE }, { "lmtp", CONF_METHOD_LMTP },
+    { NULL, 0 },
 };
 
 #define READERS .roles = ROLE_BIT(ROLE_MAPD) | ROLE_BIT(ROLE_DELIVERD) | ROLE_BIT(ROLE_CLEANUP)
@@ -23,10 +24,17 @@ static const struct conf_field fields[] = {
     FIELD(conf_mailbox, lookup, CT_MAP, "passwd", READERS,
           .doc = "Map that knows who has a mailbox here. `passwd` are the system's users. With any other map "
                  "the mailboxes "
-                 "are virtual: the value is a path below `root`."),
+                 "are virtual: the value is a path below `root`. For `pipe` and `lmtp` being listed is all that "
+                 "counts."),
     FIELD(conf_mailbox, method, CT_ENUM, "maildir", .choices = method_choices, READERS,
-          .doc = "What a mailbox is: a Maildir, one mbox file, or a program that takes the message: "
-                 "`procmail` and `command` run as the recipient, `pipe` as `user`."),
+          .doc = "What a mailbox is: a Maildir, one mbox file, a program that takes the message "
+                 "(`procmail` and `command` run as the recipient, `pipe` as `user`), or an LMTP server "
+                 "(`lmtp`) that has the mailboxes."),
+    FIELD(conf_mailbox, via, CT_SERVER, "\"\"", DELIVERD,
+          .doc = "The LMTP server: `\"unix:/path\"`, `host`, `host:port`, `\"[address]:port\"`; the port is 24 "
+                 "unless written."),
+    FIELD(conf_mailbox, max_connections, CT_INT, "20", .min = 1, .max = 10000, DELIVERD,
+          .doc = "Connections at once to the LMTP server."),
     FIELD(conf_mailbox, path, CT_HOME_PATH, "~/Maildir", .empty = true, READERS,
           .doc = "The mailbox of a system user; `~/` is the user's home. With `method = mbox` the default is "
                  "the file in `spool` that is named after the user. In the section `postmaster`: where below "
@@ -43,7 +51,8 @@ static const struct conf_field fields[] = {
     FIELD(conf_mailbox, from_line, CT_BOOL, "no", READERS,
           .doc = "Whether a command's message begins with the `From ` line of mbox files; procmail's does."),
     FIELD(conf_mailbox, timeout, CT_SECONDS, "10m", .min = 1, .max = 3600, READERS,
-          .doc = "Longest time that a command may take; then it is killed and tried again later."),
+          .doc = "Longest time that a command may take; then it is killed and tried again later. Also how "
+                 "long an LMTP server may take to store a message; half of it for its other answers."),
     FIELD(conf_mailbox, root, CT_PATH, "\"\"", READERS,
           .doc = "Directory that holds all virtual mailboxes. In the section `postmaster` it is `mail` in "
                  "the state "
@@ -108,14 +117,20 @@ bool conf_mailbox_is_command(const struct conf_mailbox *mailbox)
     case CONF_METHOD_COMMAND:
     case CONF_METHOD_PIPE: return true;
     case CONF_METHOD_MAILDIR:
-    case CONF_METHOD_MBOX: break;
+    case CONF_METHOD_MBOX:
+    case CONF_METHOD_LMTP: break;
     }
     return false;
 }
 
+bool conf_mailbox_is_list(const struct conf_mailbox *mailbox)
+{
+    return mailbox->method == CONF_METHOD_PIPE || mailbox->method == CONF_METHOD_LMTP;
+}
+
 bool conf_mailbox_is_system(const struct conf_mailbox *mailbox)
 {
-    return mailbox->root[0] == '\0' && mailbox->method != CONF_METHOD_PIPE;
+    return mailbox->root[0] == '\0' && !conf_mailbox_is_list(mailbox);
 }
 
 static void prepare_method(struct conf_mailbox *mailbox)
@@ -212,6 +227,30 @@ static void check_command(struct conf_check *check, struct conf_mailbox *mailbox
         conf_check_fail(check, mailbox, "root", 0, "a pipe has no mailboxes");
 }
 
+static bool has_server(const struct conf_mailbox *mailbox)
+{
+    const struct conf_target *via = &mailbox->via;
+
+    return via->path || via->addr.family != AF_UNSPEC || (via->host && via->host[0]);
+}
+
+static void check_server(struct conf_check *check, struct conf_mailbox *mailbox)
+{
+    if (mailbox->method != CONF_METHOD_LMTP) {
+        if (has_server(mailbox))
+            conf_check_fail(check, mailbox, "via", 0, "only method = lmtp gives mail to a server");
+        return;
+    }
+    if (check->loading && !has_server(mailbox))
+        conf_check_fail(check, mailbox, "method", 0,
+                        "this method needs a server, such as: via = \"unix:/run/dovecot/lmtp\"");
+    if (is_written(mailbox, "root"))
+        conf_check_fail(check, mailbox, "root", 0, "the LMTP server knows where its mailboxes are");
+    if (strcmp(mailbox->head.name, "postmaster") == 0)
+        conf_check_fail(check, mailbox, "method", 0,
+                        "this mailbox must not need another server; give postmaster an alias instead");
+}
+
 static void check_system_place(struct conf_check *check, struct conf_mailbox *mailbox)
 {
     if (mailbox->root[0] != '\0')
@@ -249,7 +288,7 @@ static void check_virtual_place(struct conf_check *check, struct conf_mailbox *m
 static void check_place(struct conf_check *check, struct conf_mailbox *mailbox)
 {
     const struct conf_map *map = conf_map_find(check->conf, SV(mailbox->lookup));
-    if (!map || conf_section_damaged(map) || mailbox->method == CONF_METHOD_PIPE)
+    if (!map || conf_section_damaged(map) || conf_mailbox_is_list(mailbox))
         return;
     if (map->type == CONF_MAP_PASSWD)
         check_system_place(check, mailbox);
@@ -263,6 +302,7 @@ static void check_mailbox(struct conf_check *check, void *section)
     if (conf_kind_granted(&conf_map_kind, check->conf->role))
         check_place(check, mailbox);
     check_command(check, mailbox);
+    check_server(check, mailbox);
     check_domains(check, mailbox);
     if (conf_strings_have(&mailbox->uid_exceptions, SV("root")))
         conf_check_fail(check, mailbox, "uid_exceptions", 0,

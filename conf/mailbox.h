@@ -9,7 +9,10 @@ enum conf_mailbox_method {
     CONF_METHOD_PROCMAIL,           /* a command as the recipient, with a From_ line */
     CONF_METHOD_COMMAND,            /* a command as the recipient */
     CONF_METHOD_PIPE,               /* a command as one configured user */
+    CONF_METHOD_LMTP,               /* a server that has mailboxes of its own: Dovecot, Cyrus */
 };
+
+#define CONF_LMTP_PORT 24           /* when via has none */
 
 struct conf_mailbox {
     struct conf_head head;          /* name "" allowed for one of them */
@@ -21,8 +24,10 @@ struct conf_mailbox {
     char *spool;                    /* directory of mbox files that are named after their users */
     struct conf_strings command;    /* argv; elements %u %d %x %s %r stand for values */
     char *user;                     /* whom a pipe runs as */
+    struct conf_target via;         /* the LMTP server; host "": none */
+    int64_t max_connections;        /* to it, all processes */
     bool from_line;                 /* a command's message begins with a From_ line */
-    int64_t timeout;                /* seconds that a command may take */
+    int64_t timeout;                /* seconds that a command, or the LMTP server at the end of a message, may take */
     char *root; /* absolute directory of virtual mailboxes: the look-up's value is a path below
                    it; "" for mailboxes in the users' homes */
     char *owner;                    /* system user that owns mailboxes below root */
@@ -34,5 +39,7 @@ struct conf_mailbox {
 
 /* Whether its recipients are the system's users: the agent acts as one of them. */
 bool conf_mailbox_is_system(const struct conf_mailbox *mailbox);
+/* Whether the look-up says only who has a mailbox, not where it lies. */
+bool conf_mailbox_is_list(const struct conf_mailbox *mailbox);
 /* Whether an agent runs a program for it. */
 bool conf_mailbox_is_command(const struct conf_mailbox *mailbox);

@@ -5,6 +5,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <sys/un.h>
 
 /* RFC 1035 2.3.4: 255 octets on the wire are 253 characters of text. */
 #define HOST_MAX_BYTES 253u
@@ -136,7 +137,7 @@ bool conf_name_ok(const struct conf_field *field, struct strv word, struct conf_
     case CT_STRING:
     case CT_STRINGS:
         return true;
-    case CT_ENDPOINTS: case CT_NETWORKS: case CT_TARGET: case CT_BYTES: case CT_SECONDS: case CT_SECONDS_LIST:
+    case CT_ENDPOINTS: case CT_NETWORKS: case CT_TARGET: case CT_SERVER: case CT_BYTES: case CT_SECONDS: case CT_SECONDS_LIST:
     case CT_INT: case CT_BOOL: case CT_ENUM: case CT_BLOCK:
         break;
     }
@@ -202,5 +203,19 @@ bool conf_target_parse(struct strv word, struct conf_target *out, struct conf_wh
         !host_ok(host, false, "a host, an address (IPv6 in brackets) or either with a port", why))
         return false;
     out->host = conf_name_fold(CT_HOSTNAME, host);
+    return true;
+}
+
+bool conf_server_parse(struct strv word, struct conf_target *out, struct conf_why *why)
+{
+    struct strv path = strv_from(word, 5);
+    if (!strv_starts(word, SV("unix:")))
+        return conf_target_parse(strv_starts(word, SV("inet:")) ? path : word, out, why);
+    *out = (struct conf_target){ .addr.family = AF_UNSPEC };
+    if (!path_ok(path, why))
+        return false;
+    if (path.n >= sizeof(((struct sockaddr_un *)0)->sun_path))
+        return refuse(why, word, "the path of a socket", "too long");
+    out->path = strv_dup(path);
     return true;
 }

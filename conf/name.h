@@ -10,3 +10,5 @@ bool conf_name_ok(const struct conf_field *field, struct strv word, struct conf_
 char *conf_name_fold(enum conf_type type, struct strv word);
 
 bool conf_target_parse(struct strv word, struct conf_target *out, struct conf_why *why);
+/* Also "unix:/path", and "inet:" before the host. */
+bool conf_server_parse(struct strv word, struct conf_target *out, struct conf_why *why);

@@ -46,6 +46,7 @@ struct conf_target {
     char *host;                     /* owned, lower case; "" when unset; NULL for an address */
     struct netaddr addr;            /* family AF_UNSPEC unless an address was written; its port stays 0 */
     uint16_t port;                  /* 0 when none was written */
+    char *path;                     /* owned: a Unix socket, host is NULL then; servers only, else NULL */
 };
 
 enum conf_tls { CONF_TLS_NONE, CONF_TLS_OFFER, CONF_TLS_REQUIRE, CONF_TLS_IMPLICIT };

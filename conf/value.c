@@ -245,6 +245,7 @@ static void clear_target(void *slot)
 {
     struct conf_target *target = slot;
     free(target->host);
+    free(target->path);
     *target = (struct conf_target){ .host = NULL };
 }
 
@@ -253,6 +254,17 @@ static bool parse_target(const struct conf_field *field, struct strv word, void 
     struct conf_target target;
     (void)field;
     if (!conf_target_parse(word, &target, why))
+        return false;
+    clear_target(slot);
+    *(struct conf_target *)slot = target;
+    return true;
+}
+
+static bool parse_server(const struct conf_field *field, struct strv word, void *slot, struct conf_why *why)
+{
+    struct conf_target target;
+    (void)field;
+    if (!conf_server_parse(word, &target, why))
         return false;
     clear_target(slot);
     *(struct conf_target *)slot = target;
@@ -270,6 +282,8 @@ static void write_target(const struct conf_field *field, const void *slot, struc
         netaddr_ip_text(&target->addr, ip, sizeof(ip));
         bool brackets = target->port > 0 && target->addr.family == AF_INET6;
         buf_addf(&text, brackets ? "[%s]" : "%s", ip);
+    } else if (target->path) {
+        buf_addf(&text, "unix:%s", target->path);
     } else {
         buf_adds(&text, target->host);
     }
@@ -412,6 +426,7 @@ static const struct type_ops types[] = {
     [CT_ENDPOINTS] = { "list of address:port", true, parse_endpoint, write_endpoints, clear_endpoints },
     [CT_NETWORKS] = { "list of networks", true, parse_network, write_networks, clear_networks },
     [CT_TARGET] = { "host or host:port", false, parse_target, write_target, clear_target },
+    [CT_SERVER] = { "unix:/path, host or host:port", false, parse_server, write_target, clear_target },
     [CT_BYTES] = { "size", false, parse_number, write_number, clear_number },
     [CT_SECONDS] = { "time", false, parse_number, write_number, clear_number },
     [CT_SECONDS_LIST] = { "list of times", true, parse_numbers, write_numbers, clear_numbers },

@@ -270,8 +270,8 @@ bool mailbox_place_read(const struct conf_mailbox *mailbox, struct strv key, str
     *out = (struct mailbox_place){ .mailbox = mailbox };
     if (conf_mailbox_is_system(mailbox))
         return read_system_user(key, value, out, err);
-    if (mailbox->method == CONF_METHOD_PIPE) {
-        out->user = SV(mailbox->user);  /* being listed is all that counts */
+    if (conf_mailbox_is_list(mailbox)) {
+        out->user = SV(mailbox->user);
         return true;
     }
     if (!strv_word(&rest, &word))

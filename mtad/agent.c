@@ -376,6 +376,8 @@ void agent_request(struct child *c, struct ipc_in *in)
         err_set(&err, ERR_PERM, "there is no mailbox section of that name");
     else if ((ipc_get_u64(in, TAG_KIND) != 0) != conf_mailbox_is_command(root->section))
         err_set(&err, ERR_PERM, "the mailbox section is of another kind");
+    else if (root->section->method == CONF_METHOD_LMTP)
+        err_set(&err, ERR_PERM, "a server has these mailboxes");
     else if (root->section->method == CONF_METHOD_PIPE && strcmp(user, root->section->user) != 0)
         err_set(&err, ERR_PERM, "the pipe runs as somebody else");
     else if (root->fd < 0 && !user[0])

@@ -227,9 +227,29 @@ static const struct mistake mistakes[] = {
       "                                           ^^^^\n" },
     { "mailbox unknown method",
       "mailbox { method = maildri }\n",
-      "m.conf:1:20: \"maildri\" is not maildir, mbox, procmail, command or pipe; did you mean \"maildir\"?\n"
+      "m.conf:1:20: \"maildri\" is not maildir, mbox, procmail, command, pipe or lmtp; did you mean \"maildir\"?\n"
       "    mailbox { method = maildri }\n"
       "                       ^^^^^^^\n" },
+    { "mailbox LMTP without a server",
+      "mailbox { method = lmtp }\n",
+      "m.conf:1:20: this method needs a server, such as: via = \"unix:/run/dovecot/lmtp\"\n"
+      "    mailbox { method = lmtp }\n"
+      "                       ^^^^\n" },
+    { "mailbox server without LMTP",
+      "mailbox { via = \"unix:/run/lmtp\" }\n",
+      "m.conf:1:17: only method = lmtp gives mail to a server\n"
+      "    mailbox { via = \"unix:/run/lmtp\" }\n"
+      "                    ^^^^^^^^^^^^^^^^\n" },
+    { "mailbox LMTP server's socket is relative",
+      "mailbox { method = lmtp  via = \"unix:run/lmtp\" }\n",
+      "m.conf:1:32: \"run/lmtp\" is not an absolute path\n"
+      "    mailbox { method = lmtp  via = \"unix:run/lmtp\" }\n"
+      "                                   ^^^^^^^^^^^^^^^\n" },
+    { "mailbox LMTP with a root",
+      "mailbox { method = lmtp  via = \"imap.example:24\"  root = / }\n",
+      "m.conf:1:58: the LMTP server knows where its mailboxes are\n"
+      "    mailbox { method = lmtp  via = \"imap.example:24\"  root = / }\n"
+      "                                                             ^\n" },
     { "mailbox value inside an argument",
       "mailbox { method = command  command = [ /bin/x, \"--to=%r\" ] }\n",
       "m.conf:1:49: %r must be an argument of its own\n"

@@ -31,6 +31,7 @@ static const struct conf_field endpoints = { .name = "f", .type = CT_ENDPOINTS }
 static const struct conf_field servers = { .name = "f", .type = CT_ENDPOINTS, .port = 53 };
 static const struct conf_field networks = { .name = "f", .type = CT_NETWORKS };
 static const struct conf_field target = { .name = "f", .type = CT_TARGET };
+static const struct conf_field server = { .name = "f", .type = CT_SERVER, .def = "\"\"" };
 static const struct conf_field bytes = { .name = "f", .type = CT_BYTES, .min = 1024, .max = 1LL << 40 };
 static const struct conf_field seconds = { .name = "f", .type = CT_SECONDS, .min = 0, .max = 604800 };
 static const struct conf_field times = { .name = "f", .type = CT_SECONDS_LIST, .min = 1, .max = 86400 };
@@ -83,6 +84,20 @@ static const struct {
     { &networks, "10.0.0.0/33", NULL },
     { &networks, "10.0.0.1/31", NULL },
     { &networks, "example.com", NULL },
+    { &server, "unix:/run/a b", "\"unix:/run/a b\"" },
+    { &server, "unix:", NULL },
+    { &server, "unix:run", NULL },
+    { &server, "unix:/../run", NULL },
+    { &server, "unix:/2345678901234567890123456789012345678901234567890123456789012345678901234567890"
+               "123456789012345678901234567",
+      "unix:/2345678901234567890123456789012345678901234567890123456789012345678901234567890"
+      "123456789012345678901234567" },
+    { &server, "unix:/2345678901234567890123456789012345678901234567890123456789012345678901234567890"
+               "1234567890123456789012345678", NULL },
+    { &server, "inet:[::1]:24", "\"[::1]:24\"" },
+    { &server, "Imap.example:24", "imap.example:24" },
+    { &server, "", "\"\"" },
+    { &target, "unix:/run/lmtp", NULL },
     { &target, "", "\"\"" },
     { &target, "SMTP.example.net", "smtp.example.net" },
     { &target, "relay:2525", "relay:2525" },
