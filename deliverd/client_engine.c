@@ -5,6 +5,7 @@
  *
  *   OPENING --220, EHLO (or HELO) accepted--> IDLE --client_begin--> BUSY --354--> SENDING --final dot-->
  * BUSY BUSY, every reply in --> IDLE;  any state --421, loss, nonsense--> DEAD
+ *   OPENING --STARTTLS accepted--> SHAKING --client_secured--> OPENING, from EHLO on
  */
 #include "deliverd/client_engine.h"
 
@@ -23,6 +24,10 @@ static const struct {
     [CLIENT_GREETING] = { "greeting", "waiting for the greeting", 60000 },
     [CLIENT_EHLO] = { "ehlo", "waiting for the reply to EHLO", 60000 },
     [CLIENT_HELO] = { "helo", "waiting for the reply to HELO", 60000 },
+    [CLIENT_STARTTLS] = { "starttls", "waiting for the reply to STARTTLS", 60000 },
+    [CLIENT_TLS] = { "tls", "waiting for the TLS handshake", 60000 },
+    /* Some servers let who comes with a wrong password wait. */
+    [CLIENT_AUTH] = { "auth", "waiting for the reply to AUTH", 120000 },
     [CLIENT_READY] = { "idle", "idle", 0 },
     [CLIENT_RSET] = { "rset", "waiting for the reply to RSET", 30000 },
     [CLIENT_MAIL] = { "mail", "waiting for the reply to MAIL FROM", 120000 },
@@ -55,6 +60,7 @@ enum client_step client_step(const struct client *c)
     switch (c->state) {
     case CLIENT_OPENING:
     case CLIENT_BUSY: return c->pending ? (enum client_step)c->expect[c->head].step : CLIENT_READY;
+    case CLIENT_SHAKING: return CLIENT_TLS;
     case CLIENT_IDLE: return CLIENT_READY;
     case CLIENT_SENDING: return CLIENT_BODY;
     case CLIENT_DEAD: return CLIENT_OVER;
@@ -128,6 +134,9 @@ static void send_one(struct client *c)
     case CLIENT_GREETING:
     case CLIENT_EHLO:
     case CLIENT_HELO:
+    case CLIENT_STARTTLS:
+    case CLIENT_TLS:
+    case CLIENT_AUTH:
     case CLIENT_READY:
     case CLIENT_BODY:
     case CLIENT_END:
@@ -254,11 +263,20 @@ static void peek_end(struct client *c, struct strv in)
         c->end_code = (in.p[0] - '0') * 100 + (in.p[1] - '0') * 10 + (in.p[2] - '0');
 }
 
+/* INCIDENTS 6: what stands behind the reply to STARTTLS came in the clear from anybody, and must never be
+   taken for the server's words under TLS. */
+static bool is_injected(struct client *c, struct strv rest)
+{
+    if (c->state == CLIENT_SHAKING && rest.n)
+        client_protocol_error(c, "it speaks in the clear where TLS begins");
+    return c->state == CLIENT_SHAKING;
+}
+
 size_t client_input(struct client *c, struct strv in)
 {
     size_t used = 0;
 
-    while (c->state != CLIENT_DEAD) {
+    while (c->state != CLIENT_DEAD && !is_injected(c, strv_from(in, used))) {
         struct strv line;
         size_t n = 0;
         enum line_result r;
@@ -294,8 +312,16 @@ void client_init(struct client *c, const struct client_ops *ops, void *arg, stru
     client_expect(c, CLIENT_GREETING, 0);
 }
 
+void client_set_terms(struct client *c, const struct client_terms *terms)
+{
+    c->terms = *terms;
+    if (terms->tls == CLIENT_TLS_IMPLICIT)
+        c->state = CLIENT_SHAKING;
+}
+
 void client_clear(struct client *c)
 {
+    sasl_client_clear(&c->sasl);
     reply_clear(&c->reply);
     buf_clear(&c->text);
     buf_clear(&c->failure_text);

@@ -12,6 +12,7 @@
 #include "common/mail/dot.h"
 #include "common/mail/line.h"
 #include "common/mail/reply.h"
+#include "common/mail/sasl_client.h"
 
 #define CLIENT_WINDOW     128u           /* commands without a reply; more are sent as replies come */
 #define CLIENT_BODY_AHEAD (128u * 1024u) /* encoded body bytes in `out` before we stop asking for more */
@@ -20,6 +21,9 @@ enum client_step {
     CLIENT_GREETING,
     CLIENT_EHLO,
     CLIENT_HELO,
+    CLIENT_STARTTLS,
+    CLIENT_TLS, /* the handshake, which is the caller's: client_secured or client_tls_failed */
+    CLIENT_AUTH,
     CLIENT_READY, /* nothing on its way: a message may begin */
     CLIENT_RSET,
     CLIENT_MAIL,
@@ -45,7 +49,23 @@ struct client_result {
     struct strv text; /* the server's whole reply, lines joined, or our words; printable */
     bool remote;      /* text is the server's */
     bool maybe;       /* lost after the final dot: perhaps delivered */
+    bool tls;         /* it was the handshake that failed: in the clear the host may do */
     const char *step; /* "rcpt": where it ended */
+};
+
+enum client_tls {
+    CLIENT_TLS_NEVER,
+    CLIENT_TLS_OFFERED,  /* STARTTLS when the server has it */
+    CLIENT_TLS_REQUIRED, /* STARTTLS, or the server is of no use */
+    CLIENT_TLS_IMPLICIT, /* before the greeting */
+};
+
+/* What must be true before a message may begin. Borrowed parts live as long as the client. */
+struct client_terms {
+    enum client_tls tls;
+    struct sasl_secret *secret; /* NULL: no AUTH */
+    struct strv nonce;          /* for SCRAM: random, printable, no comma */
+    bool clear_auth;            /* AUTH may be said in the clear */
 };
 
 enum client_body {
@@ -77,7 +97,8 @@ struct client_expect {
 };
 
 enum client_state {
-    CLIENT_OPENING, /* greeting, EHLO, HELO */
+    CLIENT_OPENING, /* greeting, EHLO, HELO, STARTTLS, AUTH */
+    CLIENT_SHAKING, /* TLS: nothing of the server may come in the clear any more */
     CLIENT_IDLE,
     CLIENT_BUSY,    /* commands are on their way: see the expectations */
     CLIENT_SENDING, /* the body */
@@ -91,9 +112,14 @@ struct client {
     struct buf *out;  /* borrowed: appended to */
     struct strv helo; /* borrowed */
     bool lmtp;
+    struct client_terms terms;
 
     /* the server */
-    bool pipelining, eight_bit;
+    bool pipelining, eight_bit, starttls;
+    bool secure;         /* TLS is up */
+    bool auth_refused;   /* for good: our credentials are wrong */
+    unsigned mechanisms; /* of AUTH: bits by enum sasl_mechanism */
+    struct sasl_client sasl;
     uint64_t size_max; /* 0: not said */
     struct line_reader line;
     struct reply reply;
@@ -128,6 +154,8 @@ struct client {
 /* out is where commands go; helo our name. The greeting is waited for. */
 void client_init(struct client *c, const struct client_ops *ops, void *arg, struct buf *out, struct strv helo,
                  bool lmtp);
+/* Right behind client_init; without it neither TLS nor AUTH is used. */
+void client_set_terms(struct client *c, const struct client_terms *terms);
 void client_clear(struct client *c);
 
 /* Feeds bytes; returns how many were taken (all but an incomplete line). */
@@ -135,6 +163,10 @@ size_t client_input(struct client *c, struct strv in);
 /* The connection is gone; how is the beginning of a sentence: "connection lost", "timed out". Results for all
    recipients that have none. OVER afterwards. */
 void client_lost(struct client *c, const char *how);
+
+/* Step TLS only: the handshake is over; or failed, why is what follows "TLS: ". */
+void client_secured(struct client *c);
+void client_tls_failed(struct client *c, const char *why);
 
 /* READY only. Results may be given before it returns (message too large for the server). */
 void client_begin(struct client *c, const struct client_message *m);

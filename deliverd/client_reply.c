@@ -33,7 +33,7 @@ static unsigned outcome_class(enum ipc_outcome outcome)
 
 /* The server's words. Its status keeps subject and detail, the class is the outcome's: a 554 greeting defers.
  */
-static struct client_result from_reply(struct client *c, enum client_step step, enum ipc_outcome outcome,
+struct client_result client_from_reply(struct client *c, enum client_step step, enum ipc_outcome outcome,
                                        enum client_retry retry)
 {
     struct status s = c->reply.status;
@@ -54,7 +54,7 @@ static struct client_result from_reply(struct client *c, enum client_step step, 
 }
 
 /* Our words, already in c->text. */
-static struct client_result own_words(struct client *c, enum client_step step, enum ipc_outcome outcome,
+struct client_result client_own_words(struct client *c, enum client_step step, enum ipc_outcome outcome,
                                       enum client_retry retry, struct status s)
 {
     return (struct client_result){
@@ -67,14 +67,14 @@ static struct client_result own_words(struct client *c, enum client_step step, e
 }
 
 /* The end of the connection, by whomever. Before a message: the failure of the host. */
-static void die_with(struct client *c, struct client_result r, const char *how)
+void client_die(struct client *c, struct client_result r, const char *how)
 {
     c->died_at = r.step;
     c->died_how = how;
     if (c->message) {
         give_all(c, &r);
         c->message = NULL;
-    } else if (c->state == CLIENT_OPENING) {
+    } else if (c->state == CLIENT_OPENING || c->state == CLIENT_SHAKING) {
         buf_reset(&c->failure_text);
         buf_addv(&c->failure_text, r.text);
         c->failure = r;
@@ -103,15 +103,16 @@ static bool die_answered(struct client *c)
     buf_reset(&c->text);
     buf_addv(&c->text, buf_view(&why));
     buf_clear(&why);
-    die_with(c, own_words(c, CLIENT_END, outcomes[first], CLIENT_FINAL, STATUS((uint8_t)first, 0, 0)),
-             "protocol error");
+    client_die(c,
+               client_own_words(c, CLIENT_END, outcomes[first], CLIENT_FINAL, STATUS((uint8_t)first, 0, 0)),
+               "protocol error");
     return true;
 }
 
 /* At the end of the message nobody knows what the server did: not tried again in this attempt. */
 static void die_own(struct client *c, enum client_step step, struct status s, const char *how)
 {
-    struct client_result r = own_words(c, step, OUTCOME_DEFERRED, CLIENT_OTHER_HOST, s);
+    struct client_result r = client_own_words(c, step, OUTCOME_DEFERRED, CLIENT_OTHER_HOST, s);
 
     if (step == CLIENT_END) {
         buf_adds(&c->text, "; it may have been delivered");
@@ -119,7 +120,7 @@ static void die_own(struct client *c, enum client_step step, struct status s, co
         r.retry = CLIENT_FINAL;
         r.maybe = true;
     }
-    die_with(c, r, how);
+    client_die(c, r, how);
 }
 
 void client_lost(struct client *c, const char *how)
@@ -147,14 +148,16 @@ void client_fail_message(struct client *c, const char *why)
 {
     buf_reset(&c->text);
     buf_adds(&c->text, why);
-    die_with(c, own_words(c, CLIENT_BODY, OUTCOME_FAILED, CLIENT_FINAL, STATUS(5, 6, 0)), "given up");
+    client_die(c, client_own_words(c, CLIENT_BODY, OUTCOME_FAILED, CLIENT_FINAL, STATUS(5, 6, 0)),
+               "given up");
 }
 
 void client_fail_read(struct client *c)
 {
     buf_reset(&c->text);
     buf_adds(&c->text, "the stored message cannot be read");
-    die_with(c, own_words(c, CLIENT_BODY, OUTCOME_DEFERRED, CLIENT_FINAL, STATUS(4, 3, 0)), "given up");
+    client_die(c, client_own_words(c, CLIENT_BODY, OUTCOME_DEFERRED, CLIENT_FINAL, STATUS(4, 3, 0)),
+               "given up");
 }
 
 void client_fail_size(struct client *c)
@@ -164,75 +167,8 @@ void client_fail_size(struct client *c)
     buf_reset(&c->text);
     buf_addf(&c->text, "the message has %llu bytes, the server takes no more than %llu",
              (unsigned long long)c->message->size, (unsigned long long)c->size_max);
-    r = own_words(c, CLIENT_MAIL, OUTCOME_FAILED, CLIENT_FINAL, STATUS(5, 3, 4));
+    r = client_own_words(c, CLIENT_MAIL, OUTCOME_FAILED, CLIENT_FINAL, STATUS(5, 3, 4));
     give_all(c, &r);
-}
-
-/* ---- opening ---- */
-
-static void on_greeting(struct client *c)
-{
-    /* Whatever a server says instead of 220, it speaks about itself or us, not about the message: next host.
-     */
-    if (c->reply.code != 220) {
-        die_with(c, from_reply(c, CLIENT_GREETING, OUTCOME_DEFERRED, CLIENT_OTHER_HOST),
-                 "ended by the server");
-        return;
-    }
-    buf_adds(c->out, c->lmtp ? "LHLO " : "EHLO ");
-    buf_addv(c->out, c->helo);
-    buf_adds(c->out, "\r\n");
-    client_expect(c, CLIENT_EHLO, 0);
-}
-
-static void read_size(struct client *c, struct strv args)
-{
-    struct strv word;
-    uint64_t n;
-
-    c->size_max = 0; /* SIZE without a number, or 0: no fixed limit (RFC 1870 4) */
-    if (strv_word(&args, &word) && strv_u64(word, UINT64_MAX - 1, &n))
-        c->size_max = n;
-}
-
-static void read_capabilities(struct client *c)
-{
-    struct strv rest = buf_view(&c->reply.text), line, word;
-
-    strv_cut(&rest, '\n', &line); /* the greeting */
-    while (rest.p && strv_cut(&rest, '\n', &line)) {
-        if (!strv_word(&line, &word))
-            continue;
-        if (strv_iis(word, "PIPELINING"))
-            c->pipelining = true;
-        else if (strv_iis(word, "8BITMIME"))
-            c->eight_bit = true;
-        else if (strv_iis(word, "SIZE"))
-            read_size(c, line);
-    }
-}
-
-static void on_ehlo(struct client *c)
-{
-    if (reply_class(&c->reply) == 2) {
-        read_capabilities(c);
-        c->state = CLIENT_IDLE;
-    } else if (reply_class(&c->reply) == 5 && !c->lmtp) {
-        buf_adds(c->out, "HELO "); /* RFC 5321 3.2: servers from before ESMTP */
-        buf_addv(c->out, c->helo);
-        buf_adds(c->out, "\r\n");
-        client_expect(c, CLIENT_HELO, 0);
-    } else {
-        die_with(c, from_reply(c, CLIENT_EHLO, OUTCOME_DEFERRED, CLIENT_OTHER_HOST), "ended by the server");
-    }
-}
-
-static void on_helo(struct client *c)
-{
-    if (reply_class(&c->reply) == 2)
-        c->state = CLIENT_IDLE;
-    else
-        die_with(c, from_reply(c, CLIENT_HELO, OUTCOME_DEFERRED, CLIENT_OTHER_HOST), "ended by the server");
 }
 
 /* ---- a message ---- */
@@ -242,8 +178,8 @@ static void on_helo(struct client *c)
 static void refuse_all(struct client *c, enum client_step step, enum client_retry retry_temp)
 {
     bool permanent = reply_class(&c->reply) == 5;
-    struct client_result r = from_reply(c, step, permanent ? OUTCOME_FAILED : OUTCOME_DEFERRED,
-                                        permanent ? CLIENT_FINAL : retry_temp);
+    struct client_result r = client_from_reply(c, step, permanent ? OUTCOME_FAILED : OUTCOME_DEFERRED,
+                                               permanent ? CLIENT_FINAL : retry_temp);
 
     give_all(c, &r);
 }
@@ -280,9 +216,10 @@ static void on_rcpt(struct client *c, size_t i)
         c->accepted++;
         return;
     }
-    r = from_reply(c, CLIENT_RCPT, permanent ? OUTCOME_FAILED : OUTCOME_DEFERRED, CLIENT_FINAL);
+    r = client_from_reply(c, CLIENT_RCPT, permanent ? OUTCOME_FAILED : OUTCOME_DEFERRED, CLIENT_FINAL);
     if (too_many(&c->reply))
-        r = from_reply(c, CLIENT_RCPT, OUTCOME_DEFERRED, c->accepted ? CLIENT_SAME_HOST : CLIENT_FINAL);
+        r = client_from_reply(c, CLIENT_RCPT, OUTCOME_DEFERRED,
+                              c->accepted ? CLIENT_SAME_HOST : CLIENT_FINAL);
     give(c, i, &r);
 }
 
@@ -304,9 +241,9 @@ static void on_data(struct client *c)
 static struct client_result end_result(struct client *c)
 {
     switch (reply_class(&c->reply)) {
-    case 2: return from_reply(c, CLIENT_END, OUTCOME_DELIVERED, CLIENT_FINAL);
-    case 5: return from_reply(c, CLIENT_END, OUTCOME_FAILED, CLIENT_FINAL);
-    default: return from_reply(c, CLIENT_END, OUTCOME_DEFERRED, CLIENT_FINAL);
+    case 2: return client_from_reply(c, CLIENT_END, OUTCOME_DELIVERED, CLIENT_FINAL);
+    case 5: return client_from_reply(c, CLIENT_END, OUTCOME_FAILED, CLIENT_FINAL);
+    default: return client_from_reply(c, CLIENT_END, OUTCOME_DEFERRED, CLIENT_FINAL);
     }
 }
 
@@ -338,22 +275,26 @@ static void on_early_end(struct client *c)
         client_protocol_error(c, "reply without a command");
         return;
     }
-    die_with(c, from_reply(c, CLIENT_BODY, permanent ? OUTCOME_FAILED : OUTCOME_DEFERRED, CLIENT_FINAL),
-             "ended by the server");
+    client_die(c,
+               client_from_reply(c, CLIENT_BODY, permanent ? OUTCOME_FAILED : OUTCOME_DEFERRED, CLIENT_FINAL),
+               "ended by the server");
 }
 
 static void dispatch(struct client *c, struct client_expect e)
 {
     switch ((enum client_step)e.step) {
-    case CLIENT_GREETING: on_greeting(c); return;
-    case CLIENT_EHLO: on_ehlo(c); return;
-    case CLIENT_HELO: on_helo(c); return;
+    case CLIENT_GREETING:
+    case CLIENT_EHLO:
+    case CLIENT_HELO:
+    case CLIENT_STARTTLS:
+    case CLIENT_AUTH: client_open_reply(c, (enum client_step)e.step); return;
     case CLIENT_MAIL: on_mail(c); return;
     case CLIENT_RCPT: on_rcpt(c, e.rcpt); return;
     case CLIENT_DATA: on_data(c); return;
     case CLIENT_END: on_end(c); return;
     case CLIENT_QUIT: c->state = CLIENT_DEAD; return;
     case CLIENT_RSET:
+    case CLIENT_TLS:
     case CLIENT_READY:
     case CLIENT_BODY:
     case CLIENT_OVER: return;
@@ -364,7 +305,7 @@ static bool class_fits(int class, enum client_step step)
 {
     if (step == CLIENT_DATA)
         return class != 2;
-    return class != 3;
+    return class != 3 || step == CLIENT_AUTH;
 }
 
 void client_reply(struct client *c)
@@ -375,7 +316,7 @@ void client_reply(struct client *c)
     c->replies++;
     if (c->reply.code == 421 && step != CLIENT_QUIT) {
         /* RFC 5321 3.8: the server goes away, at whatever step. Not even the final dot was taken then. */
-        die_with(c, from_reply(c, step, OUTCOME_DEFERRED, CLIENT_OTHER_HOST), "ended by the server");
+        client_die(c, client_from_reply(c, step, OUTCOME_DEFERRED, CLIENT_OTHER_HOST), "ended by the server");
         return;
     }
     if (c->state == CLIENT_SENDING) {

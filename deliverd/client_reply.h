@@ -16,7 +16,20 @@ void client_fail_read(struct client *c);
 /* Too large for this server; nothing was sent. */
 void client_fail_size(struct client *c);
 
-/* Of client_engine.c, for client_reply.c. */
+/* The end of the connection, by whomever. Before a message: the failure of the host. */
+void client_die(struct client *c, struct client_result r, const char *how);
+/* The server's words. Its status keeps subject and detail, the class is the outcome's: a 554 greeting defers.
+ */
+struct client_result client_from_reply(struct client *c, enum client_step step, enum ipc_outcome outcome,
+                                       enum client_retry retry);
+/* Our words, already in c->text. */
+struct client_result client_own_words(struct client *c, enum client_step step, enum ipc_outcome outcome,
+                                      enum client_retry retry, struct status s);
+
+/* Of client_open.c: a reply to GREETING, EHLO, HELO, STARTTLS, AUTH. */
+void client_open_reply(struct client *c, enum client_step step);
+
+/* Of client_engine.c, for the others. */
 void client_expect(struct client *c, enum client_step step, size_t rcpt);
 void client_send_more(struct client *c);
 void client_body_begin(struct client *c);

@@ -93,6 +93,7 @@ static void scram_first(struct sasl_client *c)
 {
     struct strv login = buf_view(&c->secret->login);
 
+    buf_reset(&c->first);
     buf_adds(&c->first, "n=");
     for (size_t i = 0; i < login.n; i++) {
         if (login.p[i] == ',')

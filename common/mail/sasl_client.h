@@ -1,4 +1,5 @@
-/* sasl_client.h - the client's side of AUTH: PLAIN (RFC 4616), LOGIN, SCRAM-SHA-256 (RFC 5802, 7677); bounded */
+/* sasl_client.h - the client's side of AUTH: PLAIN (RFC 4616), LOGIN, SCRAM-SHA-256 (RFC 5802, 7677); bounded
+ */
 #pragma once
 
 #include "common/base/buf.h"

@@ -18,6 +18,13 @@ struct run {
     struct buf out, results;
     unsigned given[MESSAGES][RCPTS];
     size_t message, body_at;
+    struct sasl_secret secret;
+};
+
+/* What the first byte chooses. */
+struct shape {
+    bool lmtp, auth, fails;
+    enum client_tls tls;
 };
 
 static void on_result(void *arg, size_t i, const struct client_result *r)
@@ -69,6 +76,31 @@ static void check_out(struct strv out)
             abort();
 }
 
+static bool says(const struct run *run, const char *verb)
+{
+    struct strv out = buf_view(&run->out), line;
+
+    while (out.p && strv_cut(&out, '\n', &line))
+        if (strv_starts(line, SV(verb)))
+            return true;
+    return false;
+}
+
+/* The handshake. Until it is over nothing that must not be seen was said. */
+static void shake(struct run *run, const struct shape *shape)
+{
+    if (shape->tls == CLIENT_TLS_REQUIRED && !run->c.secure && (says(run, "MAIL") || says(run, "AUTH")))
+        abort();
+    if (shape->auth && !run->c.secure && says(run, "AUTH"))
+        abort();
+    if (client_step(&run->c) != CLIENT_TLS)
+        return;
+    if (shape->fails)
+        client_tls_failed(&run->c, "no");
+    else
+        client_secured(&run->c);
+}
+
 /* How much is shown at once: one byte more, all, or (line) up to the next LF. */
 enum cut { CUT_BYTE, CUT_LINE, CUT_ALL };
 
@@ -83,17 +115,22 @@ static size_t show(struct strv in, size_t seen, enum cut cut)
     return cut == CUT_LINE ? in.n : seen + 1;
 }
 
-static void play(struct run *run, struct strv in, enum cut cut, bool lmtp)
+static void play(struct run *run, struct strv in, enum cut cut, const struct shape *shape)
 {
     struct client_message m = {
         .sender = SV_LIT("s@own.test"), .rcpts = rcpts, .rcpt_n = RCPTS, .size = sizeof body - 1
     };
+    struct client_terms terms = { .tls = shape->tls, .nonce = SV_LIT("abcdefgh") };
     size_t seen = 0;
 
     *run = (struct run){ .message = (size_t)-1 };
     buf_init(&run->out, 1 << 20);
     buf_init(&run->results, 1 << 20);
-    client_init(&run->c, &ops, run, &run->out, SV_LIT("own.test"), lmtp);
+    sasl_secret_init(&run->secret, SV_LIT("user"), SV_LIT("pencil"));
+    terms.secret = shape->auth ? &run->secret : NULL;
+    client_init(&run->c, &ops, run, &run->out, SV_LIT("own.test"), shape->lmtp);
+    client_set_terms(&run->c, &terms);
+    shake(run, shape);
     while (in.n && client_step(&run->c) != CLIENT_OVER) {
         size_t used;
 
@@ -103,6 +140,7 @@ static void play(struct run *run, struct strv in, enum cut cut, bool lmtp)
         used = client_input(&run->c, strv_sub(in, 0, seen));
         in = strv_from(in, used);
         seen -= used;
+        shake(run, shape);
         next_message(run, &m);
     }
     client_lost(&run->c, "connection lost");
@@ -116,6 +154,7 @@ static void play(struct run *run, struct strv in, enum cut cut, bool lmtp)
 static void end(struct run *run)
 {
     client_clear(&run->c);
+    sasl_secret_clear(&run->secret);
     buf_clear(&run->out);
     buf_clear(&run->results);
 }
@@ -124,13 +163,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct strv in = { (const char *)data, size };
     struct run all, line, byte;
-    bool lmtp = size && data[0] == 'L';
+    struct shape shape = { .lmtp = size && data[0] == 'L' };
 
-    in = strv_from(in, lmtp);
-    play(&all, in, CUT_ALL, lmtp);
+    in = strv_from(in, shape.lmtp);
+    /* 0x80 to 0x9f begin no reply. */
+    if (size && (data[0] & 0xe0) == 0x80) {
+        shape.tls = (enum client_tls)(data[0] & 3);
+        shape.auth = data[0] & 4;
+        shape.fails = data[0] & 8;
+        shape.lmtp = data[0] & 16;
+        in = strv_from(in, 1);
+    }
+    play(&all, in, CUT_ALL, &shape);
     /* A message begins when the client is ready, so only cuts that show each line's end alone must agree. */
-    play(&line, in, CUT_LINE, lmtp);
-    play(&byte, in, CUT_BYTE, lmtp);
+    play(&line, in, CUT_LINE, &shape);
+    play(&byte, in, CUT_BYTE, &shape);
     if (!strv_eq(buf_view(&line.out), buf_view(&byte.out)) ||
         !strv_eq(buf_view(&line.results), buf_view(&byte.results)))
         abort();

@@ -1,10 +1,11 @@
-/* fuzz_sasl_client.c - hostile challenges: bounded answers, and no server is believed that knows nothing */
+/* fuzz_sasl_client.c - hostile challenges: bounded answers, and a server that knows nothing is not believed
+ */
 #include "common/base/b64.h"
 #include "common/mail/sasl_client.h"
 #include "tests/support/fuzz.h"
 
-/* First byte: mechanism and form; challenges follow, one per line. "+" stands for our nonce: a fuzzer does not
-   guess it. */
+/* First byte: mechanism and form; challenges follow, one per line. "+" stands for our nonce, which a fuzzer
+   does not guess. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct strv rest, line;

@@ -1,164 +1,11 @@
 /* test_client_engine.c - dialogs with every kind of server, whole and byte by byte */
 #include "common/base/mem.h"
-#include "deliverd/client_engine.h"
+#include "tests/unit/deliverd/dialog.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <cmocka.h>
-
-/* Lines of a script: "S: text" the server says, "C: text" the client must say next, "X: how" the connection
-   ends, "M: n" a message to the first n recipients begins, "Q:" the client quits. */
-struct run {
-    struct client c;
-    struct buf out, input, results;
-    size_t out_at;
-    bool trickle;
-    const char *body;
-    size_t body_at;
-    struct client_message m;
-    const char *name;
-};
-
-static const struct strv rcpts[] = { SV_LIT("a@x.test"), SV_LIT("b@x.test"), SV_LIT("c@x.test") };
-
-static void on_result(void *arg, size_t i, const struct client_result *r)
-{
-    struct run *run = arg;
-    char status[STATUS_TEXT];
-    static const char *const outcomes[] = { "delivered", "failed", "deferred" };
-    static const char *const retries[] = { "", " other-host", " same-host" };
-
-    status_text(r->status, status);
-    buf_addf(&run->results, "%zu %s %s %s%s%s%s: %.*s\n", i, outcomes[r->outcome], status, r->step,
-             retries[r->retry], r->maybe ? " maybe" : "", r->remote ? " remote" : "", (int)r->text.n,
-             r->text.p);
-}
-
-static enum client_body on_body(void *arg, size_t max, struct strv *piece)
-{
-    struct run *run = arg;
-    size_t left = strlen(run->body) - run->body_at;
-
-    if (left == 0)
-        return CLIENT_BODY_END;
-    if (strcmp(run->body, "broken") == 0)
-        return CLIENT_BODY_BROKEN;
-    if (left > max)
-        left = max;
-    if (run->trickle && left > 3)
-        left = 3;
-    *piece = strv_make(run->body + run->body_at, left);
-    run->body_at += left;
-    return CLIENT_BODY_PIECE;
-}
-
-static const struct client_ops ops = { .result = on_result, .body = on_body };
-
-static void feed(struct run *run)
-{
-    while (run->input.len) {
-        size_t most = run->trickle ? 1 : run->input.len, used;
-
-        /* Trickled: what was not taken comes again with one byte more. */
-        do {
-            used = client_input(&run->c, strv_make(run->input.data, most));
-        } while (used == 0 && most++ < run->input.len);
-        if (used == 0)
-            return;
-        buf_drop(&run->input, used);
-    }
-}
-
-static void expect_line(struct run *run, struct strv want)
-{
-    struct strv got = strv_from(buf_view(&run->out), run->out_at);
-    size_t end = 0;
-
-    feed(run);
-    got = strv_from(buf_view(&run->out), run->out_at);
-    if (!strv_find(got, '\n', &end))
-        fail_msg("%s: the client does not say `%.*s`", run->name, (int)want.n, want.p);
-    run->out_at += end + 1;
-    got.n = end && got.p[end - 1] == '\r' ? end - 1 : end;
-    if (!strv_eq(got, want))
-        fail_msg("%s: client says `%.*s`, not `%.*s`", run->name, (int)got.n, got.p, (int)want.n, want.p);
-}
-
-static void step(struct run *run, struct strv line)
-{
-    struct strv text = strv_from(line, 3);
-    char how[80];
-
-    switch (line.p[0]) {
-    case 'S':
-        buf_addv(&run->input, text);
-        buf_adds(&run->input, "\r\n");
-        return;
-    case 'C': expect_line(run, text); return;
-    case 'X':
-        feed(run);
-        strv_cstr(text, how, sizeof how);
-        client_lost(&run->c, how);
-        return;
-    case 'M':
-        feed(run);
-        if (client_step(&run->c) != CLIENT_READY)
-            fail_msg("%s: not ready but at %s", run->name, client_step_name(client_step(&run->c)));
-        run->body_at = 0;
-        run->m.rcpt_n = (size_t)(text.p[0] - '0');
-        client_begin(&run->c, &run->m);
-        return;
-    case 'Q':
-        feed(run);
-        client_quit(&run->c);
-        return;
-    default: fail_msg("%s: bad script", run->name);
-    }
-}
-
-struct dialog {
-    const char *name, *script, *results;
-    const char *body;
-    enum client_step ends;
-    bool lmtp, eight_bit;
-    uint64_t size;
-};
-
-static void play(const struct dialog *d, bool trickle)
-{
-    struct run run = { .trickle = trickle,
-                       .name = d->name,
-                       .body = d->body ? d->body : "Subject: t\r\n\r\n.x\r\n" };
-    struct strv rest = SV(d->script), line;
-    enum client_step end;
-
-    buf_init(&run.out, 1 << 20);
-    buf_init(&run.input, 1 << 20);
-    buf_init(&run.results, 1 << 16);
-    run.m = (struct client_message){ .sender = SV_LIT("s@own.test"),
-                                     .rcpts = rcpts,
-                                     .rcpt_n = 1,
-                                     .size = d->size ? d->size : 18,
-                                     .eight_bit = d->eight_bit };
-    client_init(&run.c, &ops, &run, &run.out, SV_LIT("own.test"), d->lmtp);
-    while (rest.p && rest.n && strv_cut(&rest, '\n', &line))
-        if (line.n)
-            step(&run, line);
-    feed(&run);
-    if (run.out.len != run.out_at)
-        fail_msg("%s: the client also says `%s`", d->name, run.out.data + run.out_at);
-    if (strcmp(buf_cstr(&run.results), d->results) != 0)
-        fail_msg("%s%s: results are\n%snot\n%s", d->name, trickle ? " (trickled)" : "",
-                 buf_cstr(&run.results), d->results);
-    end = client_step(&run.c);
-    if (end != d->ends)
-        fail_msg("%s: ends at %s", d->name, client_step_name(end));
-    client_clear(&run.c);
-    buf_clear(&run.out);
-    buf_clear(&run.input);
-    buf_clear(&run.results);
-}
 
 #define HELLO "S: 220 x.test ESMTP\nC: EHLO own.test\nS: 250-x.test greets\nS: 250 HELP\n"
 #define PIPE                                                                                                 \
@@ -296,8 +143,8 @@ static void all_dialogs(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof dialogs / sizeof *dialogs; i++) {
-        play(&dialogs[i], false);
-        play(&dialogs[i], true);
+        dialog_play(&dialogs[i], false);
+        dialog_play(&dialogs[i], true);
     }
 }
 
@@ -330,8 +177,8 @@ static void lost_at_each_step(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        play(&cases[i], false);
-        play(&cases[i], true);
+        dialog_play(&cases[i], false);
+        dialog_play(&cases[i], true);
     }
 }
 
@@ -368,7 +215,7 @@ static void opening_failures(void **state)
         char status[STATUS_TEXT];
 
         buf_init(&out, 4096);
-        client_init(&c, &ops, NULL, &out, SV_LIT("own.test"), false);
+        client_init(&c, &dialog_ops, NULL, &out, SV_LIT("own.test"), false);
         client_input(&c, SV(cases[i].said));
         if (cases[i].how)
             client_lost(&c, cases[i].how);
@@ -420,11 +267,12 @@ static void hostile_replies(void **state)
         buf_init(&run.out, 1 << 20);
         buf_init(&run.input, 1 << 20);
         buf_init(&run.results, 1 << 16);
-        run.m =
-            (struct client_message){ .sender = SV_LIT("s@own.test"), .rcpts = rcpts, .rcpt_n = 3, .size = 3 };
-        client_init(&run.c, &ops, &run, &run.out, SV_LIT("own.test"), false);
+        run.m = (struct client_message){
+            .sender = SV_LIT("s@own.test"), .rcpts = dialog_rcpts, .rcpt_n = 3, .size = 3
+        };
+        client_init(&run.c, &dialog_ops, &run, &run.out, SV_LIT("own.test"), false);
         buf_adds(&run.input, "220 x\r\n250-x\r\n250 PIPELINING\r\n");
-        feed(&run);
+        dialog_feed(&run);
         client_begin(&run.c, &run.m);
         buf_reset(&flood);
         if (cases[i].said.n == 8192)
@@ -434,7 +282,7 @@ static void hostile_replies(void **state)
             for (int k = 0; k < 100000; k++)
                 buf_adds(&flood, "550-x\r\n");
         buf_addv(&run.input, cases[i].said.p ? cases[i].said : buf_view(&flood));
-        feed(&run);
+        dialog_feed(&run);
         client_lost(&run.c, "connection lost");
         lines = buf_view(&run.results);
         for (size_t k = 0; k < 3; k++) {
@@ -500,17 +348,18 @@ static void malformed_final_replies(void **state)
         buf_init(&run.out, 1 << 20);
         buf_init(&run.input, 1 << 20);
         buf_init(&run.results, 1 << 16);
-        run.m =
-            (struct client_message){ .sender = SV_LIT("s@own.test"), .rcpts = rcpts, .rcpt_n = 1, .size = 3 };
-        client_init(&run.c, &ops, &run, &run.out, SV_LIT("own.test"), false);
+        run.m = (struct client_message){
+            .sender = SV_LIT("s@own.test"), .rcpts = dialog_rcpts, .rcpt_n = 1, .size = 3
+        };
+        client_init(&run.c, &dialog_ops, &run, &run.out, SV_LIT("own.test"), false);
         buf_adds(&run.input, "220 x\r\n250 x\r\n");
-        feed(&run);
+        dialog_feed(&run);
         client_begin(&run.c, &run.m);
         buf_adds(&run.input, "250 a\r\n250 b\r\n354 c\r\n");
-        feed(&run);
+        dialog_feed(&run);
         assert_int_equal(client_step(&run.c), CLIENT_END);
         buf_addv(&run.input, buf_view(&flood));
-        feed(&run);
+        dialog_feed(&run);
         client_lost(&run.c, "connection lost");
         if (!strv_starts(buf_view(&run.results), SV(cases[i / 2].begins)))
             fail_msg("%s: %s", run.name, buf_cstr(&run.results));
@@ -540,9 +389,9 @@ static void many_recipients(void **state)
     for (size_t i = 0; i < n; i++)
         many[i] = SV_LIT("r@x.test");
     run.m = (struct client_message){ .sender = SV(""), .rcpts = many, .rcpt_n = n, .size = 3 };
-    client_init(&run.c, &ops, &run, &run.out, SV_LIT("own.test"), false);
+    client_init(&run.c, &dialog_ops, &run, &run.out, SV_LIT("own.test"), false);
     buf_adds(&run.input, "220 x\r\n250-x\r\n250 PIPELINING\r\n");
-    feed(&run);
+    dialog_feed(&run);
     client_begin(&run.c, &run.m);
     for (int round = 0; round < 5000 && client_step(&run.c) != CLIENT_READY; round++) {
         assert_true(run.c.pending < CLIENT_WINDOW);
@@ -552,7 +401,7 @@ static void many_recipients(void **state)
             buf_adds(&run.input, "550 no\r\n");
         else
             buf_adds(&run.input, "250 ok\r\n");
-        feed(&run);
+        dialog_feed(&run);
     }
     assert_int_equal(client_step(&run.c), CLIENT_READY);
     results = buf_view(&run.results);
