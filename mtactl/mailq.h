@@ -9,6 +9,7 @@
 struct mailq_view {
     struct buf *out; /* borrowed */
     uint64_t bytes, requests;
+    uint64_t drops; /* submissions that the queue has not taken */
     bool open; /* a message's recipients follow */
 };
 
@@ -16,5 +17,6 @@ struct mailq_view {
 void mailq_row(struct mailq_view *v, const struct row *r);
 /* The sum; "Mail queue is empty". */
 void mailq_end(struct mailq_view *v);
-/* Asks queued and prints to stdout. The exit status; what went wrong is on stderr. */
+/* Asks queued and prints to stdout, rows for --json. Does queued not answer, and may the caller read the
+   spool, then what that says, with a word about it. The exit status; what went wrong is on stderr. */
 int mailq_run(struct tool *t);

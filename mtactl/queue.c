@@ -77,7 +77,7 @@ int command_mailq(struct tool *t, int argc, char **argv)
 {
     (void)argc;
     (void)argv;
-    return t->json ? command_queue_list(t, 0, NULL) : mailq_run(t);
+    return mailq_run(t);
 }
 
 /* ---- one message ---- */

@@ -191,7 +191,7 @@ static bool read_one(struct journal *j, uint32_t number, struct journal_parse *p
     int fd;
 
     segment_name(number, ".jnl", name);
-    fd = file_openat(j->dir, name, O_RDWR, 0);
+    fd = file_openat(j->dir, name, repair ? O_RDWR : O_RDONLY, 0);
     if (fd < 0)
         return err_sys(err, "open journal file %s", name);
     buf_init(&bytes, (size_t)1 << 30);

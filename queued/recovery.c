@@ -1,6 +1,7 @@
 /* recovery.c - from the files of the spool to the ledger at the start */
 #include "queued/recovery.h"
 
+#include "common/base/clock.h"
 #include "common/base/dict.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -48,6 +49,19 @@ bool origin_notice(struct strv origin, struct entry *e)
     return true;
 }
 
+bool origin_forward(struct strv origin, struct entry *e)
+{
+    struct strv rest = origin, word;
+
+    memset(e, 0, sizeof *e);
+    e->kind = ENTRY_DELIVERED;
+    if (!strv_cut(&rest, '/', &word) || !strv_is(word, "forward") || !rest.p || !strv_cut(&rest, '/', &word) ||
+        !id_parse(word, &e->id) || !rest.p || !list_valid(rest))
+        return false;
+    e->list = rest;
+    return true;
+}
+
 static void on_void(void *arg, const struct entry *e)
 {
     struct recovery *r = arg;
@@ -66,8 +80,9 @@ static bool is_void(const struct recovery *r, struct place p)
 
 static void damage_found(struct scan *s, const char *what, uint64_t offset, uint64_t bytes)
 {
-    LOG(ERROR, "queue.segment.damaged", KI("segment", s->number), KI("offset", offset), KI("bytes", bytes),
-        KS("reason", what));
+    if (!s->r->look)
+        LOG(ERROR, "queue.segment.damaged", KI("segment", s->number), KI("offset", offset),
+            KI("bytes", bytes), KS("reason", what));
     s->r->damages++;
     s->damaged = true;
     account_row(s->r->account, s->number)->keep = true;
@@ -100,7 +115,8 @@ static void record_found(struct scan *s, struct place place, uint64_t id, struct
         ledger_add(r->ledger, id, &s->envelope, place);
     }
     account_live(r->account, place);
-    if (strv_starts(s->envelope.origin, SV_LIT("notice/"))) {
+    if (strv_starts(s->envelope.origin, SV_LIT("notice/")) ||
+        strv_starts(s->envelope.origin, SV_LIT("forward/"))) {
         r->origins = mem_resize(r->origins, r->origin_n + 1, sizeof *r->origins);
         r->origins[r->origin_n++] = strv_dup(s->envelope.origin);
     } else if (s->envelope.origin.n && r->origin) {
@@ -161,6 +177,8 @@ static bool scan_records(struct scan *s, struct err *err)
                      record.envelope);
     }
     account_row(s->r->account, s->number)->used = scan.at;
+    if (s->r->look)
+        return true;
     if (record_scan_torn(&scan)) {
         LOG(WARN, "queue.segment.torn", KI("segment", s->number), KI("offset", scan.at));
         s->r->torn++;
@@ -204,6 +222,8 @@ static bool scan_headless(struct scan *s, struct err *err)
         damage_found(s, "no valid header", 0, s->bytes.len);
         return true;
     }
+    if (s->r->look)
+        return true;
     segment_name(s->number, ".seg", name);
     if (unlinkat(s->r->segment_dir, name, 0) < 0)
         return err_sys(err, "unlink %s", name);
@@ -218,7 +238,9 @@ static bool scan_open(struct scan *s, struct err *err)
     ssize_t n;
 
     segment_name(s->number, ".seg", name);
-    s->fd = file_openat(s->r->segment_dir, name, O_RDWR, 0);
+    s->fd = file_openat(s->r->segment_dir, name, s->r->look ? O_RDONLY : O_RDWR, 0);
+    if (s->r->look && s->fd < 0 && errno == ENOENT)
+        return true; /* its queued was done with it in the meantime */
     if (s->fd < 0 || fstat(s->fd, &st) < 0)
         return err_sys(err, "open segment %s", name);
     n = fd_pread_full(s->fd, head, sizeof head, 0);
@@ -241,7 +263,7 @@ static bool scan_open(struct scan *s, struct err *err)
         return scan_headless(s, err);
     if (!scan_records(s, err))
         return false;
-    if (!s->damaged)
+    if (!s->damaged && !s->r->look)
         sidecar_make(s);
     return true;
 }
@@ -305,6 +327,10 @@ static bool segments_scan(struct recovery *r, struct err *err)
     sidecar_init(&s.sidecar);
     buf_init(&s.bytes, (size_t)1 << 30);
     for (size_t i = 0; ok && i < names.n; i++) {
+        if (r->look && clock_mono_ms() > r->until) {
+            ok = err_set(err, ERR_TEMP, "the spool is too large to be read in the time given");
+            break;
+        }
         s.number = names.v[i];
         s.damaged = false;
         account_row(r->account, s.number)->sealed = true;
@@ -407,9 +433,9 @@ static bool journal_replay(struct recovery *r, struct err *err)
     r->ledger->gone = on_gone;
     r->ledger->arg = r;
     r->ledger->lost = dict_new();
-    ok = journal_read(r->journal, 0, true, on_entry, r, &r->report, err);
+    ok = journal_read(r->journal, 0, !r->look, on_entry, r, &r->report, err);
     r->ledger->gone = NULL;
-    if (ok)
+    if (ok && !r->look)
         dict_each(r->ledger->lost, on_lost, r);
     dict_free(&r->ledger->lost, NULL);
     /* Segments that an entry names must not come again: what it says of them would be taken for true. */
@@ -423,8 +449,10 @@ bool recovery_run(struct recovery *r, struct err *err)
     struct journal_report first;
 
     if (!journal_read(r->journal, ENTRY_VOID, false, on_void, r, &first, err) || !segments_scan(r, err) ||
-        !journal_replay(r, err) || !bigs_check(r, err))
+        !journal_replay(r, err) || (!r->look && !bigs_check(r, err)))
         return false;
+    if (r->look)
+        return true;
     if ((r->report.none && r->records > 0) || r->report.damaged) {
         r->paused_now = r->records > 0;
         LOG(ERROR, "queue.journal.damaged",

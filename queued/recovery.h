@@ -15,6 +15,8 @@ struct recovery {
                  uint64_t id); /* a message found in a segment that the journal ended; may be NULL */
     void (*origin)(void *arg, struct strv origin); /* a record with one, other than a notice's; may be NULL */
     void *arg;
+    bool look;     /* the spool is another's: nothing in it is changed, nothing is logged (look.c) */
+    int64_t until; /* then: mono ms, after which it gives up */
     /* found */
     unsigned segments, records, duplicates, voided;
     unsigned from_index; /* segments whose sidecar was good */
@@ -40,3 +42,5 @@ void recovery_clear(struct recovery *r);
 /* The entry that a committed notice with this origin stands for ("notice/ID/LIST/failure"); false for others.
    The views point into origin. */
 bool origin_notice(struct strv origin, struct entry *e);
+/* The same for a message that was sent on, "forward/ID/RCPT": its recipient is delivered. */
+bool origin_forward(struct strv origin, struct entry *e);

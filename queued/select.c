@@ -80,9 +80,30 @@ static bool reason_matches(struct message *m, struct strv reason)
     return false;
 }
 
+/* Equal without case; a * at its beginning or end stands for anything. */
+static bool address_matches(struct strv text, struct strv want)
+{
+    bool front = strv_starts(want, SV_LIT("*")), back;
+
+    if (front)
+        want = strv_from(want, 1);
+    back = strv_ends(want, SV_LIT("*"));
+    if (back)
+        want.n--;
+    if (!front)
+        return back ? strv_istarts(text, want) : strv_ieq(text, want);
+    if (!back)
+        return strv_iends(text, want);
+    for (size_t i = 0; i + want.n <= text.n; i++)
+        if (strv_istarts(strv_from(text, i), want))
+            return true;
+    return false;
+}
+
 static bool rcpt_matches(const struct envelope_rcpt *r, struct strv recipient)
 {
-    return strv_ieq(r->to, recipient) || (r->original.n && strv_ieq(r->original, recipient));
+    return address_matches(r->to, recipient) ||
+           (r->original.n && address_matches(r->original, recipient));
 }
 
 /* What only the record knows. */
@@ -92,7 +113,7 @@ static bool names_match(struct mailq *q, const struct selection *s, uint32_t mes
     bool yes = b != NULL;
 
     if (yes && s->sender.p)
-        yes = strv_ieq(q->envelope.sender, s->sender);
+        yes = address_matches(q->envelope.sender, s->sender);
     if (yes && s->recipient.p) {
         yes = false;
         for (size_t i = 0; i < q->envelope.rcpt_n && !yes; i++)
