@@ -17,22 +17,25 @@ static const struct conf_choice method_choices[] = {
     { NULL, 0 },
 };
 
+static const struct conf_choice forward_choices[] = {
+    { "yes", CONF_FORWARD_ALL }, { "addresses", CONF_FORWARD_ADDRESSES }, { "no", CONF_FORWARD_NO }, { NULL, 0 },
+};
+
 #define READERS .roles = ROLE_BIT(ROLE_MAPD) | ROLE_BIT(ROLE_DELIVERD) | ROLE_BIT(ROLE_CLEANUP)
 #define DELIVERD .roles = ROLE_BIT(ROLE_DELIVERD)
 
 static const struct conf_field fields[] = {
     FIELD(conf_mailbox, lookup, CT_MAP, "passwd", READERS,
           .doc = "Map that knows who has a mailbox here. `passwd` are the system's users. With any other map "
-                 "the mailboxes "
-                 "are virtual: the value is a path below `root`. For `pipe` and `lmtp` being listed is all that "
-                 "counts."),
+                 "the mailboxes are virtual: the value is a path below `root`. For `pipe` and `lmtp` being "
+                 "listed is all that counts."),
     FIELD(conf_mailbox, method, CT_ENUM, "maildir", .choices = method_choices, READERS,
           .doc = "What a mailbox is: a Maildir, one mbox file, a program that takes the message "
                  "(`procmail` and `command` run as the recipient, `pipe` as `user`), or an LMTP server "
                  "(`lmtp`) that has the mailboxes."),
     FIELD(conf_mailbox, via, CT_SERVER, "\"\"", DELIVERD,
-          .doc = "The LMTP server: `\"unix:/path\"`, `host`, `host:port`, `\"[address]:port\"`; the port is 24 "
-                 "unless written."),
+          .doc = "The LMTP server: `\"unix:/path\"`, `host`, `host:port`, `\"[address]:port\"`; the port is "
+                 "24 unless written."),
     FIELD(conf_mailbox, max_connections, CT_INT, "20", .min = 1, .max = 10000, DELIVERD,
           .doc = "Connections at once to the LMTP server."),
     FIELD(conf_mailbox, path, CT_HOME_PATH, "~/Maildir", .empty = true, READERS,
@@ -48,6 +51,9 @@ static const struct conf_field fields[] = {
                  "`method = procmail` the default is `/usr/bin/procmail -a %x -d %u`."),
     FIELD(conf_mailbox, user, CT_USER, "\"\"", READERS,
           .doc = "System user that a `pipe` runs as; never root."),
+    FIELD(conf_mailbox, forward, CT_ENUM, "yes", .choices = forward_choices, READERS,
+          .doc = "Whether a system user's `~/.forward` says where his mail goes: `yes`, `no`, or "
+                 "`addresses` without its commands and files."),
     FIELD(conf_mailbox, from_line, CT_BOOL, "no", READERS,
           .doc = "Whether a command's message begins with the `From ` line of mbox files; procmail's does."),
     FIELD(conf_mailbox, timeout, CT_SECONDS, "10m", .min = 1, .max = 3600, READERS,

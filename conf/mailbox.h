@@ -12,6 +12,9 @@ enum conf_mailbox_method {
     CONF_METHOD_LMTP,               /* a server that has mailboxes of its own: Dovecot, Cyrus */
 };
 
+/* What of a user's ~/.forward is obeyed. */
+enum conf_forward { CONF_FORWARD_NO, CONF_FORWARD_ADDRESSES, CONF_FORWARD_ALL };
+
 #define CONF_LMTP_PORT 24           /* when via has none */
 
 struct conf_mailbox {
@@ -26,8 +29,9 @@ struct conf_mailbox {
     char *user;                     /* whom a pipe runs as */
     struct conf_target via;         /* the LMTP server; host "": none */
     int64_t max_connections;        /* to it, all processes */
+    int forward;                    /* enum conf_forward; of the homes of system users */
     bool from_line;                 /* a command's message begins with a From_ line */
-    int64_t timeout;                /* seconds that a command, or the LMTP server at the end of a message, may take */
+    int64_t timeout;                /* seconds for a command, or for LMTP at the end of a message */
     char *root; /* absolute directory of virtual mailboxes: the look-up's value is a path below
                    it; "" for mailboxes in the users' homes */
     char *owner;                    /* system user that owns mailboxes below root */

@@ -8,7 +8,9 @@ struct agents;
 struct conf;
 struct daemon;
 struct dns_client;
+struct forwarding;
 struct jobs;
+struct lmtp;
 struct loop;
 struct maps_client;
 struct pool;
@@ -23,6 +25,8 @@ struct deliverd {
     struct jobs *jobs;
     struct pool *pool;
     struct agents *agents;
+    struct forwarding *forwardings; /* borrowed: questions to queued */
+    struct lmtp *lmtp;
     struct trouble *trouble;
     struct own_addresses own;
     struct ipc_out out;  /* scratch */

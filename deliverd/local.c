@@ -9,7 +9,9 @@
 #include "conf/mailbox.h"
 #include "deliverd/agents.h"
 #include "deliverd/deliverd.h"
+#include "deliverd/forward.h"
 #include "deliverd/job.h"
+#include "deliverd/lmtp.h"
 #include "maps/client.h"
 
 #include <stdio.h>
@@ -21,8 +23,10 @@ struct local_rcpt {
     uint64_t question; /* handle of maps_ask */
     struct key_chain chain;
     bool unasked;           /* mapd is away: to be asked again */
+    const struct conf_mailbox *server; /* LMTP: collected, to be handed over with others */
     struct address address; /* owned */
     struct deposit deposit;
+    struct forwarding forwarding;
     char *path;      /* owned: where the message goes, for the deposit */
     char relay[300]; /* the same for log and notice */
 };
@@ -31,6 +35,9 @@ struct local {
     struct job *job;
     struct deliverd *d;
     size_t open;   /* recipients without a result */
+    size_t asking; /* those of whom mapd has not told yet */
+    struct lmtp_delivery **servers; /* owned array; NULL: over */
+    size_t server_n, servers_open;
     int64_t began; /* loop ms */
     struct loop_timer again;
     struct loop_task task;
@@ -43,6 +50,7 @@ static void local_destroy(void *obj)
 {
     struct local *l = obj;
 
+    free(l->servers);
     free(l);
 }
 
@@ -51,6 +59,7 @@ static void rcpt_clear(struct local_rcpt *r)
     maps_cancel(r->l->d->maps, r->question);
     r->question = 0;
     deposit_cancel(&r->deposit);
+    forwarding_cancel(&r->forwarding);
     key_chain_clear(&r->chain);
     address_clear(&r->address);
     MEM_FREE(r->path);
@@ -63,6 +72,8 @@ void local_free(struct local **lp)
     if (!l)
         return;
     *lp = NULL;
+    for (size_t i = 0; i < l->server_n; i++)
+        lmtp_cancel(&l->servers[i]);
     for (size_t i = 0; i < l->job->rcpt_n; i++)
         rcpt_clear(&l->rcpts[i]);
     loop_later_cancel(l->d->loop, &l->task);
@@ -79,14 +90,20 @@ static void on_over(void *arg)
     job_over(j);
 }
 
+/* From the loop, not under the feet of whoever called us. */
+static void over_if_done(struct local *l)
+{
+    if (l->open == 0 && l->servers_open == 0)
+        loop_later(l->d->loop, &l->task);
+}
+
 static void result(struct local_rcpt *r, const struct job_outcome *o)
 {
     struct local *l = r->l;
 
     job_result(l->job, r->i, o);
-    /* From the loop, not under the feet of whoever called us. */
-    if (--l->open == 0)
-        loop_later(l->d->loop, &l->task);
+    l->open--;
+    over_if_done(l);
 }
 
 static void result_own(struct local_rcpt *r, enum ipc_outcome outcome, struct status status, const char *step,
@@ -150,7 +167,10 @@ static enum deposit_kind kind_of(const struct conf_mailbox *m)
     return m->method == CONF_METHOD_MBOX ? DEPOSIT_MBOX : DEPOSIT_MAILDIR;
 }
 
-static void deposit(struct local_rcpt *r, const struct mailbox_place *place)
+static void on_forward(void *arg, const struct ipc_in *in);
+static void ask(struct local_rcpt *r);
+
+static void deposit_prepare(struct local_rcpt *r, const struct mailbox_place *place)
 {
     struct job *j = r->l->job;
     const struct conf_mailbox *m = place->mailbox;
@@ -158,6 +178,7 @@ static void deposit(struct local_rcpt *r, const struct mailbox_place *place)
 
     if (!j->connected)
         j->connected = loop_now(r->l->d->loop);
+    MEM_FREE(r->path);
     r->path = strv_dup(conf_mailbox_is_command(m) ? SV("command") : place->path);
     if (conf_mailbox_is_command(m))
         snprintf(r->relay, sizeof r->relay, "%.250s", m->command.v[0]);
@@ -172,12 +193,147 @@ static void deposit(struct local_rcpt *r, const struct mailbox_place *place)
         .kind = kind_of(m),
         .flags = place->spool ? DEPOSIT_IN_SPOOL : 0,
         .quota = place->quota,
+        .agent_kind = conf_mailbox_is_command(m) ? AGENT_COMMAND : AGENT_DEPOSIT,
         .done = on_deposited,
+        .forward = on_forward,
         .arg = r,
     };
     if (r->deposit.kind == DEPOSIT_COMMAND)
         command_values(r, place);
+}
+
+/* ---- ~/.forward ---- */
+
+static void on_forwarded(void *arg, enum ipc_verdict verdict, struct strv enhanced, struct strv text,
+                         bool lost)
+{
+    static const enum ipc_outcome outcomes[] = { [VERDICT_ACCEPT] = OUTCOME_DELIVERED,
+                                                 [VERDICT_REFUSE] = OUTCOME_FAILED,
+                                                 [VERDICT_TEMPFAIL] = OUTCOME_DEFERRED };
+    static const uint8_t classes[] = { 2, 5, 4 };
+    struct local_rcpt *r = arg;
+    struct status status;
+
+    if (!status_parse(enhanced, &status) || status.cls != classes[verdict])
+        status = STATUS(classes[verdict], 0, 0);
+    result_own(r, outcomes[verdict], status, lost ? STEP_SERVICE : "forward", text);
+}
+
+/* One target of the user's ~/.forward, which a message of its own brought here. False: it cannot be had, and
+   there is a result. */
+static bool target_apply(struct local_rcpt *r, const struct mailbox_place *place)
+{
+    struct strv target = r->l->job->rcpts[r->i].target, text = strv_from(target, 1), file;
+    struct deposit *d = &r->deposit;
+
+    d->flags |= DEPOSIT_EXPANDED;
+    if (strv_is(target, "\\"))
+        return true;
+    snprintf(r->relay, sizeof r->relay, "%.*s", (int)(target.n < 250 ? target.n : 250), target.p);
+    if (!place->system_user || place->mailbox->forward != CONF_FORWARD_ALL) {
+        result_own(r, OUTCOME_FAILED, STATUS(5, 7, 1), "forward",
+                   SV("commands and files of a ~/.forward are not permitted here"));
+        return false;
+    }
+    d->flags &= ~(unsigned)DEPOSIT_IN_SPOOL;
+    if (strv_starts(text, SV_LIT("|"))) {
+        d->kind = DEPOSIT_COMMAND;
+        d->agent_kind = AGENT_USER_COMMAND;
+        d->target = text;
+        command_values(r, place);
+        return true;
+    }
+    file = strv_from(text, place->home.n + 1);
+    if (!strv_starts(text, place->home) || text.n <= place->home.n || text.p[place->home.n] != '/') {
+        result_own(r, OUTCOME_FAILED, STATUS(5, 7, 1), "forward",
+                   SV("a file in a ~/.forward must lie in the home directory"));
+        return false;
+    }
+    free(r->path);
+    r->path = strv_dup(file);
+    d->path = SV(r->path);
+    d->kind = DEPOSIT_MBOX;
+    d->agent_kind = AGENT_DEPOSIT;
+    d->quota = 0;
+    return true;
+}
+
+static void deposit(struct local_rcpt *r, const struct mailbox_place *place)
+{
+    const struct conf_mailbox *m = place->mailbox;
+
+    deposit_prepare(r, place);
+    if (r->l->job->rcpts[r->i].target.n) {
+        if (!target_apply(r, place))
+            return;
+    } else if (place->system_user && m->forward != CONF_FORWARD_NO) {
+        r->deposit.flags |= DEPOSIT_ASK_FORWARD;
+    }
     deposit_start(r->l->d->agents, SV(m->head.name), place->user, &r->deposit);
+}
+
+/* The user wants the message elsewhere. What stands here for a command that he has no more is for his
+   mailbox: asked again as if it had been named. */
+static void on_forward(void *arg, const struct ipc_in *in)
+{
+    struct local_rcpt *r = arg;
+    struct job_rcpt *jr = &r->l->job->rcpts[r->i];
+
+    if (jr->target.n) {
+        jr->target = SV_LIT("\\");
+        ask(r);
+        return;
+    }
+    snprintf(r->relay, sizeof r->relay, "forward");
+    r->forwarding.done = on_forwarded;
+    r->forwarding.arg = r;
+    forwarding_start(&r->forwarding, r->l->job, r->i, in, strv_make(NULL, 0));
+}
+
+/* ---- LMTP ---- */
+
+static void on_lmtp_result(void *arg, size_t rcpt, const struct job_outcome *o)
+{
+    struct local *l = arg;
+
+    result(&l->rcpts[rcpt], o);
+}
+
+static void on_lmtp_over(void *arg, struct lmtp_delivery *delivery)
+{
+    struct local *l = arg;
+
+    for (size_t i = 0; i < l->server_n; i++)
+        if (l->servers[i] == delivery)
+            l->servers[i] = NULL;
+    l->servers_open--;
+    over_if_done(l);
+}
+
+static const struct lmtp_ops lmtp_ops = { .result = on_lmtp_result, .over = on_lmtp_over };
+
+/* One transaction for all recipients that a server has, as soon as they are known. */
+static void servers_start(struct local *l)
+{
+    size_t *same = mem_array(l->job->rcpt_n, sizeof *same);
+
+    for (size_t i = 0; i < l->job->rcpt_n; i++) {
+        const struct conf_mailbox *m = l->rcpts[i].server;
+        size_t n = 0;
+
+        if (!m)
+            continue;
+        for (size_t k = i; k < l->job->rcpt_n; k++)
+            if (l->rcpts[k].server == m) {
+                same[n++] = k;
+                l->rcpts[k].server = NULL;
+            }
+        l->servers = mem_resize(l->servers, l->server_n + 1, sizeof(struct lmtp_delivery *));
+        l->servers_open++;
+        l->servers[l->server_n++] = NULL;
+        l->servers[l->server_n - 1] = lmtp_start(l->job, m, same, n, &lmtp_ops, l);
+    }
+    free(same);
 }
 
 /* ---- which mailbox ---- */
@@ -190,7 +346,10 @@ static void found(struct local_rcpt *r, const struct maps_answer *answer)
 
     if (mailbox_place_read(item->mailbox, key_chain_key(&r->chain, answer->index), answer->value, &place,
                            &err)) {
-        deposit(r, &place);
+        if (place.mailbox->method == CONF_METHOD_LMTP)
+            r->server = place.mailbox;
+        else
+            deposit(r, &place);
         return;
     }
     LOG(ERROR, "delivery.mailbox.bad", KS("id", r->l->job->id_text), KV("to", r->l->job->rcpts[r->i].rcpt),
@@ -229,12 +388,10 @@ static void ask_later(struct local_rcpt *r)
         loop_timer_set(&l->again, SERVICE_AGAIN_MS);
 }
 
-static void on_answer(void *arg, const struct maps_answer *answer)
+static void use_answer(struct local_rcpt *r, const struct maps_answer *answer)
 {
-    struct local_rcpt *r = arg;
     char text[400];
 
-    r->question = 0;
     switch (answer->answer) {
     case ANSWER_FOUND:
         if (answer->index < r->chain.n && r->chain.items[answer->index].mailbox)
@@ -255,6 +412,17 @@ static void on_answer(void *arg, const struct maps_answer *answer)
     }
 }
 
+static void on_answer(void *arg, const struct maps_answer *answer)
+{
+    struct local_rcpt *r = arg;
+    struct local *l = r->l;
+
+    r->question = 0;
+    use_answer(r, answer);
+    if (!r->unasked && --l->asking == 0)
+        servers_start(l);
+}
+
 static void ask(struct local_rcpt *r)
 {
     struct local *l = r->l;
@@ -271,6 +439,7 @@ static void ask(struct local_rcpt *r)
                    SV("too many mailbox sections for one address"));
         return;
     }
+    l->asking++;
     r->question = maps_ask(l->d->maps, &r->chain, MAPS_DEADLINE_MS, on_answer, r);
 }
 

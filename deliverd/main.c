@@ -7,6 +7,7 @@
 #include "deliverd/agents.h"
 #include "deliverd/deliverd.h"
 #include "deliverd/job.h"
+#include "deliverd/lmtp.h"
 #include "deliverd/own.h"
 #include "deliverd/pool.h"
 #include "deliverd/trouble.h"
@@ -45,6 +46,7 @@ static struct deliverd *ready(struct daemon *d)
         maps_client_snapshot(dd->maps, daemon_generation(d));
         dd->pool = pool_new(dd);
         dd->agents = agents_new(dd);
+        dd->lmtp = lmtp_new(dd);
         dd->jobs = jobs_new(dd);
     }
     return dd;
@@ -86,6 +88,12 @@ static void deliverd_agent_reply(struct daemon *d, struct ipc_in *in)
     agents_reply(ready(d)->agents, in);
 }
 
+static void deliverd_control(struct daemon *d, struct ipc_in *in)
+{
+    if (in->type == IPC_HELPER_REPLY)
+        lmtp_helper_reply(ready(d)->lmtp, in);
+}
+
 static void on_empty(void *arg)
 {
     struct deliverd *dd = arg;
@@ -116,6 +124,7 @@ static const struct daemon_spec spec = {
     .edge = deliverd_edge,
     .agent_reply = deliverd_agent_reply,
     .drain = deliverd_drain,
+    .control = deliverd_control,
 };
 
 int main(int argc, char **argv)

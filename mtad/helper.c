@@ -1,6 +1,7 @@
 /* helper.c - descriptors that a child may ask for while it works
  *
- * `source:NAME` is the source of a configured table again, after it was replaced.
+ * `source:NAME` is the source of a configured table again, after it was replaced. `mailbox:NAME` is a
+ * connection to the LMTP server of a mailbox section (server.c).
  * `:include:/path` in an alias table names a file that only root may be able to open. mtad opens what an
  * administrator could have meant and nothing else, for a mapd that was taken over must not read /etc/shadow
  * through us: a regular file, world-readable or owned by who owns an alias table, in no writable-by-others
@@ -21,11 +22,13 @@
 #include "conf/conf.h"
 #include "conf/map.h"
 #include "mtad/generation.h"
+#include "mtad/server.h"
 #include "mtad/source.h"
 
 #define REFUSAL_QUIET_MS 600000
 
-static const struct strv include_prefix = { "include:", 8 }, source_prefix = { "source:", 7 };
+static const struct strv include_prefix = { "include:", 8 }, source_prefix = { "source:", 7 },
+                         mailbox_prefix = { "mailbox:", 8 };
 
 /* Somebody who already says where mail goes. */
 static bool owns_aliases(const struct host *h, uid_t uid)
@@ -130,9 +133,12 @@ void helper_answer(struct child *c, struct ipc_in *in)
         fd = include_open(c->host, name, &err);
     else if (c->role == ROLE_MAPD && strv_starts(name, source_prefix))
         fd = source_reopen(c->host, name, &err);
+    else if (c->role == ROLE_DELIVERD && strv_starts(name, mailbox_prefix))
+        fd = server_connect(c, strv_from(name, mailbox_prefix.n), &err);
     else
         err_set(&err, ERR_PERM, "%s may not ask for that", role_name(c->role));
-    if (fd < 0)
+    /* What a server did not take is deliverd's to tell. */
+    if (fd < 0 && (c->role == ROLE_MAPD || err.cls != ERR_TEMP))
         refusal_log(c, name, &err);
     ipc_out_init(&o);
     ipc_begin(&o, IPC_HELPER_REPLY, in->txn);

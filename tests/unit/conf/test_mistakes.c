@@ -227,7 +227,8 @@ static const struct mistake mistakes[] = {
       "                                           ^^^^\n" },
     { "mailbox unknown method",
       "mailbox { method = maildri }\n",
-      "m.conf:1:20: \"maildri\" is not maildir, mbox, procmail, command, pipe or lmtp; did you mean \"maildir\"?\n"
+      "m.conf:1:20: \"maildri\" is not maildir, mbox, procmail, command, pipe or lmtp; did you mean "
+      "\"maildir\"?\n"
       "    mailbox { method = maildri }\n"
       "                       ^^^^^^^\n" },
     { "mailbox LMTP without a server",
@@ -349,16 +350,32 @@ static const struct mistake mistakes[] = {
       "such as \"smtp.example.net:587\"\n"
       "    route default { via = \"smtp.example.net:http\" }\n"
       "                          ^^^^^^^^^^^^^^^^^^^^^^^\n" },
-    { "route with TLS",
-      "route default { tls = require }\n",
-      "m.conf:1:23: deliveries cannot use TLS yet: only offer and none\n"
-      "    route default { tls = require }\n"
-      "                          ^^^^^^^\n" },
-    { "route with credentials",
-      "route default { auth = isp }\n",
-      "m.conf:1:24: deliveries cannot give credentials yet\n"
-      "    route default { auth = isp }\n"
-      "                           ^^^\n" },
+    { "route with credentials that are not there",
+      "route default { via = mx.isp  tls = require  auth = isp }\n",
+      "m.conf:1:53: there is no section secret isp; add: secret isp { user = \"...\"  file = /path }\n"
+      "    route default { via = mx.isp  tls = require  auth = isp }\n"
+      "                                                        ^^^\n" },
+    { "route with credentials for everybody",
+      "route default { tls = require  auth = isp }\nsecret isp { file = /etc/hostname }\n",
+      "m.conf:1:39: a login is for one server: say which one with via\n"
+      "    route default { tls = require  auth = isp }\n"
+      "                                          ^^^\n" },
+    { "route with credentials in the clear",
+      "route default { via = mx.isp.example  auth = isp }\nsecret isp { file = /etc/hostname }\n",
+      "m.conf:1:46: a password travels to servers that are verified; add: tls = require (or implicit, for "
+      "port 465)\n"
+      "    route default { via = mx.isp.example  auth = isp }\n"
+      "                                                 ^^^\n" },
+    { "route with a key alone",
+      "route default { key = /etc/hostname }\n",
+      "m.conf:1:23: a key needs its certificate; add: certificate = /path/cert.pem\n"
+      "    route default { key = /etc/hostname }\n"
+      "                          ^^^^^^^^^^^^^\n" },
+    { "secret without a file",
+      "secret isp { user = me }\n",
+      "m.conf:1:1: section \"secret\" needs \"file\"\n"
+      "    secret isp { user = me }\n"
+      "    ^^^^^^\n" },
     { "route mistyped address",
       "route default { via = 192.0.2.256 }\n",
       "m.conf:1:23: \"192.0.2.256\" is not a host, an address (IPv6 in brackets) or "
