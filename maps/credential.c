@@ -92,6 +92,24 @@ void credential_scram_write(struct strv password, struct strv salt, unsigned ite
     b64_encode(strv_make((const char *)server, 32), out);
 }
 
+bool credential_crypt_write(struct strv password, struct buf *out, struct err *err)
+{
+    static struct crypt_data data; /* large */
+    char setting[CRYPT_GENSALT_OUTPUT_SIZE], words[CRYPT_MAX_PASSPHRASE_SIZE];
+    const char *hash;
+
+    if (!strv_cstr(password, words, sizeof words))
+        return err_set(err, ERR_LIMIT, "the password is too long, or holds a NUL");
+    hash = crypt_gensalt_rn("$y$", 0, NULL, 0, setting, (int)sizeof setting)
+               ? crypt_rn(words, setting, &data, (int)sizeof data)
+               : NULL;
+    if (hash)
+        buf_adds(out, hash);
+    mem_wipe(words, sizeof words);
+    mem_wipe(&data, sizeof data);
+    return hash || err_set(err, ERR_CONF, "crypt(3) of this host makes no yescrypt hashes");
+}
+
 bool credential_scram_verify(const struct credential_scram *c, struct strv auth_message,
                              const uint8_t proof[32], uint8_t signature[32])
 {

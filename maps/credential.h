@@ -19,6 +19,8 @@ struct credential_scram {
 bool credential_scram_read(struct strv text, struct credential_scram *out);
 /* For a new password. */
 void credential_scram_write(struct strv password, struct strv salt, unsigned iterations, struct buf *out);
+/* The same as a hash of crypt(3), by yescrypt. False: this host's crypt(3) does not make one. */
+bool credential_crypt_write(struct strv password, struct buf *out, struct err *err);
 /* RFC 5802 3: whether proof came from somebody who knows the password; then the server's signature. */
 bool credential_scram_verify(const struct credential_scram *c, struct strv auth_message,
                              const uint8_t proof[32], uint8_t signature[32]);

@@ -42,6 +42,9 @@ const struct command commands[] = {
       command_address },
     { "policy", "--client IP --from A --to B [--helo H] [--name PTR] [--listener NAME]",
       "What the server would answer, and which rule decides; nothing is sent.", 1, 12, command_policy },
+    { "passwd", "[--scram | --crypt] [--stdin] LOGIN | --delete LOGIN | --list",
+      "Set, remove or list logins of the credentials file; the password is asked for, or comes by --stdin.",
+      1, 4, command_passwd },
     { "map list", "", "Tables and their state.", 0, 0, command_map_list },
     { "map get", "MAP KEY", "What a table says about a key.", 2, 2, command_map_get },
     { "map reload", "[MAP]", "Read sources again now; a bad one leaves the table in use.", 0, 1,
@@ -96,9 +99,9 @@ void command_usage(struct buf *out)
     buf_adds(out, "SELECTOR: ID, --sender A, --recipient A, --domain D, --older AGE, --younger AGE,\n"
                   "          --reason TEXT, --state held|deferred|running|active|damaged, --all\n"
                   "exit status: 0 well, 1 degraded or found wanting, 64 wrong usage, 65 no such thing,\n"
-                  "67 no such address, 69 not running, 75 no answer in time or cannot now, 76 nonsense from "
-                  "the other side, 77 not "
-                  "permitted, 78 configuration\n");
+                  "66 no password came, 67 no such address, 69 not running,\n"
+                  "75 no answer in time or cannot now, 76 nonsense from the other side,\n"
+                  "77 not permitted, 78 configuration\n");
 }
 
 void command_manual(struct buf *out)

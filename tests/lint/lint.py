@@ -27,7 +27,7 @@ INCLUDES = {
     'maps': ['common/base/', 'common/os/', 'common/mail/', 'common/net/', 'common/ipc/', 'common/proc/', 'conf/'],
     'dnsd': COMMON + ['conf/'],
     'smtpd': DAEMON, 'cleanup': DAEMON, 'queued': DAEMON, 'deliverd': DAEMON, 'mtad': DAEMON,
-    'mtactl': ['common/base/', 'common/os/', 'common/mail/', 'conf/', 'common/ipc/', 'queued/look.h'],
+    'mtactl': ['common/base/', 'common/os/', 'common/mail/', 'conf/', 'common/ipc/', 'maps/credential.h', 'queued/look.h'],
     'postdrop': ['common/base/', 'common/os/', 'common/mail/', 'conf/', 'common/ipc/'],
 }
 # Library header -> the only folders that may know it.
