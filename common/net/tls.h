@@ -57,3 +57,5 @@ bool tls_pair_check(const struct tls_pair *pair, int64_t *expires, struct err *e
 /* How many authorities the text holds; false with err when it is none at all or damaged. */
 bool tls_ca_check(struct strv pem, const char *name, size_t *count, struct err *err)
     __attribute__((warn_unused_result));
+/* Whether a client that looks for name accepts the certificate for it (it loads: tls_pair_check). */
+bool tls_pair_covers(const struct tls_pair *pair, const char *name);

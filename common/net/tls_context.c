@@ -142,6 +142,18 @@ bool tls_pair_check(const struct tls_pair *pair, int64_t *expires, struct err *e
     return ok;
 }
 
+bool tls_pair_covers(const struct tls_pair *pair, const char *name)
+{
+    BIO *b = reader(pair->certificate);
+    X509 *leaf = PEM_read_bio_X509(b, NULL, no_passphrase, NULL);
+    bool ok = leaf && X509_check_host(leaf, name, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
+
+    X509_free(leaf);
+    BIO_free(b);
+    ERR_clear_error();
+    return ok;
+}
+
 /* ---- servers ---- */
 
 /* The pair whose certificate holds the name that the client asks for; the first one otherwise. A name that is

@@ -11,7 +11,7 @@
 import os, pathlib, re, subprocess, sys
 
 ROOT = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else '.').resolve()
-CODE = ['common', 'conf', 'maps', 'smtpd', 'cleanup', 'queued', 'deliverd', 'dnsd', 'mtad', 'mtactl', 'postdrop', 'bench', 'tests']
+CODE = ['common', 'conf', 'inspect', 'maps', 'smtpd', 'cleanup', 'queued', 'deliverd', 'dnsd', 'mtad', 'mtactl', 'postdrop', 'bench', 'tests']
 
 # Folder -> prefixes of project headers it may include besides its own folder (docs/ARCHITECTURE.md, "Folders").
 COMMON = ['common/']
@@ -23,11 +23,12 @@ INCLUDES = {
     'common/net': ['common/base/', 'common/os/'],
     'common/ipc': ['common/base/', 'common/os/', 'common/net/loop.h'],
     'common/proc': COMMON + ['conf/'],
+    'inspect': COMMON + ['conf/'],
     'conf': ['common/base/', 'common/os/', 'common/mail/'],
     'maps': ['common/base/', 'common/os/', 'common/mail/', 'common/net/', 'common/ipc/', 'common/proc/', 'conf/'],
     'dnsd': COMMON + ['conf/'],
-    'smtpd': DAEMON, 'cleanup': DAEMON, 'queued': DAEMON, 'deliverd': DAEMON, 'mtad': DAEMON,
-    'mtactl': ['common/base/', 'common/os/', 'common/mail/', 'conf/', 'common/ipc/', 'maps/credential.h', 'queued/look.h'],
+    'smtpd': DAEMON, 'cleanup': DAEMON, 'queued': DAEMON, 'deliverd': DAEMON, 'mtad': DAEMON + ['inspect/'],
+    'mtactl': ['inspect/', 'common/base/', 'common/os/', 'common/mail/', 'conf/', 'common/ipc/', 'maps/credential.h', 'queued/look.h'],
     'postdrop': ['common/base/', 'common/os/', 'common/mail/', 'conf/', 'common/ipc/'],
 }
 # Library header -> the only folders that may know it.
