@@ -30,6 +30,12 @@ static bool dnsd_open(struct daemon *d, struct err *err)
     return dnsd->resolver;
 }
 
+static void on_servers(void *arg, const char *text)
+{
+    daemon_trouble(arg, "resolver", text,
+                   "look whether these servers run and can be reached; or name others: dns { servers = ... }");
+}
+
 static struct dnsd *ready(struct daemon *d)
 {
     struct dnsd *dnsd = daemon_state(d);
@@ -37,6 +43,7 @@ static struct dnsd *ready(struct daemon *d)
     /* Edges are announced before `start`. */
     if (!dnsd->server) {
         resolver_start(dnsd->resolver, daemon_loop(d));
+        resolver_watch(dnsd->resolver, on_servers, d);
         dnsd->lookup = lookup_new(daemon_loop(d), dnsd->resolver);
         dnsd->server = server_new(daemon_loop(d), dnsd->lookup, daemon_conf(d)->dns->trust_ad);
     }

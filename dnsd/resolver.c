@@ -7,6 +7,7 @@
  */
 #include "dnsd/resolver.h"
 
+#include "common/base/buf.h"
 #include "common/base/hash.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -15,7 +16,8 @@
 #include <ares.h>
 #include <stdlib.h>
 
-#define BAD_MS 30000 /* a silent server is asked last for so long */
+#define BAD_MS   30000 /* a silent server is asked last for so long */
+#define PROBE_MS 5000  /* and asked for the root as often */
 
 struct sock {
     struct sock *next;
@@ -30,6 +32,8 @@ struct upstream {
     struct sock *socks; /* owned */
     struct loop_timer timer;
     int64_t bad_until; /* monotonic ms; 0: good */
+    bool silent;       /* said */
+    bool probing;
 };
 
 struct resolver_query {
@@ -53,6 +57,9 @@ struct resolver {
     unsigned attempts;
     struct resolver_query *finished, **finished_end;
     struct loop_task task;
+    struct loop_timer probe;
+    void (*watch)(void *arg, const char *text);
+    void *watch_arg;
     bool dying;
 };
 
@@ -123,6 +130,93 @@ static void on_sock_state(void *arg, ares_socket_t fd, int readable, int writabl
     loop_io_set(&(*at)->io, events);
 }
 
+/* ---- who answers ---- */
+
+static void tell(struct resolver *r)
+{
+    char addr[NETADDR_TEXT];
+    struct buf text;
+    size_t bad = 0;
+
+    for (size_t i = 0; i < r->n; i++)
+        bad += r->up[i].silent;
+    if (!r->watch || r->dying)
+        return;
+    if (bad == 0) {
+        r->watch(r->watch_arg, NULL);
+        return;
+    }
+    buf_init(&text, 1024);
+    buf_addf(&text, bad == r->n ? "no resolver answers (%zu of %zu):" : "%zu of %zu resolvers do not answer:", bad,
+             r->n);
+    for (size_t i = 0; i < r->n; i++) {
+        if (!r->up[i].silent)
+            continue;
+        netaddr_text(&r->up[i].addr, addr, sizeof addr);
+        buf_addf(&text, " %s", addr);
+    }
+    r->watch(r->watch_arg, buf_cstr(&text));
+    buf_clear(&text);
+}
+
+static void heard(struct upstream *up, bool answered)
+{
+    if (answered)
+        up->bad_until = 0;
+    if (up->silent == !answered)
+        return;
+    up->silent = !answered;
+    if (!answered && up->r->loop && !up->r->dying && !loop_timer_is_set(&up->r->probe))
+        loop_timer_set(&up->r->probe, PROBE_MS);
+    tell(up->r);
+}
+
+static void on_probed(void *arg, int status, int timeouts, unsigned char *bytes, int len)
+{
+    struct upstream *up = arg;
+
+    (void)timeouts;
+    up->probing = false;
+    if (!up->r->dying && status == ARES_SUCCESS && bytes && len > 0)
+        heard(up, true);
+}
+
+static void probe(struct upstream *up)
+{
+    unsigned char *bytes = NULL;
+    unsigned short id;
+    int len = 0;
+
+    rand_bytes(&id, sizeof id);
+    if (ares_create_query(".", 1, DNS_TYPE_NS, id, 1, &bytes, &len, DNS_UDP_SIZE) == ARES_SUCCESS) {
+        up->probing = true;
+        ares_send(up->channel, bytes, len, on_probed, up);
+        rearm(up);
+    }
+    if (bytes)
+        ares_free_string(bytes);
+}
+
+static void on_probe(void *arg)
+{
+    struct resolver *r = arg;
+    bool any = false;
+
+    for (size_t i = 0; i < r->n; i++) {
+        any |= r->up[i].silent;
+        if (r->up[i].silent && !r->up[i].probing)
+            probe(&r->up[i]);
+    }
+    if (any)
+        loop_timer_set(&r->probe, PROBE_MS);
+}
+
+void resolver_watch(struct resolver *r, void (*fn)(void *arg, const char *text), void *arg)
+{
+    r->watch = fn;
+    r->watch_arg = arg;
+}
+
 /* ---- the walk over the servers ---- */
 
 /* The best server not tried in this round: in the order configured, bad ones behind good ones, the one that
@@ -176,7 +270,7 @@ static void on_ares(void *arg, int status, int timeouts, unsigned char *bytes, i
         return;
     }
     if (status == ARES_SUCCESS && bytes && len > 0) {
-        q->up->bad_until = 0;
+        heard(q->up, true);
         a = dns_message_parse(strv_make((const char *)bytes, (size_t)len), SV(q->name), q->type);
     } else {
         if (q->up->bad_until <= loop_now(q->r->loop) &&
@@ -186,6 +280,7 @@ static void on_ares(void *arg, int status, int timeouts, unsigned char *bytes, i
             netaddr_text(&q->up->addr, text, sizeof text);
             LOG(WARN, "dns.server.bad", KS("server", text), KS("error", ares_strerror(status)));
             q->up->bad_until = loop_now(q->r->loop) + BAD_MS;
+            heard(q->up, false);
         }
         a = dns_answer_temp(status == ARES_ETIMEOUT ? "no answer from the resolver in time"
                                                     : "resolver cannot be reached");
@@ -347,6 +442,7 @@ void resolver_start(struct resolver *r, struct loop *loop)
     r->loop = loop;
     for (size_t i = 0; i < r->n; i++)
         loop_timer_init(&r->up[i].timer, loop, on_timer, &r->up[i]);
+    loop_timer_init(&r->probe, loop, on_probe, r);
 }
 
 void resolver_free(struct resolver **rp)
@@ -364,8 +460,10 @@ void resolver_free(struct resolver **rp)
         while (r->up[i].socks)
             sock_drop(&r->up[i], &r->up[i].socks);
     }
-    if (r->loop)
+    if (r->loop) {
+        loop_timer_stop(&r->probe);
         loop_later_cancel(r->loop, &r->task);
+    }
     for (struct resolver_query *q = r->finished, *next; q; q = next) {
         next = q->next;
         query_free(q);

@@ -21,6 +21,9 @@ struct resolver_options {
 struct resolver *resolver_new(const struct resolver_options *o, struct err *err);
 /* Confined, the loop exists. */
 void resolver_start(struct resolver *r, struct loop *loop);
+/* fn runs whenever a server stops or begins again to answer: text says which do not, NULL: all do. While one
+   does not it is asked for the root now and then, so that the end is noticed without anybody's question. */
+void resolver_watch(struct resolver *r, void (*fn)(void *arg, const char *text), void *arg);
 /* Pending questions are dropped without an answer. Never from a callback of it. */
 void resolver_free(struct resolver **r);
 

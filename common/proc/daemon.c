@@ -23,6 +23,7 @@
 #include "common/proc/sanitizer.h"
 #include "common/proc/setup.h"
 #include "common/proc/startup.h"
+#include "common/proc/told.h"
 #include "conf/conf.h"
 
 #define CONF_MAX     (16u * 1024 * 1024)
@@ -38,6 +39,7 @@ struct daemon {
     struct loop_timer log_retry, drain_limit, retirement;
     int64_t drain_by; /* loop_now when exit is forced; 0: nothing is */
     int64_t retire_ms; /* the deadline once retirement is over */
+    struct told *told; /* owned: troubles */
     void *state; /* the daemon's */
     bool draining;
     bool running; /* start() was called */
@@ -121,19 +123,33 @@ void daemon_exit(struct daemon *d, int status)
     loop_stop(d->loop);
 }
 
-void daemon_trouble(struct daemon *d, const char *what, const char *text, const char *advice)
+static void trouble_send(struct daemon *d, const char *what, const char *text, const char *advice)
 {
     struct ipc_out o;
 
     ipc_out_init(&o);
     ipc_begin(&o, IPC_TROUBLE, 0);
-    ipc_put_text(&o, TAG_NAME, SV(what));
+    ipc_put_clean(&o, TAG_NAME, strv_sub(SV(what), 0, 64));
     if (text)
-        ipc_put_clean(&o, TAG_TEXT, SV(text));
+        ipc_put_clean(&o, TAG_TEXT, strv_sub(SV(text), 0, 512));
     if (text && advice)
-        ipc_put_clean(&o, TAG_REPLY, SV(advice));
+        ipc_put_clean(&o, TAG_REPLY, strv_sub(SV(advice), 0, 512));
     channel_send(d->control, &o);
     ipc_out_clear(&o);
+}
+
+void daemon_trouble(struct daemon *d, const char *what, const char *text, const char *advice)
+{
+    if (d && d->control && told_changes(&d->told, what, text))
+        trouble_send(d, what, text, advice);
+}
+
+void daemon_trouble_over(struct daemon *d, const char *what)
+{
+    if (!d || !d->control)
+        return;
+    told_changes(&d->told, what, NULL);
+    trouble_send(d, what, NULL, NULL);
 }
 
 /* ---- drain ---- */

@@ -85,8 +85,10 @@ struct channel *daemon_control(struct daemon *d); /* the channel to mtad */
 void *daemon_state(struct daemon *d);             /* the daemon's own object */
 void daemon_set_state(struct daemon *d, void *state);
 /* Something does not work, in words for `mtactl status`, with what to do about it; text NULL: it works again.
-   Cheap to repeat; not for what is one message's or one client's. */
+   Costs nothing to repeat; not for what is one message's or one client's. d NULL: a test, nothing happens. */
 void daemon_trouble(struct daemon *d, const char *what, const char *text, const char *advice);
+/* It works again, also for the other processes of this role that said it does not: they may not try soon. */
+void daemon_trouble_over(struct daemon *d, const char *what);
 /* A configuration that mtad sent later (SOURCE_CONF): of this role, to free with conf_free. Takes fd. */
 bool daemon_read_conf(struct daemon *d, int fd, struct conf **out, struct err *err)
     __attribute__((warn_unused_result));
