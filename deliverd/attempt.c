@@ -66,6 +66,28 @@ struct attempt {
     } failure;
 };
 
+/* ---- who watches ---- */
+
+static void on_line(void *arg, bool sent, struct strv line)
+{
+    const struct attempt *a = arg;
+
+    job_trace(a->job, sent ? JOB_TRACE_SENT : JOB_TRACE_RECEIVED, line);
+}
+
+/* The dialogue from here on, until attempt_end. */
+static void watch(struct attempt *a, const char *how)
+{
+    char text[400];
+
+    if (!a->job->traced)
+        return;
+    a->c->client.trace = on_line;
+    a->c->client.trace_arg = a;
+    snprintf(text, sizeof text, "%s %s", how, a->c->relay);
+    job_trace(a->job, JOB_TRACE_OURS, SV(text));
+}
+
 /* ---- the end ---- */
 
 static void attempt_destroy(void *obj)
@@ -88,6 +110,8 @@ static void attempt_end(struct attempt *a, bool keep)
     struct deliverd *d = a->d;
 
     a->job->attempt = NULL;
+    if (c)
+        c->client.trace = NULL;
     dns_ask_cancel(&a->ask);
     loop_timer_stop(&a->again);
     dial_clear(&a->dial);
@@ -158,6 +182,7 @@ static void failure_add(struct attempt *a, const char *relay, const struct clien
     status_text(r->status, status);
     LOG(INFO, "relay.host.failed", KS("id", a->job->id_text), KV("dest", a->job->dest), KS("relay", relay),
         KS("step", r->step), KS("dsn", status), KV("error", r->text));
+    job_trace(a->job, JOB_TRACE_OURS, r->text);
     if (a->failure.remote && !r->remote)
         return;
     if (r->remote)
@@ -193,6 +218,7 @@ static void on_dial_up(void *arg, struct connection *c)
     a->c = c;
     a->reused = false;
     connection_use(c, &connection_ops, a);
+    watch(a, "connected to");
 }
 
 static void on_dial_failed(void *arg, const char *relay, const struct client_result *failure)
@@ -502,6 +528,7 @@ static void use_pooled(struct attempt *a, struct connection *c)
     a->c = c;
     a->reused = true;
     connection_use(c, &connection_ops, a);
+    watch(a, "using the open connection to");
     transaction(a);
 }
 

@@ -74,6 +74,8 @@ void client_expect(struct client *c, enum client_step step, size_t rcpt)
 {
     c->expect[(c->head + c->pending++) % CLIENT_WINDOW] =
         (struct client_expect){ .step = (uint8_t)step, .rcpt = (uint32_t)rcpt };
+    if (c->trace)
+        client_trace_sent(c, step);
 }
 
 static void send_mail(struct client *c)
@@ -290,6 +292,8 @@ size_t client_input(struct client *c, struct strv in)
             client_protocol_error(c, bad_line(r));
             break;
         }
+        if (c->trace)
+            client_trace_received(c, line);
         switch (reply_feed(&c->reply, line)) {
         case REPLY_MORE: break;
         case REPLY_DONE: client_reply(c); break;

@@ -113,6 +113,10 @@ struct client {
     struct strv helo; /* borrowed */
     bool lmtp;
     struct client_terms terms;
+    /* Somebody watches (client_trace.c): every line that is sent or received, without passwords and the
+       message. NULL: nobody. */
+    void (*trace)(void *arg, bool sent, struct strv line);
+    void *trace_arg;
 
     /* the server */
     bool pipelining, eight_bit, starttls;

@@ -34,3 +34,7 @@ void client_expect(struct client *c, enum client_step step, size_t rcpt);
 void client_send_more(struct client *c);
 void client_body_begin(struct client *c);
 const char *client_step_doing(enum client_step step); /* "waiting for the reply to RCPT TO" */
+
+/* Of client_trace.c: only while somebody watches. A command stands complete in c->out; a line came. */
+void client_trace_sent(const struct client *c, enum client_step step);
+void client_trace_received(const struct client *c, struct strv line);

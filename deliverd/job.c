@@ -86,6 +86,7 @@ static struct job *job_new(struct jobs *js, const struct ipc_in *in)
     j->sender = ipc_get(&j->in, TAG_SENDER);
     j->local = ipc_get_u64(in, TAG_LOCAL);
     j->eight_bit = ipc_get_u64(in, TAG_BODY_TYPE);
+    j->traced = ipc_get_u64(in, TAG_FLAGS) & 1;
     j->flush = (struct loop_task){ .fn = on_flush, .arg = j };
     j->started = loop_now(js->d->loop);
     j->next = js->first;
@@ -175,6 +176,20 @@ void job_result_all(struct job *j, const struct job_outcome *o)
 {
     for (size_t i = 0; i < j->rcpt_n; i++)
         job_result(j, i, o);
+}
+
+void job_trace(const struct job *j, enum job_trace kind, struct strv line)
+{
+    struct ipc_out *o = &j->d->out;
+
+    if (!j->traced || !j->d->jobs->ch)
+        return;
+    ipc_begin(o, IPC_J_TRACE, j->txn);
+    ipc_put_u64(o, TAG_ID, j->id);
+    ipc_put_clean(o, TAG_DEST, j->dest);
+    ipc_put_u64(o, TAG_KIND, kind);
+    ipc_put_clean(o, TAG_TEXT, strv_sub(line, 0, 2000));
+    channel_send(j->d->jobs->ch, o);
 }
 
 void job_over(struct job *j)

@@ -55,6 +55,7 @@ struct job {
     char *frame;              /* owned: that copy */
     struct strv dest, sender; /* borrowed from it */
     bool local, eight_bit;
+    bool traced; /* the submitter watches: job_trace is not for nothing */
     struct job_rcpt *rcpts; /* owned */
     size_t rcpt_n, open;
     struct body body;
@@ -86,6 +87,9 @@ void job_commit(struct job *j, size_t rcpt);
 void job_result(struct job *j, size_t rcpt, const struct job_outcome *o);
 /* The same for every recipient still open. */
 void job_result_all(struct job *j, const struct job_outcome *o);
+enum job_trace { JOB_TRACE_OURS, JOB_TRACE_SENT, JOB_TRACE_RECEIVED };
+/* A line for who watches; nothing when nobody does. */
+void job_trace(const struct job *j, enum job_trace kind, struct strv line);
 /* The attempt or local delivery calls this when it is through; each open recipient without a result is a bug
  * of its. */
 void job_over(struct job *j);

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 /* Sorts by time; nobody can guess the next one, and no two are the same. */
-static bool name_make(struct file *f)
+static bool name_make(struct file *f, bool watched)
 {
     struct timespec now;
     uint64_t chance;
@@ -23,20 +23,20 @@ static bool name_make(struct file *f)
     if (getrandom(&chance, sizeof chance, 0) != (ssize_t)sizeof chance ||
         clock_gettime(CLOCK_REALTIME, &now) < 0)
         return false;
-    snprintf(f->name, sizeof f->name, ".%011llX%016llX",
+    snprintf(f->name, sizeof f->name, ".%011llX%016llX%s",
              (unsigned long long)now.tv_sec * 1000 + (unsigned long long)now.tv_nsec / 1000000,
-             (unsigned long long)chance);
+             (unsigned long long)chance, watched ? "V" : "");
     return true;
 }
 
-bool file_begin(struct file *f, const char *directory, struct err *err)
+bool file_begin(struct file *f, const char *directory, bool watched, struct err *err)
 {
     f->fd = -1;
     /* Its group may search and write, not read. */
     f->dir = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (f->dir < 0)
         return err_sys(err, "%s", directory);
-    if (!name_make(f))
+    if (!name_make(f, watched))
         return err_sys(err, "make a name");
     /* Readable by queued, writable by nobody but this descriptor. */
     f->fd = openat(f->dir, f->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444);

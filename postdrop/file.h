@@ -11,8 +11,10 @@ struct file {
     char name[FILE_NAME_SIZE]; /* begins with the dot that hides it until it is complete */
 };
 
-/* Makes a file of its own in the directory. False: err->sys tells why. */
-bool file_begin(struct file *f, const char *directory, struct err *err) __attribute__((warn_unused_result));
+/* Makes a file of its own in the directory. watched: its name ends in V (watch.h). False: err->sys tells why.
+ */
+bool file_begin(struct file *f, const char *directory, bool watched, struct err *err)
+    __attribute__((warn_unused_result));
 bool file_add(struct file *f, struct strv bytes, struct err *err) __attribute__((warn_unused_result));
 /* From here on the mail system owns it, whatever becomes of us or the power. */
 bool file_commit(struct file *f, struct err *err) __attribute__((warn_unused_result));

@@ -9,6 +9,7 @@
 #include "postdrop/chunk.h"
 #include "postdrop/file.h"
 #include "postdrop/place.h"
+#include "postdrop/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -96,7 +97,8 @@ static int head_read(struct input *in)
     return EX_OK;
 }
 
-static int copy(struct input *in, struct file *f, struct err *err)
+/* w: NULL, or to be begun before queued can see the file. */
+static int copy(struct input *in, struct file *f, struct watch *w, struct err *err)
 {
     struct strv first = strv_from(buf_view(&in->head), in->head_size);
     size_t size = first.n;
@@ -117,12 +119,16 @@ static int copy(struct input *in, struct file *f, struct err *err)
         err_set(err, ERR_PERM, "the submission was broken off");
         return EX_IOERR;
     }
+    if (w)
+        watch_begin(w, f);
     return file_commit(f, err) ? EX_OK : file_status(err);
 }
 
 static int store(struct input *in, const char *directory)
 {
     struct file f = { .dir = -1, .fd = -1 };
+    struct watch w = { .fd = -1 };
+    bool watched = in->fields.verbose != 0;
     struct err err = { .cls = ERR_OK };
     struct buf head;
     int status;
@@ -130,10 +136,13 @@ static int store(struct input *in, const char *directory)
     buf_init(&head, DROP_HEAD_MAX + 4096);
     if (!drop_head_print(&in->fields, &head, &err))
         status = EX_DATAERR;
-    else if (!file_begin(&f, directory, &err) || !file_add(&f, buf_view(&head), &err))
+    else if (!file_begin(&f, directory, watched, &err) || !file_add(&f, buf_view(&head), &err))
         status = file_status(&err);
     else
-        status = copy(in, &f, &err);
+        status = copy(in, &f, watched ? &w : NULL, &err);
+    if (watched && status == EX_OK)
+        watch_show(&w, 1);
+    watch_end(&w);
     file_end(&f);
     buf_clear(&head);
     return status == EX_OK ? EX_OK : complain(status, err.text);

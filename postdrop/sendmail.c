@@ -55,6 +55,7 @@ static bool start(struct submission *s, struct err *err)
         .envid = SV(s->o->envid),
         .notify = s->o->notify,
         .ret = s->o->ret,
+        .verbose = s->o->verbose,
     };
     struct strv rest = buf_view(&s->rcpts), one;
 
@@ -313,9 +314,5 @@ int main(int argc, char **argv)
     person_find(&who);
     if (o.mode == MODE_SMTP)
         return smtp_run(o.conf, &who);
-    if (o.verbose)
-        fprintf(stderr,
-                "%s: the message goes to the queue; `mtactl queue list` and the log tell how it goes on\n",
-                program);
     return submit_run(&o, &who);
 }

@@ -8,7 +8,7 @@
 #include "conf/processes.h"
 #include "conf/queue.h"
 #include "conf/route.h"
-#include "queued/mailq.h"
+#include "queued/trace.h"
 
 #include <stdlib.h>
 
@@ -318,6 +318,8 @@ static void job_send(struct mailq *q, struct job *job, struct bytes *bytes, cons
         ipc_put_clean(o, TAG_ENVID, e->envid);
     if (e->ret)
         ipc_put_u64(o, TAG_RET, e->ret);
+    if (trace_wanted(q, job->id))
+        ipc_put_u64(o, TAG_FLAGS, 1);
     job_put_message(q, job, bytes, e, big_fd);
     channel_send(q->deliverds[job->deliverd].ch, o);
     job_names(job, e);

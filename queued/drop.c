@@ -19,6 +19,7 @@
 #include "common/os/fd.h"
 #include "common/os/file.h"
 #include "queued/drop_private.h"
+#include "queued/trace.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,6 +76,7 @@ static void file_bad(struct mailq *q, struct drop_file *f, const char *why, int6
     char path[PATH_SIZE];
 
     drop_path(f, f->attempts, path);
+    trace_refused(q, f->name, why);
     drop_move_bad(q, path, why, uid);
     file_free(q->drops, f);
 }
@@ -96,6 +98,7 @@ static void file_defer(struct mailq *q, struct drop_file *f, const char *why)
     if (f->delay > RETRY_MAX)
         f->delay = RETRY_MAX;
     f->due = loop_now(q->loop) + f->delay;
+    trace_refused(q, f->name, why);
     LOG(WARN, "queue.drop.deferred", KS("file", f->name), KS("reason", why), KMS("retry", f->delay));
     drop_list_push(&d->later, f, FILE_LATER);
     due_set(q, f->due);
@@ -212,6 +215,7 @@ static bool launch(struct mailq *q, struct drop_file *f)
         return false;
     }
     f->attempts++;
+    trace_open(q, q->drops->dir, f->name);
     hand_over(q, f, fd, &st);
     return true;
 }

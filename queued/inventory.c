@@ -7,7 +7,7 @@
 #include "common/base/mem.h"
 #include "common/ipc/frame.h"
 #include "common/os/fd.h"
-#include "queued/mailq.h"
+#include "queued/trace.h"
 
 bool deliverd_all_known(const struct mailq *q)
 {
@@ -84,6 +84,7 @@ static void on_inventory_end(void *arg, struct channel *ch, struct ipc_in *in)
 
 static const struct channel_route routes[] = {
     { IPC_J_RESULT, results_on_frame },
+    { IPC_J_TRACE, trace_on_frame },
     { IPC_J_INVENTORY, on_inventory },
     { IPC_J_INVENTORY_END, on_inventory_end },
     { .type = IPC_NONE },

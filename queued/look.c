@@ -165,9 +165,9 @@ bool look_next(struct look *l, struct look_message *out)
     if (!l->handle)
         return false;
     m = ledger_at(&l->ledger, l->handle);
-    *out = (struct look_message){
-        .id = m->id, .size = m->place.length, .arrival_s = (uint64_t)id_wall_ms(m->id) / 1000
-    };
+    *out = (struct look_message){ .id = m->id,
+                                  .size = m->place.length,
+                                  .arrival_s = (uint64_t)id_wall_ms(m->id) / 1000 };
     if (!record_read(l, m, &record)) {
         out->state = "damaged";
         out->sender = SV_LIT("?");
@@ -187,7 +187,9 @@ void look_rcpt(struct look *l, uint32_t i, struct look_rcpt *out)
     *out = (struct look_rcpt){
         .to = l->envelope.rcpts[i].to,
         .reason = words_reply(r->words),
-        .state = r->state == RCPT_WAIT ? "deferred" : r->state == RCPT_OWED ? "failed" : "active",
+        .state = r->state == RCPT_WAIT   ? "deferred"
+                 : r->state == RCPT_OWED ? "failed"
+                                         : "active",
         .done = r->state == RCPT_DONE,
     };
 }

@@ -1,4 +1,4 @@
-/* look.h - what waits in a spool, read by somebody who is not its queued: nothing is changed, locked or logged
+/* look.h - what waits in a spool, read by somebody who is not its queued: nothing is changed or logged
  *
  * For root's mailq while the daemons are down or hang. A spool that is being worked on may change under the
  * reader: what cannot be read then is left out or told as unreadable, never guessed.

@@ -9,6 +9,7 @@
 #include "conf/queue.h"
 #include "queued/ctl.h"
 #include "queued/drop.h"
+#include "queued/trace.h"
 
 #define RECENT_MAX (1u << 20) /* two minutes, the longest doubt of cleanup, at 8000 messages a second */
 #define DENIED_MAX 65536u
@@ -169,6 +170,7 @@ void mailq_clear(struct mailq *q)
     }
     q->started = false;
     drops_clear(q);
+    trace_clear(q);
     store_close(&q->store);
     submit_clear(q);
     for (unsigned i = 0; i < q->deliverd_n; i++) {

@@ -103,6 +103,7 @@ struct mailq {
     size_t memory;          /* bytes that transactions hold */
 
     struct drops *drops; /* owned, drop.c; NULL: there is no drop/ */
+    struct traces *traces; /* owned, trace.c; NULL: nobody watched yet */
 
     /* dispatch.c */
     struct deliverd deliverds[QUEUE_DELIVERDS];

@@ -3,6 +3,7 @@
 
 #include "common/base/log.h"
 #include "queued/digits.h"
+#include "queued/trace.h"
 
 #include <stdio.h>
 
@@ -48,6 +49,7 @@ void result_line_log(const struct mailq *q, const struct result_line *l)
     char id[ID_TEXT_SIZE], delays[DELAYS_SIZE], attempt[16], retry[16];
     uint32_t now = mailq_now_s(q);
 
+    trace_result(q, l);
     id_text(l->id, id);
     if (deferred) {
         snprintf(attempt, sizeof attempt, "%u", l->v->attempts);

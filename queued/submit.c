@@ -7,6 +7,7 @@
 #include "queued/drop.h"
 #include "queued/mailq.h"
 #include "queued/submitter.h"
+#include "queued/trace.h"
 
 #include <stdlib.h>
 
@@ -464,6 +465,8 @@ void submit_committed(struct mailq *q, struct commit *c)
     else if (s)
         refuse(s, c->txn, c->id, &c->err);
     waiters_answer(q, c->id, c->ok);
+    if (c->ok && c->origin)
+        trace_stored(q, SV(c->origin), c->id);
     if (c->ok)
         message_stored(q, c);
     else

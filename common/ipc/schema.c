@@ -269,6 +269,12 @@ FIELDS(f_j_start) = { R(ID, U64, 0, "message id"),
                       O(BODY_TYPE, U64, 1, "enum ipc_body"),
                       O(ENVID, TEXT, 256, "ENVID"),
                       O(RET, U64, 2, "RET"),
+                      O(FLAGS, U64, 1, "1: the submitter watches, J_TRACE is wanted"),
+                      END };
+FIELDS(f_j_trace) = { R(ID, U64, 0, "message id"),
+                      R(DEST, TEXT, NAME_MAX_, "recipient domain"),
+                      R(KIND, U64, 2, "0 our words, 1 sent, 2 received"),
+                      R(TEXT, TEXT, WORDS_MAX, "one line, passwords left out"),
                       END };
 FIELDS(f_j_body) = { R(DATA, BYTES, IPC_CHUNK_MAX, "message bytes in order"), R(LAST, U64, 1, "1: complete"),
                      END };
@@ -418,6 +424,7 @@ const struct ipc_message ipc_messages[] = {
     MSG(J_INVENTORY, REPLY, 0, B(DELIVERD), B(QUEUED), f_j_inventory, "after connecting: what still runs"),
     MSG(J_INVENTORY_END, REPLY, 0, B(DELIVERD), B(QUEUED), f_none, "inventory and old results are complete"),
     MSG(J_CANCEL, REPLY, 0, B(QUEUED), B(DELIVERD), f_none, "forget the job if it has not begun"),
+    MSG(J_TRACE, REPLY, 0, B(DELIVERD), B(QUEUED), f_j_trace, "a line of the dialogue, for who watches"),
     MSG(A_DEPOSIT, CHUNK, IPC_FDS_ANY, B(DELIVERD), B(AGENT), f_a_deposit,
         "store a message; never interleaved: the next one follows all frames, A_RESULT or A_ABORT of it"),
     MSG(A_BODY, CHUNK, 0, B(DELIVERD), B(AGENT), f_data, "message bytes"),

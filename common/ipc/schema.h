@@ -113,7 +113,7 @@ enum ipc_type {
     IPC_N_COMPOSE, IPC_N_FAILED, IPC_DROP_OPEN, IPC_DROP_DONE,
     /* queued and deliverd */
     IPC_J_START, IPC_J_BODY, IPC_J_RESULT, IPC_J_RESULT_ACK, IPC_J_INVENTORY, IPC_J_INVENTORY_END,
-    IPC_J_CANCEL,
+    IPC_J_CANCEL, IPC_J_TRACE,
     /* deliverd and agent */
     IPC_A_DEPOSIT, IPC_A_BODY, IPC_A_END, IPC_A_RESULT, IPC_A_ABORT, IPC_A_COMMAND,
     /* the operator */

@@ -3,7 +3,8 @@ import os, shutil, signal, subprocess, time
 
 import pytest
 
-from host import BUILD, Host, wait_for
+from host import BUILD, DEADLINE, Host, wait_for
+from sink import Sink
 
 SENDMAIL, POSTDROP = str(BUILD / 'bin/sendmail'), str(BUILD / 'bin/postdrop')
 MESSAGE = b'Subject: t\n\nhello\n'
@@ -99,6 +100,65 @@ def test_options():
         assert 'Mansio' in sendmail(h, '-d0.1')
         drop_empty(h)
         assert len(h.mailbox()) == 4
+
+
+def test_verbose_shows_the_dialogue_of_the_delivery():
+    refused = {'RCPT': {'no@far.test': '550 5.1.1 no\x1b[31m such', 'later@far.test': '450 4.2.1 not \x9b31m now'}}
+    with Sink(replies=refused, capabilities=('8BITMIME',)) as s, Host(conf=f'route far.test {{ via = "127.0.0.1:{s.port}" }}') as h:
+        said = sendmail(h, '-v', 'user', 'a@far.test', 'no@far.test', 'later@far.test', message=b'Subject: secret words\n\nsecret\n')
+        lines = said.splitlines()
+        assert 'secret' not in said and '\x1b' not in said and '\x9b' not in said
+        dialogue = [l for l in lines if l[:4] in ('>>> ', '<<< ')]
+        assert dialogue[:5] == ['<<< 220 sink.test ESMTP', '>>> EHLO mail.demo.test', '<<< 250-sink.test', '<<< 250 8BITMIME', '>>> MAIL FROM:<root@demo.test>'] or \
+            [l.split(' BODY')[0] for l in dialogue[:5]][-1].startswith('>>> MAIL FROM:<root@demo.test>')
+        for sent, reply in (('>>> RCPT TO:<a@far.test>', '<<< 250 2.1.5 ok'), ('>>> RCPT TO:<no@far.test>', '<<< 550 5.1.1 no?[31m such'),
+                            ('>>> RCPT TO:<later@far.test>', '<<< 450 4.2.1 not ?31m now'), ('>>> DATA', '<<< 354 go'), ('>>> .', '<<< 250 2.0.0 taken')):
+            assert dialogue[dialogue.index(sent) + 1] == reply
+        assert any(l.startswith('user@demo.test... Sent via ') for l in lines)
+        assert any(l.startswith('a@far.test... Sent via ') and l.endswith(': 250 2.0.0 taken') for l in lines)
+        assert any(l.startswith('no@far.test... Failed via ') for l in lines) and any(l.startswith('later@far.test... Deferred via ') for l in lines)
+        assert lines[-1] == 'the message is in the queue and is tried again by itself'
+        # an open connection, two that watch at once: each sees his own
+        both = [subprocess.Popen([SENDMAIL, '-C', str(h.dir / 'etc/mansio.conf'), '-v', f'{name}@far.test'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                for name in ('left', 'right')]
+        for p in both:
+            p.stdin.write(MESSAGE)
+            p.stdin.close()
+        left, right = [p.stdout.read().decode() for p in both]
+        assert [p.wait(DEADLINE) for p in both] == [0, 0]
+        assert 'RCPT TO:<left@far.test>' in left and 'right' not in left and 'RCPT TO:<right@far.test>' in right and 'left' not in right
+        assert not [n for n in os.listdir(h.dir / 'spool/drop') if n != 'bad']
+        assert all('verbose' not in m['data'].decode(errors='replace') for m in s.messages)
+
+
+def test_verbose_needs_no_host_no_reader_and_no_fifo():
+    with Host() as h:
+        h.stop()
+        said = sendmail(h, '-v', 'user', message=b'Subject: down\n\n')
+        assert 'the mail host is not running' in said
+        name, = drop_files(h)
+        # what a user may have put in the place of the FIFO is neither followed nor written to
+        secret = h.dir / 'secret'
+        secret.write_text('secret')
+        for i, make in enumerate((lambda p: p.symlink_to(secret), lambda p: os.link(secret, p), lambda p: p.mkdir(), lambda p: os.mkfifo(p))):
+            plant(h, f'HOSTILE{i}V', head() + b'Subject: %d\n\n' % i)
+            make(h.dir / f'spool/drop/.HOSTILE{i}V.t')
+        h.start()
+        h.wait_mail(count=5)
+        wait_for('the files are gone', lambda: not [n for n in drop_files(h) if n[0] != '.'])
+        assert secret.read_text() == 'secret' and len(h.mailbox()) == 5
+        # the reader goes away while the message is with cleanup
+        stall(h, True)
+        p = subprocess.Popen([SENDMAIL, '-C', str(h.dir / 'etc/mansio.conf'), '-v', 'user'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        p.stdin.write(MESSAGE)
+        p.stdin.close()
+        assert p.stdout.readline() == b'taken by the mail host\n'
+        for pid in subprocess.run(['ps', '-o', 'pid=', '--ppid', str(p.pid)], capture_output=True, text=True).stdout.split():
+            os.kill(int(pid), signal.SIGKILL)
+        assert p.wait(DEADLINE) == TEMPFAIL
+        stall(h, False)
+        h.wait_mail(count=6)
+        assert len(h.log_lines('queue.recovery.done')) == 2, 'queued lived'
 
 
 def test_smtp_on_standard_input():
