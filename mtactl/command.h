@@ -16,7 +16,8 @@ extern const struct command commands[]; /* ends with name NULL */
 /* The command that the words begin with, the longest; *used: how many words. NULL: none. */
 const struct command *command_find(int argc, char **argv, int *used);
 void command_usage(struct buf *out);
-/* mdoc list of all commands, for the manual page; words for the completion of a shell. */
+/* mdoc list of all commands, for the manual page. For the completion of a shell: a line for each command, its
+   name, a tab, and the options and choices that may follow. */
 void command_manual(struct buf *out);
 void command_words(struct buf *out);
 

@@ -1,5 +1,6 @@
 /* commands.c - the commands of mtactl: one table from which usage, manual page and completion come */
 #include "mtactl/command.h"
+#include "mtactl/selector.h"
 
 #define MANY 1000u
 
@@ -15,7 +16,7 @@ const struct command commands[] = {
       command_check_install },
     { "config", "", "Every effective value, defaults too, with the place it comes from.", 0, 0,
       command_config },
-    { "log", "LEVEL", "Log error, warn, info or debug, until the next start.", 1, 1, command_log },
+    { "log", "error|warn|info|debug", "How much is logged, until the next start.", 1, 1, command_log },
     { "sandbox", "", "For each process and thread: uid, root, capabilities, filters; and who talks to whom.",
       0, 0, command_sandbox },
     { "mailq", "", "The queue in the columns of the old mailq.", 0, 0, command_mailq },
@@ -110,8 +111,40 @@ void command_manual(struct buf *out)
         buf_addf(out, ".It Cm %s%s%s\n%s\n", c->name, *c->arguments ? " " : "", c->arguments, c->doc);
 }
 
+static bool is_literal(struct strv word)
+{
+    for (size_t i = 0; i < word.n; i++)
+        if (byte_is_upper((unsigned char)word.p[i]))
+            return false;
+    return word.n > 0;
+}
+
+/* What may stand there as it is: options, and choices like in|out. */
+static void argument_words(struct strv arguments, struct buf *out)
+{
+    static const char *const marks = "[]|.";
+    struct strv rest, word;
+    struct buf plain;
+
+    buf_init(&plain, 1024);
+    for (size_t i = 0; i < arguments.n; i++)
+        buf_addc(&plain, byte_in_set(arguments.p[i], marks) ? ' ' : arguments.p[i]);
+    for (rest = buf_view(&plain); strv_word(&rest, &word);) {
+        if (strv_is(word, "SELECTOR"))
+            selector_words(out);
+        if (!is_literal(word))
+            continue;
+        buf_addc(out, ' ');
+        buf_addv(out, word);
+    }
+    buf_clear(&plain);
+}
+
 void command_words(struct buf *out)
 {
-    for (const struct command *c = commands; c->name; c++)
-        buf_addf(out, "%s\n", c->name);
+    for (const struct command *c = commands; c->name; c++) {
+        buf_addf(out, "%s\t", c->name);
+        argument_words(SV(c->arguments), out);
+        buf_addc(out, '\n');
+    }
 }

@@ -340,7 +340,7 @@ static int run(struct passwd *p)
 }
 
 /* The first login makes the file, so it need not be there. */
-static bool conf_read(const struct tool *t, struct conf **out)
+static bool conf_read(struct tool *t, struct conf **out)
 {
     const struct conf_options options = { .skip_files = true };
     struct conf_errors errs;

@@ -115,3 +115,10 @@ bool selector_parse(struct ask *a, int argc, char **argv, bool *any, struct err 
     }
     return true;
 }
+
+void selector_words(struct buf *out)
+{
+    for (size_t i = 0; i < OPTION_N; i++)
+        if (strcmp(options[i].option, "--why") != 0)
+            buf_addf(out, " %s", options[i].option);
+}

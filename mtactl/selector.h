@@ -8,3 +8,4 @@
 bool selector_parse(struct ask *a, int argc, char **argv, bool *any, struct err *err);
 /* "90", "90s", "5m", "4h", "2d", "1w" in seconds, more than 0. */
 bool selector_age(struct strv text, uint64_t *seconds);
+void selector_words(struct buf *out); /* its options, a blank before each */

@@ -25,7 +25,28 @@ void tool_clear(struct tool *t)
     buf_clear(&t->out);
 }
 
-bool tool_conf(const struct tool *t, const char *path, struct conf **out)
+/* Located errors: for people as they are, for programs line by line. */
+static void conf_complain(struct tool *t, struct strv text)
+{
+    struct strv line;
+
+    if (!t->json) {
+        fprintf(stderr, "%.*s", (int)text.n, text.p);
+        return;
+    }
+    while (text.p && strv_cut(&text, '\n', &line)) {
+        struct row r = { 0 };
+
+        if (line.n == 0)
+            continue;
+        r.kind = strv_dup(SV_LIT("error"));
+        row_put(&r, "text", line);
+        tool_row(t, &r);
+        row_clear(&r);
+    }
+}
+
+bool tool_conf(struct tool *t, const char *path, struct conf **out)
 {
     struct conf_errors errs;
     struct buf text;
@@ -36,7 +57,7 @@ bool tool_conf(const struct tool *t, const char *path, struct conf **out)
     if (!ok) {
         buf_init(&text, 1u << 20);
         conf_errors_text(&errs, &text);
-        fputs(buf_cstr(&text), stderr);
+        conf_complain(t, buf_view(&text));
         buf_clear(&text);
     }
     conf_errors_clear(&errs);

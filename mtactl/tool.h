@@ -22,7 +22,8 @@ void tool_clear(struct tool *t);
 /* The directory of the control sockets' directory: --runtime, or what the configuration says, or the
    default. */
 const char *tool_runtime(struct tool *t);
-bool tool_conf(const struct tool *t, const char *path, struct conf **out); /* complains to stderr */
+/* Complains to stderr, or with rows. */
+bool tool_conf(struct tool *t, const char *path, struct conf **out);
 
 void tool_flush(struct tool *t);
 void tool_row(struct tool *t, const struct row *r); /* JSON only */

@@ -283,9 +283,9 @@ static bool cat_big(struct mailq *q, struct ctl_call *call, uint32_t handle, uin
 static void on_cat(void *arg, struct ctl_call *call)
 {
     struct mailq *q = arg;
+    uint64_t at = ctl_cursor(call), size; /* first: the_message may end the call */
     uint32_t handle = the_message(q, call);
     struct bytes *b = handle ? message_envelope(q, handle) : NULL;
-    uint64_t at = ctl_cursor(call), size;
     struct err err = { 0 };
     bool ok = true;
 
