@@ -24,6 +24,7 @@
 #include "mtad/reload.h"
 #include "mtad/source.h"
 #include "mtad/spawn.h"
+#include "mtad/ticket.h"
 
 const char *child_label(const struct child *c, char dst[48])
 {
@@ -169,6 +170,8 @@ static void sources_send(struct child *c)
         if (s->role != c->role)
             continue;
         if (s->kind == SOURCE_MAP && c->was_restarted && !source_refresh(s, &err))
+            LOG(WARN, "mtad.source.stale", KS("map", s->name), KS("error", err.text));
+        if (s->kind == SOURCE_TICKETS && c->was_restarted && !ticket_turn(&s->fd, &err))
             LOG(WARN, "mtad.source.stale", KS("map", s->name), KS("error", err.text));
         child_source_send(c, s->kind, s->name, s->path, s->fd);
     }

@@ -12,6 +12,7 @@
 #include "conf/conf.h"
 #include "conf/map.h"
 #include "conf/tls.h"
+#include "mtad/ticket.h"
 
 #define PEM_MAX (1024u * 1024u)
 
@@ -99,7 +100,20 @@ static bool tls_open(struct host *h, struct err *err)
     return true;
 }
 
+static bool tickets_open(struct host *h, struct err *err)
+{
+    int fd;
+
+    if (!ticket_is_wanted(h->conf))
+        return true;
+    fd = ticket_new(err);
+    if (fd < 0)
+        return false;
+    source_add(h, ROLE_SMTPD, SOURCE_TICKETS, "tickets", "seed of session tickets", fd);
+    return true;
+}
+
 bool source_open_all(struct host *h, struct err *err)
 {
-    return maps_open(h, err) && tls_open(h, err);
+    return maps_open(h, err) && tls_open(h, err) && tickets_open(h, err);
 }

@@ -1,4 +1,4 @@
-/* source.h - files that daemons may read but not open: table sources, certificate, key */
+/* source.h - files that daemons may read but not open: table sources, certificate, key, seed of tickets */
 #pragma once
 
 #include "mtad/host.h"

@@ -3,6 +3,7 @@
 
 #include "common/base/mem.h"
 #include "common/net/tls.h"
+#include "common/os/fd.h"
 #include "common/os/file.h"
 #include "common/proc/daemon.h"
 #include "conf/conf.h"
@@ -35,7 +36,31 @@ static bool source_read(struct daemon *d, enum ipc_source kind, const char *name
     return err_wrap(err, "%s", s->path);
 }
 
-struct tls_context *certificate_load(struct daemon *d, struct err *err)
+/* Each listener has contexts of its own, so that what was agreed on one is of no worth on another. */
+static bool tickets_begin(struct daemon *d, const char *listener, struct tls_context *c, struct err *err)
+{
+    struct tls_seed seed;
+    struct buf text;
+    bool ok;
+
+    if (!daemon_source_find(d, SOURCE_TICKETS, NULL))
+        return true;
+    ok = source_read(d, SOURCE_TICKETS, NULL, &text, err);
+    if (ok && tls_seed_read(&seed, buf_view(&text)))
+        tls_server_tickets(c, &seed, SV(listener));
+    else if (ok)
+        ok = err_set(err, ERR_PROTO, "the seed of session tickets is damaged");
+    buf_clear(&text);
+    return ok;
+}
+
+void certificate_forget(struct daemon *d)
+{
+    for (struct daemon_source *s = daemon_sources(d); s; s = s->next)
+        fd_close(&s->fd);
+}
+
+struct tls_context *certificate_load(struct daemon *d, const char *listener, struct err *err)
 {
     const struct conf *conf = daemon_conf(d);
     struct tls_pair *pairs = mem_array(conf->tls_n + 1, sizeof *pairs);
@@ -55,6 +80,8 @@ struct tls_context *certificate_load(struct daemon *d, struct err *err)
     }
     if (ok)
         c = tls_server_new(pairs, n, err);
+    if (c && !tickets_begin(d, listener, c, err))
+        tls_context_unref(&c);
     for (size_t i = 0; i < 2 * conf->tls_n; i++)
         buf_clear(&texts[i]);
     free(texts);

@@ -3,6 +3,8 @@
 #include "common/base/mem.h"
 #include "common/net/tls.h"
 #include "common/proc/daemon.h"
+#include "conf/conf.h"
+#include "conf/listen.h"
 #include "smtpd/certificate.h"
 #include "smtpd/ctl.h"
 #include "smtpd/server.h"
@@ -18,7 +20,7 @@
 struct smtpd {
     struct server *server; /* owned */
     unsigned session_max;
-    struct tls_context *tls; /* owned; NULL: no listener needs it */
+    struct tls_context **tls; /* owned, as conf->listens; NULL: none needs it */
 };
 
 static unsigned session_max(rlim_t descriptors)
@@ -26,6 +28,24 @@ static unsigned session_max(rlim_t descriptors)
     if (descriptors > SESSIONS_MAX)
         return SESSIONS_MAX;
     return descriptors > 2 * DESCRIPTORS_KEPT ? (unsigned)descriptors - DESCRIPTORS_KEPT : DESCRIPTORS_KEPT;
+}
+
+static bool tls_load(struct daemon *d, struct smtpd *m, struct err *err)
+{
+    const struct conf *conf = daemon_conf(d);
+    bool ok = true;
+
+    /* In the jail there is nothing that the library could load. */
+    tls_warm_up();
+    m->tls = mem_array(conf->listen_n, sizeof *m->tls);
+    for (size_t i = 0; ok && i < conf->listen_n; i++) {
+        if (conf->listens[i]->tls == CONF_TLS_NONE)
+            continue;
+        m->tls[i] = certificate_load(d, conf->listens[i]->head.name, err);
+        ok = m->tls[i] != NULL;
+    }
+    certificate_forget(d);
+    return ok;
 }
 
 static bool smtpd_open(struct daemon *d, struct err *err)
@@ -37,12 +57,7 @@ static bool smtpd_open(struct daemon *d, struct err *err)
         return err_sys(err, "read the limit of descriptors");
     m->session_max = session_max(limit.rlim_cur);
     daemon_set_state(d, m);
-    if (!certificate_is_wanted(d))
-        return true;
-    /* In the jail there is nothing that the library could load. */
-    tls_warm_up();
-    m->tls = certificate_load(d, err);
-    return m->tls != NULL;
+    return !certificate_is_wanted(d) || tls_load(d, m, err);
 }
 
 static void on_over(void *arg)
@@ -65,8 +80,8 @@ static bool smtpd_start(struct daemon *d, struct err *err)
     struct server *server = smtpd_server(d);
     struct smtpd *m = daemon_state(d);
 
-    if (m->tls)
-        server_tls(server, m->tls);
+    for (size_t i = 0; m->tls && i < daemon_conf(d)->listen_n; i++)
+        server_tls(server, i, m->tls[i]);
     for (struct daemon_listener *l = daemon_listeners(d); l; l = l->next) {
         int fd = l->fd;
 

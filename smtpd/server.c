@@ -47,6 +47,7 @@ struct slot {
 struct server {
     struct session_host host;
     const struct conf *conf;
+    struct tls_context **tls; /* owned, as conf->listens; NULL: none */
     struct port *ports;       /* owned list */
     struct session *sessions; /* list; sessions own themselves until they end */
     struct slot *slots;       /* list; each belongs to its stream */
@@ -209,12 +210,18 @@ void server_cleanup(struct server *sv, int fd, unsigned index)
     }
 }
 
-void server_tls(struct server *sv, struct tls_context *tls)
+void server_tls(struct server *sv, size_t listen, struct tls_context *tls)
 {
-    tls_context_unref(&sv->host.tls);
-    sv->host.tls = tls_context_ref(tls);
-    for (struct port *p = sv->ports; p; p = p->next)
-        service_set_tls(&p->service, true);
+    tls_context_unref(&sv->tls[listen]);
+    sv->tls[listen] = tls ? tls_context_ref(tls) : NULL;
+}
+
+static struct tls_context *server_tls_of(const struct server *sv, const struct conf_listen *listen)
+{
+    for (size_t i = 0; i < sv->conf->listen_n; i++)
+        if (sv->conf->listens[i] == listen)
+            return sv->tls[i];
+    return NULL;
 }
 
 /* --- life --- */
@@ -236,6 +243,7 @@ struct server *server_new(struct loop *l, const struct conf *conf, unsigned sess
     struct server *sv = mem_new(sizeof *sv);
 
     sv->conf = conf;
+    sv->tls = mem_array(conf->listen_n, sizeof *sv->tls);
     sv->max = session_max;
     sv->over = over;
     sv->arg = arg;
@@ -264,7 +272,8 @@ bool server_listen(struct server *sv, const char *name, int fd)
     p = mem_new(sizeof *p);
     p->server = sv;
     service_init(&p->service, sv->conf, listen);
-    service_set_tls(&p->service, sv->host.tls != NULL);
+    p->service.context = server_tls_of(sv, listen);
+    service_set_tls(&p->service, p->service.context != NULL);
     clients_init(&p->clients);
     p->listener = listener_new(sv->host.loop, fd, ACCEPT_BATCH, on_accept, p);
     p->next = sv->ports;
@@ -329,6 +338,8 @@ void server_free(struct server **svp)
     tx_link_free(&sv->host.link);
     dns_client_free(&sv->host.dns);
     maps_client_free(&sv->host.maps);
-    tls_context_unref(&sv->host.tls);
+    for (size_t i = 0; i < sv->conf->listen_n; i++)
+        tls_context_unref(&sv->tls[i]);
+    free(sv->tls);
     MEM_FREE(*svp);
 }

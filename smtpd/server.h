@@ -25,9 +25,9 @@ void server_cleanup(struct server *sv, int fd, unsigned index);
 void server_dns(struct server *sv, int fd);
 /* snapshot: of the configuration, for questions to mapd. */
 void server_maps(struct server *sv, int fd, uint64_t snapshot);
-/* Takes a reference: certificates for sessions that begin TLS from now on. Before server_listen, or instead
-   of earlier ones. */
-void server_tls(struct server *sv, struct tls_context *tls);
+/* Takes a reference: what TLS uses in the sessions of conf->listens[listen]; NULL: none. Before
+ * server_listen. */
+void server_tls(struct server *sv, size_t listen, struct tls_context *tls);
 /* No new connections: another process takes them. Sessions go on; over is called
    after the last one, as when draining. */
 void server_retire(struct server *sv);

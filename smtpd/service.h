@@ -7,6 +7,8 @@
 #include "conf/relay.h"
 #include "conf/top.h"
 
+struct tls_context;
+
 struct service {
     const struct conf *conf;          /* borrowed */
     const struct conf_listen *listen; /* borrowed */
@@ -14,6 +16,7 @@ struct service {
     struct buf ehlo, ehlo_tls;        /* the whole reply to EHLO, as it goes out: in the clear, under TLS */
     struct buf scratch;               /* for one call at a time; nobody keeps views of it */
     bool strict_sync;                 /* commands that must be last in their group are held to it */
+    struct tls_context *context;      /* borrowed; NULL: none */
     bool tls;                         /* there is a certificate to begin TLS with */
     bool unavailable;                 /* the section demands what this build or configuration cannot give */
 };

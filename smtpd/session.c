@@ -217,7 +217,7 @@ static bool tls_begin(struct session *s)
 {
     s->step = STEP_READ;
     s->shaking = true;
-    if (stream_start_tls(s->stream, s->host->tls, NULL))
+    if (stream_start_tls(s->stream, s->engine.service->context, NULL))
         return true;
     report_tls_failed(&s->engine, "input before the handshake");
     session_over(s, END_PROTOCOL, 0);

@@ -10,7 +10,6 @@
 
 struct stream;
 struct session;
-struct tls_context;
 
 /* What sessions need of their process; outlives them. */
 struct session_host {
@@ -18,7 +17,6 @@ struct session_host {
     struct tx_link *link;
     struct dns_client *dns;
     struct maps_client *maps;
-    struct tls_context *tls; /* NULL: none */
     /* Called once, when the session is over; it is freed at the end of the iteration. */
     void (*ended)(void *arg, struct session *s);
     void *arg;

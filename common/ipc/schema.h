@@ -144,6 +144,7 @@ enum ipc_source {
     SOURCE_SPOOL, SOURCE_MAP, SOURCE_RESOLV, SOURCE_ROOT, SOURCE_CERT, SOURCE_KEY, SOURCE_PASSWD,
     SOURCE_STATE,
     SOURCE_CONF, /* a new configuration of a daemon without generations; the name is its number */
+    SOURCE_TICKETS, /* smtpd: seed of the keys of session tickets */
 };
 /* Values of TAG_NOTICE */
 enum ipc_notice { NOTICE_FAILURE, NOTICE_DELAY, NOTICE_SUCCESS, NOTICE_RELAYED };

@@ -248,5 +248,6 @@ void tls_describe(struct tls *t, struct tls_info *out)
         .verify = !x || !t->named       ? "no name to verify"
                   : verify == X509_V_OK ? "ok"
                                         : X509_verify_cert_error_string(verify),
+        .resumed = SSL_session_reused(t->ssl) == 1,
     };
 }

@@ -2,6 +2,7 @@
  * (stream_start_tls) */
 #pragma once
 
+#include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/base/strv.h"
 
@@ -37,6 +38,7 @@ struct tls_info {
     const char *sni;    /* server: the name that the client asked for, "" for none */
     bool verified;      /* client: chain and name are good */
     const char *verify; /* client: "ok", or why not */
+    bool resumed;       /* taken up again with a ticket: no certificate was shown */
 };
 
 /* Everything that would be loaded at the first session: call before the jail shuts. */
@@ -45,6 +47,19 @@ void tls_warm_up(void);
 /* The first pair serves those who name nothing that another pair's certificate holds. NULL with err. */
 struct tls_context *tls_server_new(const struct tls_pair *pairs, size_t n, struct err *err)
     __attribute__((warn_unused_result));
+/* Where the keys of a server's session tickets come from: one link of a chain that moves with the time. */
+struct tls_seed {
+    int64_t period;
+    uint8_t secret[32];
+};
+void tls_seed_new(struct tls_seed *s, int64_t wall_ms);
+/* Forgets what made keys that nobody uses any more. */
+void tls_seed_turn(struct tls_seed *s, int64_t wall_ms);
+void tls_seed_write(const struct tls_seed *s, struct buf *out);
+bool tls_seed_read(struct tls_seed *s, struct strv text) __attribute__((warn_unused_result));
+/* Sessions of TLS 1.3 can be resumed from here on, for some hours, by every server with this seed and purpose
+   and by no other (INCIDENTS 11). Without this call there is nothing to resume. */
+void tls_server_tickets(struct tls_context *c, const struct tls_seed *seed, struct strv purpose);
 struct tls_context *tls_client_new(const struct tls_client_spec *spec, struct err *err)
     __attribute__((warn_unused_result));
 struct tls_context *tls_context_ref(struct tls_context *c);
@@ -54,8 +69,8 @@ void tls_context_unref(struct tls_context **c);
    be NULL. */
 bool tls_pair_check(const struct tls_pair *pair, int64_t *expires, struct err *err)
     __attribute__((warn_unused_result));
+/* Whether a client that looks for name accepts the certificate for it (it loads: tls_pair_check). */
+bool tls_pair_covers(const struct tls_pair *pair, const char *name);
 /* How many authorities the text holds; false with err when it is none at all or damaged. */
 bool tls_ca_check(struct strv pem, const char *name, size_t *count, struct err *err)
     __attribute__((warn_unused_result));
-/* Whether a client that looks for name accepts the certificate for it (it loads: tls_pair_check). */
-bool tls_pair_covers(const struct tls_pair *pair, const char *name);

@@ -1,5 +1,6 @@
 /* tls_context.c - certificates, keys and authorities from memory; what is permitted in a session */
 #include "common/net/tls_inner.h"
+#include "common/net/tls_tickets.h"
 
 #include "common/base/hash.h"
 #include "common/base/mem.h"
@@ -66,8 +67,7 @@ static SSL_CTX *base_new(bool server, const char *ciphers)
         die("the TLS library refuses its settings");
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    /* INCIDENTS 11: a session of one listener must never be resumed on another. There is nothing to resume:
-       no tickets, no cache; that costs a quarter of a handshake (1.3) and no state at all. */
+    /* Nothing to resume: no tickets (but see tls_server_tickets), no cache. */
     SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
                                  (server ? SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA : 0));
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
@@ -212,6 +212,34 @@ struct tls_context *tls_server_new(const struct tls_pair *pairs, size_t n, struc
     return c;
 }
 
+static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                     EVP_MAC_CTX *mac, int sealing)
+{
+    const struct tls_context *c = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+
+    return tls_tickets_callback(c->tickets, ssl, name, iv, cipher, mac, sealing);
+}
+
+void tls_server_tickets(struct tls_context *c, const struct tls_seed *seed, struct strv purpose)
+{
+    uint8_t id[SSL_MAX_SID_CTX_LENGTH];
+    unsigned n = sizeof id;
+
+    tls_tickets_free(&c->tickets);
+    c->tickets = tls_tickets_new(seed, purpose);
+    /* The library holds it against what stands in a ticket: the same in all processes of a listener. */
+    if (EVP_Digest(purpose.p, purpose.n, id, &n, EVP_sha256(), NULL) != 1)
+        die("SHA-256 does not work");
+    for (size_t i = 0; i < c->n; i++) {
+        SSL_CTX_set_session_id_context(c->ctx[i], id, sizeof id);
+        SSL_CTX_set_app_data(c->ctx[i], c);
+        SSL_CTX_set_tlsext_ticket_key_evp_cb(c->ctx[i], on_ticket);
+        SSL_CTX_clear_options(c->ctx[i], SSL_OP_NO_TICKET);
+        SSL_CTX_set_timeout(c->ctx[i], TLS_TICKET_S);
+        SSL_CTX_set_num_tickets(c->ctx[i], 1);
+    }
+}
+
 /* ---- clients ---- */
 
 static bool ca_load(X509_STORE *store, struct strv pem, const char *name, size_t *count, struct err *err)
@@ -278,6 +306,7 @@ void tls_context_unref(struct tls_context **cp)
         SSL_CTX_free(c->ctx[i]);
     free(c->ctx);
     free(c->leaf);
+    tls_tickets_free(&c->tickets);
     free(c);
 }
 

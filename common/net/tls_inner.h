@@ -13,6 +13,7 @@ struct tls_context {
     SSL_CTX **ctx; /* owned; a client has one, a server one for each pair */
     X509 **leaf;   /* borrowed from ctx: the certificate of each */
     size_t n;
+    struct tls_tickets *tickets; /* owned; NULL: none */
 };
 
 /* The oldest error of the library in words; empties its queue. */
