@@ -11,6 +11,7 @@ struct conf_processes {
     int64_t agents;                 /* mansio-agent processes at once */
     int64_t agents_per_user;
     int64_t drain;                  /* seconds that sessions in progress get at a stop */
+    int64_t watchdog;               /* seconds without an answer that end a daemon; 0: never */
     char *runtime;                  /* directory of ctl/ and of the empty jail */
     char *state;                    /* directory of compiled maps and shared counters */
 };

@@ -7,13 +7,11 @@
  */
 #include "mtad/agent.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
@@ -28,6 +26,7 @@
 #include "mtad/agent_user.h"
 #include "mtad/child.h"
 #include "mtad/generation.h"
+#include "mtad/place.h"
 #include "mtad/spawn.h"
 #include "mtad/status.h"
 
@@ -222,72 +221,69 @@ static void start_and_reply(struct child *c, uint64_t txn, struct who *w, struct
         refuse(c, txn, err, w->root->section->head.name, w->user);
 }
 
-/* The directory of virtual mailboxes, a description of its own for each agent. */
-static bool who_virtual(const struct mailbox_root *r, struct who *w, struct err *err)
-{
-    w->dirfd = openat(r->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (w->dirfd < 0)
-        return err_sys(err, "mailbox root %s", r->section->root);
-    snprintf(w->path, sizeof w->path, "%s", r->section->root);
-    return true;
-}
+/* A request whose user is known and whose place is being opened. */
+struct placing {
+    struct child *child;
+    struct who who; /* asker: the child's process when it asked */
+};
 
-static bool home_open(struct strv home, struct who *w, struct err *err)
+static void on_place(void *arg, struct place *p)
 {
-    struct stat st;
+    struct placing *g = arg;
+    struct child *c = g->child;
+    struct who *w = &g->who;
 
-    if (home.n == 0 || home.p[0] != '/' || !strv_cstr(home, w->path, sizeof w->path))
-        return err_set(err, ERR_TEMP, "user %s has no usable home directory", w->user);
-    w->dirfd = open(w->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (w->dirfd < 0) /* a network home that even root may not read: the agent can, as its user */
-        w->dirfd = open(w->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (w->dirfd < 0 || fstat(w->dirfd, &st) < 0)
-        return err_sys(err, "home directory %s of %s", w->path, w->user);
-    if (st.st_uid != w->uid || (st.st_mode & S_IWOTH)) {
-        fd_close(&w->dirfd);
-        return err_set(err, ERR_TEMP, "home directory %s does not belong to %s, or everybody may write it",
-                       w->path, w->user);
+    if (c->control && c->pid == w->asker) {
+        w->dirfd = p->dirfd;
+        w->spoolfd = p->spoolfd;
+        memcpy(w->path, p->path, sizeof w->path);
+        p->dirfd = p->spoolfd = -1;
+        if (p->err.cls == ERR_OK)
+            start_and_reply(c, w->txn, w, &p->err);
+        else
+            refuse(c, w->txn, &p->err, w->root->section->head.name, w->user);
     }
-    return true;
+    if (p->err.cls != ERR_OK) {
+        fd_close(&w->dirfd);
+        fd_close(&w->spoolfd);
+    }
+    free(g);
 }
 
-/* Mailboxes that are files in one directory: it stays within reach beside the home. Who has no home gets mail
-   there all the same. */
-static bool spool_open(struct strv home, struct who *w, struct err *err)
+static enum place_kind place_of(const struct who *w)
 {
-    const char *path = w->root->section->spool;
-    struct err no_home = { 0 };
-
-    w->spoolfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (w->spoolfd < 0)
-        return err_sys(err, "spool directory %s", path);
-    if (home_open(home, w, &no_home))
-        return true;
-    LOG(DEBUG, "mtad.agent.homeless", KS("user", w->user), KS("error", no_home.text));
-    snprintf(w->path, sizeof w->path, "%s", path);
-    w->dirfd = fcntl(w->spoolfd, F_DUPFD_CLOEXEC, 0);
-    return w->dirfd >= 0 || err_sys(err, "spool directory %s", path);
+    if (w->command)
+        return PLACE_COMMAND;
+    if (w->root->fd >= 0)
+        return PLACE_ROOT;
+    return w->root->section->method == CONF_METHOD_MBOX && w->root->section->path[0] == '\0' ? PLACE_SPOOL
+                                                                                             : PLACE_HOME;
 }
 
-/* A command needs no home: what it finds there is its own business. */
-static bool command_home(struct strv home, struct who *w, struct err *err)
+/* Opens where the agent will work, then starts it. */
+static void place_and_start(struct child *c, uint64_t txn, const struct who *w, struct strv home)
 {
-    struct err no_home = { 0 };
+    struct placing *g = mem_new(sizeof *g);
+    struct place_wish wish = { .kind = place_of(w),
+                               .rootfd = w->root->fd,
+                               .root = w->root->section->root,
+                               .spool = w->root->section->spool,
+                               .user = w->user,
+                               .home = home,
+                               .uid = w->uid };
 
-    if (home_open(home, w, &no_home))
-        return true;
-    if (!strv_cstr(home, w->path, sizeof w->path) || !w->path[0])
-        snprintf(w->path, sizeof w->path, "/");
-    w->dirfd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return w->dirfd >= 0 || err_sys(err, "/");
+    g->child = c;
+    g->who = *w;
+    g->who.asker = c->pid;
+    g->who.txn = txn;
+    place_ask(c->host, &wish, on_place, g);
 }
 
-static bool who_user(const struct host *h, struct strv value, struct who *w, struct err *err)
+static bool who_user(const struct host *h, struct strv value, struct who *w, struct strv *home, struct err *err)
 {
     uint64_t uid, gid;
-    struct strv home;
 
-    if (!passwd_value_read(value, &uid, &gid, &home))
+    if (!passwd_value_read(value, &uid, &gid, home))
         return err_set(err, ERR_TEMP, "mapd gave no ids for %s", w->user);
     if (h->privileged) {
         bool pipe = w->root->section->method == CONF_METHOD_PIPE;
@@ -300,13 +296,7 @@ static bool who_user(const struct host *h, struct strv value, struct who *w, str
     }
     w->uid = (uid_t)uid;
     w->gid = (gid_t)gid;
-    if (w->command)
-        return command_home(home, w, err);
-    if (w->root->fd >= 0)
-        return who_virtual(w->root, w, err);
-    if (w->root->section->method == CONF_METHOD_MBOX && w->root->section->path[0] == '\0')
-        return spool_open(home, w, err);
-    return home_open(home, w, err);
+    return true;
 }
 
 static void on_user(void *arg, const struct maps_answer *a)
@@ -317,17 +307,18 @@ static void on_user(void *arg, const struct maps_answer *a)
 
     if (c->control && c->pid == r->pid) {
         struct who w = { .root = r->root, .dirfd = -1, .spoolfd = -1, .command = r->command };
+        struct strv home = SV_LIT("");
         bool ok = false;
 
         snprintf(w.user, sizeof w.user, "%s", r->user);
         if (a->answer == ANSWER_FOUND)
-            ok = who_user(c->host, a->value, &w, &err);
+            ok = who_user(c->host, a->value, &w, &home, &err);
         else if (a->answer == ANSWER_ABSENT)
             err_set(&err, ERR_PERM, "there is no user %s", r->user);
         else
             err_set(&err, ERR_TEMP, "cannot tell who %s is: %.*s", r->user, (int)a->why.n, a->why.p);
         if (ok)
-            start_and_reply(c, r->txn, &w, &err);
+            place_and_start(c, r->txn, &w, home);
         else
             refuse(c, r->txn, &err, r->root->section->head.name, r->user);
     }
@@ -391,10 +382,7 @@ void agent_request(struct child *c, struct ipc_in *in)
         w.uid = root->uid;
         w.gid = root->gid;
         snprintf(w.user, sizeof w.user, "%.64s", root->section->owner);
-        if (who_virtual(root, &w, &err))
-            start_and_reply(c, in->txn, &w, &err);
-        else
-            refuse(c, in->txn, &err, mailbox, user);
+        place_and_start(c, in->txn, &w, SV_LIT(""));
         return;
     }
     user_ask(c, in->txn, root, user);
@@ -445,7 +433,9 @@ int agent_for_attempt(struct host *h, struct err *err)
         if (w.root->fd < 0)
             continue;
         snprintf(w.user, sizeof w.user, "%.64s", w.root->section->owner);
-        return who_virtual(w.root, &w, err) ? agent_start_as(h, &w, err) : -1;
+        snprintf(w.path, sizeof w.path, "%s", w.root->section->root);
+        w.dirfd = openat(w.root->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return w.dirfd >= 0 ? agent_start_as(h, &w, err) : (err_sys(err, "mailbox root %s", w.path), -1);
     }
     err_set(err, ERR_CONF, "no mailbox section has a root");
     return -1;

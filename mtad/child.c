@@ -169,7 +169,7 @@ static void sources_send(struct child *c)
 
         if (s->role != c->role)
             continue;
-        if (s->kind == SOURCE_MAP && c->was_restarted && !source_refresh(s, &err))
+        if (s->kind == SOURCE_MAP && c->was_restarted && !source_refresh(h, s, &err))
             LOG(WARN, "mtad.source.stale", KS("map", s->name), KS("error", err.text));
         if (s->kind == SOURCE_TICKETS && c->was_restarted && !ticket_turn(&s->fd, &err))
             LOG(WARN, "mtad.source.stale", KS("map", s->name), KS("error", err.text));
@@ -234,6 +234,7 @@ bool child_start(struct child *c, struct err *err)
     c->state = CHILD_STARTING;
     c->started_ms = loop_now(h->loop);
     c->wants_log = false;
+    c->watch = (struct watch){ 0 };
     c->was_restarted = c->runs++ > 0;
     c->control = channel_new(h->loop, ends[0], ROLE_MTAD, c->role, c->index, &control_ops, c);
     return start_send(c, err);

@@ -13,6 +13,7 @@
 #include "mtad/log_target.h"
 #include "mtad/reload.h"
 #include "mtad/supervise.h"
+#include "mtad/watch.h"
 
 static void on_ready(void *arg, struct channel *ch, struct ipc_in *in)
 {
@@ -64,6 +65,13 @@ static void on_trouble(void *arg, struct channel *ch, struct ipc_in *in)
     troubles_take(&c->troubles, in, clock_wall_ms());
 }
 
+static void on_pong(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    (void)ch;
+    (void)in;
+    watch_answered(arg);
+}
+
 static void on_agent_end(void *arg, struct channel *ch, struct ipc_in *in)
 {
     (void)ch;
@@ -86,6 +94,7 @@ static const struct channel_route routes[] = {
     { IPC_EDGE_LOST, on_edge_lost },
     { IPC_TROUBLE, on_trouble },
     { IPC_SNAPSHOT, on_snapshot },
+    { IPC_PONG, on_pong },
     { .type = IPC_NONE  },
 };
 

@@ -106,12 +106,15 @@ static void trouble_row(struct ctl_call *call, const char *what, int64_t since_m
 
 static void child_troubles(struct ctl_call *call, const struct child *c)
 {
+    const char *text, *advice;
     char label[48];
 
     if (c->state == CHILD_DOWN)
         trouble_row(call, child_label(c, label), clock_wall_ms() - (loop_now(c->host->loop) - c->started_ms),
                     "it ended and is being restarted, with growing pauses",
                     "see the mtad.child.ended lines of the log for the reason");
+    if (watch_trouble(c, &text, &advice))
+        trouble_row(call, child_label(c, label), c->watch.asked_ms, text, advice);
     for (unsigned i = 0; i < c->troubles.n; i++)
         trouble_row(call, c->troubles.rows[i].what, c->troubles.rows[i].since_ms, c->troubles.rows[i].text,
                     c->troubles.rows[i].advice);

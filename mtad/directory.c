@@ -18,6 +18,7 @@
 #include "conf/processes.h"
 #include "conf/queue.h"
 #include "conf/users.h"
+#include "mtad/opener.h"
 
 /* mkdir -p; what exists is left as it is. */
 static bool parents_make(const char *path, struct err *err)
@@ -182,11 +183,11 @@ bool directory_roots(struct host *h, struct err *err)
             continue;
         if (conf_where(&r->section->head, "mailbox", "root").line == 0 && !root_make(h, r, err))
             return false;
-        r->fd = open(r->section->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        r->fd = opener_wait(h, r->section->root, O_RDONLY | O_DIRECTORY, err);
         if (r->fd >= 0)
             continue;
         conf_where_text(conf_where(&r->section->head, "mailbox", "root"), where, sizeof where);
-        return err_sys(err, "%s: root %s", where, r->section->root);
+        return err_wrap(err, "%s: root", where);
     }
     return true;
 }

@@ -19,6 +19,7 @@
 #include "mtad/directory.h"
 #include "mtad/identity.h"
 #include "mtad/listener.h"
+#include "mtad/opener.h"
 #include "mtad/source.h"
 
 #define PROCESS_MAX 255u /* SETUP's number */
@@ -259,6 +260,23 @@ static bool conf_open(struct host *next, struct buf *report)
     return ok;
 }
 
+static void keep_quiet(const char *text)
+{
+    (void)text;
+}
+
+/* In a process that may hang: whatever the load below reads. */
+static void probe(void *arg)
+{
+    struct host *next = arg;
+    struct err err = { 0 };
+    struct buf report;
+
+    buf_init(&report, 65536);
+    if (!conf_open(next, &report) || !certificate_check_all(next, keep_quiet, &err))
+        return; /* that it came back is all that counts */
+}
+
 static void certificate_warn(const char *text)
 {
     LOG(WARN, "mtad.certificate.doubtful", KS("warning", text));
@@ -267,11 +285,16 @@ static void certificate_warn(const char *text)
 struct generation *generation_load(struct host *h, struct buf *report)
 {
     /* The functions that fill a host at its start fill this one; only what they opened is kept. */
-    struct host next = { .options = h->options, .privileged = h->privileged, .generations = h->generations };
+    struct host next = { .options = h->options, .privileged = h->privileged, .generations = h->generations,
+                         .openers = h->openers };
     struct generation *g;
     struct err err = { 0 };
     bool ok;
 
+    if (!opener_probe(h, probe, &next, &err)) {
+        buf_addf(report, "%s\n", err.text);
+        return NULL;
+    }
     if (!conf_open(&next, report))
         return NULL;
     ok = lasting_check(h->conf, next.conf, &err) && identity_resolve(&next, &err) &&

@@ -9,7 +9,6 @@
  */
 #include "mtad/helper.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -18,10 +17,12 @@
 
 #include "common/base/hash.h"
 #include "common/base/log.h"
+#include "common/base/mem.h"
 #include "common/os/fd.h"
 #include "conf/conf.h"
 #include "conf/map.h"
 #include "mtad/generation.h"
+#include "mtad/opener.h"
 #include "mtad/server.h"
 #include "mtad/source.h"
 
@@ -48,59 +49,41 @@ static bool owns_aliases(const struct host *h, uid_t uid)
     return false;
 }
 
-static bool include_check(const struct host *h, int fd, struct err *err)
+static bool include_check(const struct host *h, const struct stat *st, struct err *err)
 {
-    struct stat st;
-
-    if (fstat(fd, &st) < 0)
-        return err_sys(err, "stat");
-    if (!S_ISREG(st.st_mode))
+    if (!S_ISREG(st->st_mode))
         return err_set(err, ERR_PERM, "not a regular file");
-    if (st.st_mode & (S_IWGRP | S_IWOTH))
+    if (st->st_mode & (S_IWGRP | S_IWOTH))
         return err_set(err, ERR_PERM, "others than its owner may write it");
-    if (!owns_aliases(h, st.st_uid))
-        return err_set(err, ERR_PERM, "its owner (uid %u) owns no alias table", (unsigned)st.st_uid);
+    if (!owns_aliases(h, st->st_uid))
+        return err_set(err, ERR_PERM, "its owner (uid %u) owns no alias table", (unsigned)st->st_uid);
     /* A secret of root is no list of addresses. */
-    if (h->privileged && st.st_uid == 0 && !(st.st_mode & S_IROTH))
+    if (h->privileged && st->st_uid == 0 && !(st->st_mode & S_IROTH))
         return err_set(err, ERR_PERM, "root's, and not readable by everybody");
     return true;
 }
 
-static int include_open(const struct host *h, struct strv name, struct err *err)
-{
-    char path[PATH_MAX];
-    int fd;
+/* What mapd asked for, while the opener works on it. */
+struct request {
+    struct child *child;
+    pid_t pid; /* of that child: another one may have its slot when the file is open */
+    uint64_t txn;
+    char name[]; /* as it was asked for */
+};
 
-    if (!strv_cstr(strv_from(name, include_prefix.n), path, sizeof path) || path[0] != '/') {
-        err_set(err, ERR_PERM, "not an absolute path");
-        return -1;
-    }
-    fd = open(path, O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0)
-        err_sys(err, "open");
-    else if (!include_check(h, fd, err))
-        fd_close(&fd);
-    return fd;
-}
-
-static int source_reopen(struct host *h, struct strv name, struct err *err)
+/* mapd has the tables of the configuration that is being started before that is the present one. */
+static struct source_fd *source_find(const struct host *h, struct strv name)
 {
-    struct strv map = strv_from(name, source_prefix.n);
-    /* mapd has the tables of the configuration that is being started before that is the present one. */
     const struct generation *g = h->reloading ? h->reloading : h->current;
+    struct strv map = strv_from(name, source_prefix.n);
 
     for (size_t i = 0; i < g->source_n; i++) {
         struct source_fd *s = &g->sources[i];
-        int fd = -1;
 
-        if (s->role != ROLE_MAPD || s->kind != SOURCE_MAP || !strv_is(map, s->name))
-            continue;
-        if (source_refresh(s, err) && (fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0)) < 0)
-            err_sys(err, "descriptor");
-        return fd;
+        if (s->role == ROLE_MAPD && s->kind == SOURCE_MAP && strv_is(map, s->name))
+            return s;
     }
-    err_set(err, ERR_PERM, "no such table");
-    return -1;
+    return NULL;
 }
 
 /* mapd looks for changes every few seconds: the same refusal once in ten minutes is enough. */
@@ -122,34 +105,88 @@ static void refusal_log(struct child *c, struct strv name, const struct err *err
         KS("error", err->text));
 }
 
+/* Takes fd. */
+static void answer(struct child *c, uint64_t txn, struct strv name, int fd, const struct err *err)
+{
+    struct ipc_out o;
+
+    /* What a server did not take is deliverd's to tell. */
+    if (fd < 0 && (c->role == ROLE_MAPD || err->cls != ERR_TEMP))
+        refusal_log(c, name, err);
+    ipc_out_init(&o);
+    ipc_begin(&o, IPC_HELPER_REPLY, txn);
+    ipc_put_u64(&o, TAG_VERDICT,
+                fd >= 0                ? VERDICT_ACCEPT
+                : err->cls == ERR_TEMP ? VERDICT_TEMPFAIL
+                                       : VERDICT_REFUSE);
+    if (fd >= 0)
+        ipc_put_fd(&o, fd);
+    else
+        ipc_put_clean(&o, TAG_TEXT, SV(err->text));
+    channel_send(c->control, &o);
+    ipc_out_clear(&o);
+}
+
+/* The file that has the table's name now stays with us too: another mapd gets it. */
+static void source_keep(const struct host *h, struct strv name, struct opened *o)
+{
+    struct source_fd *s = source_find(h, name);
+    int copy = s && o->fd >= 0 ? fcntl(o->fd, F_DUPFD_CLOEXEC, 0) : -1;
+
+    if (copy < 0)
+        return;
+    fd_close(&s->fd);
+    s->fd = copy;
+}
+
+static void on_opened(void *arg, struct opened *o)
+{
+    struct request *r = arg;
+    struct child *c = r->child;
+    struct strv name = SV(r->name);
+
+    if (c->control && c->pid == r->pid) {
+        if (strv_starts(name, source_prefix))
+            source_keep(c->host, name, o);
+        else if (o->fd >= 0 && !include_check(c->host, &o->st, &o->err))
+            fd_close(&o->fd);
+        answer(c, r->txn, name, o->fd, &o->err);
+        o->fd = -1;
+    }
+    free(r);
+}
+
 void helper_answer(struct child *c, struct ipc_in *in)
 {
     struct strv name = ipc_get(in, TAG_NAME);
     struct err err = { 0 };
-    struct ipc_out o;
-    int fd = -1;
+    struct request *r;
+    char path[PATH_MAX];
+    const struct source_fd *s = NULL;
 
-    if (c->role == ROLE_MAPD && strv_starts(name, include_prefix))
-        fd = include_open(c->host, name, &err);
-    else if (c->role == ROLE_MAPD && strv_starts(name, source_prefix))
-        fd = source_reopen(c->host, name, &err);
-    else if (c->role == ROLE_DELIVERD && strv_starts(name, mailbox_prefix))
-        fd = server_connect(c, strv_from(name, mailbox_prefix.n), &err);
-    else
+    if (c->role == ROLE_DELIVERD && strv_starts(name, mailbox_prefix)) {
+        int fd = server_connect(c, strv_from(name, mailbox_prefix.n), &err);
+
+        answer(c, in->txn, name, fd, &err);
+        return;
+    }
+    if (c->role == ROLE_MAPD && strv_starts(name, include_prefix)) {
+        if (!strv_cstr(strv_from(name, include_prefix.n), path, sizeof path) || path[0] != '/')
+            err_set(&err, ERR_PERM, "not an absolute path");
+    } else if (c->role == ROLE_MAPD && strv_starts(name, source_prefix)) {
+        s = source_find(c->host, name);
+        if (!s)
+            err_set(&err, ERR_PERM, "no such table");
+    } else {
         err_set(&err, ERR_PERM, "%s may not ask for that", role_name(c->role));
-    /* What a server did not take is deliverd's to tell. */
-    if (fd < 0 && (c->role == ROLE_MAPD || err.cls != ERR_TEMP))
-        refusal_log(c, name, &err);
-    ipc_out_init(&o);
-    ipc_begin(&o, IPC_HELPER_REPLY, in->txn);
-    ipc_put_u64(&o, TAG_VERDICT,
-                fd >= 0               ? VERDICT_ACCEPT
-                : err.cls == ERR_TEMP ? VERDICT_TEMPFAIL
-                                      : VERDICT_REFUSE);
-    if (fd >= 0)
-        ipc_put_fd(&o, fd);
-    else
-        ipc_put_clean(&o, TAG_TEXT, SV(err.text));
-    channel_send(c->control, &o);
-    ipc_out_clear(&o);
+    }
+    if (err.cls != ERR_OK) {
+        answer(c, in->txn, name, -1, &err);
+        return;
+    }
+    r = mem_new(sizeof *r + name.n + 1);
+    *r = (struct request){ .child = c, .pid = c->pid, .txn = in->txn };
+    memcpy(r->name, name.p, name.n);
+    opener_ask(c->host, -1, s ? s->path : path,
+               s ? SOURCE_FLAGS : O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, on_opened, r);
 }

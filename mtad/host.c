@@ -28,11 +28,13 @@
 #include "mtad/listener.h"
 #include "mtad/log_target.h"
 #include "mtad/notify.h"
+#include "mtad/opener.h"
 #include "mtad/pidfile.h"
 #include "mtad/program.h"
 #include "mtad/reload.h"
 #include "mtad/source.h"
 #include "mtad/supervise.h"
+#include "mtad/watch.h"
 
 #define CONF_TEXT_MAX (16u * 1024 * 1024)
 #define CAP(x)        (1ull << CAP_##x)
@@ -170,11 +172,13 @@ int host_run(struct host *h)
     log_target_watch(h);
     h->maps = maps_client_new(h->loop, ROLE_MTAD);
     h->began_ms = loop_now(h->loop);
+    opener_begin(h);
     g = generation_first(h);
     ctl_watch(h);
     edge_watch_own(h);
     walls_tell(h);
     supervise_begin(g);
+    watch_begin(h);
     loop_run(h->loop);
     LOG(INFO, "mtad.stop", KI("status", h->status));
     return h->status;

@@ -10,6 +10,7 @@
 #include "mtad/graph.h"
 #include "mtad/options.h"
 #include "mtad/trouble.h"
+#include "mtad/watch.h"
 
 struct channel;
 struct conf;
@@ -18,6 +19,7 @@ struct conf_mailbox;
 struct generation;
 struct host;
 struct maps_client;
+struct openers;
 struct reload_watcher;
 
 struct identity {
@@ -63,6 +65,7 @@ struct child {
     bool retired;           /* told to finish, as its generation does */
     unsigned runs;
     struct troubles troubles; /* what it says does not work */
+    struct watch watch;       /* whether it answers */
     unsigned nonsense; /* channels that peers closed on it since nonsense_since_ms */
     int64_t nonsense_since_ms;
     bool was_restarted;      /* this run is not the first */
@@ -105,8 +108,9 @@ struct host {
     struct loop_timer reload_timer;
     unsigned stop_stage;
     int64_t stop_by_ms;
-    struct loop_timer stop_timer, log_timer;
+    struct loop_timer stop_timer, log_timer, watch_timer;
     struct maps_client *maps; /* owned: questions about users */
+    struct openers *openers;  /* owned; NULL until the loop runs */
     struct agent *agents;     /* owned list */
     unsigned agent_n;
     struct attempt *attempt; /* owned: --try-forbidden */

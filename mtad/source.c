@@ -12,6 +12,7 @@
 #include "conf/conf.h"
 #include "conf/map.h"
 #include "conf/tls.h"
+#include "mtad/opener.h"
 #include "mtad/ticket.h"
 
 #define PEM_MAX (1024u * 1024u)
@@ -24,18 +25,18 @@ static void source_add(struct host *h, enum role role, enum ipc_source kind, con
     h->sources[h->source_n++] = (struct source_fd){ role, kind, mem_str(name), mem_str(path), fd };
 }
 
-static int source_open(const char *path, const char *where, struct err *err)
+static int source_open(struct host *h, const char *path, const char *where, struct err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int fd = opener_wait(h, path, SOURCE_FLAGS, err);
 
     if (fd < 0)
-        err_sys(err, "%s: %s", where, path);
+        err_wrap(err, "%s", where);
     return fd;
 }
 
-bool source_refresh(struct source_fd *s, struct err *err)
+bool source_refresh(struct host *h, struct source_fd *s, struct err *err)
 {
-    int fd = source_open(s->path, s->name, err);
+    int fd = source_open(h, s->path, s->name, err);
 
     if (fd < 0)
         return false;
@@ -54,7 +55,7 @@ static bool maps_open(struct host *h, struct err *err)
         if (m->source[0] == '\0')
             continue;
         conf_where_text(conf_where(&m->head, "map", "source"), where, sizeof where);
-        fd = source_open(m->source, where, err);
+        fd = source_open(h, m->source, where, err);
         if (fd < 0)
             return false;
         source_add(h, ROLE_MAPD, SOURCE_MAP, m->head.name, m->source, fd);
@@ -73,7 +74,7 @@ static bool pem_open(struct host *h, enum role role, enum ipc_source kind,
     int fd, sealed;
 
     conf_where_text(conf_where(&tls->head, "tls", field), where, sizeof where);
-    fd = source_open(path, where, err);
+    fd = source_open(h, path, where, err);
     if (fd < 0)
         return false;
     buf_init_secret(&text, PEM_MAX);

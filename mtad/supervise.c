@@ -16,6 +16,7 @@
 #include "mtad/drain.h"
 #include "mtad/generation.h"
 #include "mtad/notify.h"
+#include "mtad/opener.h"
 #include "mtad/reload.h"
 #include "mtad/status.h"
 
@@ -204,7 +205,7 @@ void supervise_reap(struct host *h)
         c = child_by_pid(h, pid);
         if (c)
             child_ended(c, status);
-        else
+        else if (!opener_ended(h, pid))
             agent_ended(h, pid, status);
     }
 }

@@ -363,6 +363,8 @@ const struct ipc_message ipc_messages[] = {
         "the channel to a living peer was closed for its nonsense: a new one, please"),
     MSG(TROUBLE, REPLY, 0, CHILDREN, B(MTAD), f_trouble,
         "for the operator's status: something is degraded, or well again"),
+    MSG(PING, REPLY, 0, B(MTAD), CHILDREN, f_none, "are you there?"),
+    MSG(PONG, REPLY, 0, CHILDREN, B(MTAD), f_none, "the answer, from the event loop: it turns"),
     MSG(AGENT, REQUEST, 0, B(DELIVERD), B(MTAD), f_agent, "an agent for this mailbox, please"),
     MSG(AGENT_REPLY, REPLY, IPC_FDS_ANY, B(MTAD), B(DELIVERD), f_agent_reply, "its channel, or why not"),
     MSG(AGENT_END, REPLY, 0, B(DELIVERD), B(MTAD), f_none,

@@ -358,6 +358,18 @@ static void on_log_level(void *arg, struct channel *ch, struct ipc_in *in)
     log_set_level((enum log_level)ipc_get_u64(in, TAG_LEVEL));
 }
 
+static void on_ping(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct ipc_out o;
+
+    (void)arg;
+    (void)in;
+    ipc_out_init(&o);
+    ipc_begin(&o, IPC_PONG, 0);
+    channel_send(ch, &o);
+    ipc_out_clear(&o);
+}
+
 static void on_log_fd(void *arg, struct channel *ch, struct ipc_in *in)
 {
     (void)arg;
@@ -382,6 +394,7 @@ static const struct channel_route routes[] = {
     { IPC_DRAIN,      on_drain },
     { IPC_LOG_LEVEL,               on_log_level },
     { IPC_LOG_FD,   on_log_fd },
+    { IPC_PING,         on_ping },
     { IPC_AGENT_REPLY,   on_agent_reply },
 #ifdef MANSIO_CHECK
     { IPC_TRY,               on_try },

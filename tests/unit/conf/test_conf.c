@@ -146,6 +146,7 @@ static const char defaults[] =
     "    agents = 64    # default\n"
     "    agents_per_user = 4    # default\n"
     "    drain = 1m    # default\n"
+    "    watchdog = 2m    # default\n"
     "    runtime = /run/mansio    # default\n"
     "    state = /var/lib/mansio    # default\n"
     "}\n";
