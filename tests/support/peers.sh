@@ -13,7 +13,7 @@ for p in $PEER_PACKAGES; do
     (
         cd "build/peers/$p/deb"
         [ -n "$(apt-cache policy "$p" 2>/dev/null)" ] || apt-get -qq update
-        apt-get -qq download "$p" $(apt-cache depends "$p" 2>/dev/null | awk '$1 == "Depends:" && $2 ~ /^lib(icu|db|sasl|nsl|tinycdb|lmdb)/ { print $2 }') 2>/dev/null
+        apt-get -qq download "$p" $(apt-cache depends "$p" 2>/dev/null | awk '$1 == "Depends:" && $2 ~ /^lib(icu|db|sasl|nsl|tinycdb|lmdb|bsd|lockfile)/ { print $2 }') 2>/dev/null
         for f in *.deb; do dpkg -x "$f" ..; done
     )
     touch "build/peers/$p/.complete"
