@@ -405,12 +405,12 @@ static void expand(struct resolve *r, struct node *n, struct strv value, unsigne
     struct strv rest = value;
 
     if (list_error_read(value, &error)) {
+        refused(r, &error); /* these words count when nobody else is found */
         if (r->env.internal && use == KEYS_VIRTUAL) {
             n->uses &= ~KEYS_VIRTUAL;
             ask(r, n);
             return;
         }
-        refused(r, &error);
         n->state = NODE_UNKNOWN;
         return;
     }

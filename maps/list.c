@@ -149,6 +149,14 @@ static void fit_class(struct list_error *out)
     out->enhanced[0] = out->code < 500 ? '4' : '5';
 }
 
+/* sendmail's access tables quote what is to be said. */
+static struct strv without_quotes(struct strv s)
+{
+    bool quoted = s.n >= 2 && s.p[0] == '"' && s.p[s.n - 1] == '"';
+
+    return quoted ? strv_trim(strv_sub(s, 1, s.n - 2)) : s;
+}
+
 bool list_error_read(struct strv value, struct list_error *out)
 {
     struct strv s = strv_trim(value), word;
@@ -159,11 +167,11 @@ bool list_error_read(struct strv value, struct list_error *out)
         return false;
     *out = (struct list_error){ .code = 550 };
     set_enhanced(out, "5.1.1");
-    s = strv_trim(strv_from(s, 6));
+    s = without_quotes(strv_trim(strv_from(s, 6)));
     if (strv_find(s, ':', &at) && status_parse(strv_sub(s, 0, at), &st)) {
         status_text(st, out->enhanced);
         out->code = st.cls == 4 ? 451 : 550;
-        s = strv_trim(strv_from(s, at + 1));
+        s = without_quotes(strv_trim(strv_from(s, at + 1)));
     }
     word = strv_sub(s, 0, strv_find(s, ' ', &at) ? at : s.n);
     for (size_t i = 0; i < sizeof error_words / sizeof *error_words; i++) {

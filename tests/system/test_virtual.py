@@ -180,6 +180,59 @@ def test_table_that_changes_while_mail_comes():
         h.wait_mail('cid', 2)
 
 
+REFUSALS = {
+    'root': ('error:nouser no mail for root from outside', 550, '5.1.1 no mail for root from outside'),
+    'status': ('error:5.1.1:gone to sea', 550, '5.1.1 gone to sea'),
+    'both': ('error:5.7.1:553 not for you', 553, '5.7.1 not for you'),
+    'sendmail': ('error:nouser 550 5.1.1 User unknown', 550, '5.1.1 User unknown'),
+    'quoted': ('error:"550 5.2.1 switched off"', 550, '5.2.1 switched off'),
+    'code': ('error:553', 553, '5.1.1 '),
+    'later': ('error:tempfail in the evening', 451, '4.3.0 in the evening'),
+    'soon': ('error:450 4.2.1 in a minute', 450, '4.2.1 in a minute'),
+}
+
+
+def test_refusals_of_the_virtual_table_are_for_the_outside():
+    """cron's mail to plain root arrives, although the world is told that nobody is there."""
+    conf = 'map virtual { type = lmdb  source = "@DIR@/etc/virtual" }\nmap aliases { type = aliases  source = "@DIR@/etc/aliases" }\n' \
+           'address { virtual = virtual  aliases = aliases }\nrelay { from = [ 127.0.0.2/32 ] }\n' \
+           'mailbox postmaster { root = "@DIR@/mail"  path = "postmaster/" }'
+    with contextlib.ExitStack() as stack:
+        h = Host(demo_mailbox=False, domains=('demo.test', 'shut.test'), conf='map people { type = text  source = "@DIR@/etc/people" }\n'
+                 f'mailbox people {{ lookup = people  root = "@DIR@/mail" }}\n{conf}')
+        h.dir.chmod(0o755)
+        (h.dir / 'etc').mkdir()
+        table(h, ['ann@demo.test ann/', 'user@demo.test user/', 'ann@shut.test ann/'])
+        (h.dir / 'etc/aliases').write_text('root: ann\n')
+        (h.dir / 'etc/virtual').write_text(''.join(f'{who}@demo.test\t{value}\n' for who, (value, _, _) in REFUSALS.items())
+                                           + '@shut.test error:5.7.1:550 this domain is shut\n')
+        stack.enter_context(h)
+        for who, (_, code, words) in REFUSALS.items():
+            for to in (f'{who}@demo.test', f'{who.upper()}@Demo.Test', f'{who}+tag@demo.test'):
+                got = refused(h, to)
+                assert (got[0], got[1].decode()[:len(words)]) == (code, words), (to, got)
+        assert b'this domain is shut' in refused(h, 'ann@shut.test')[1]
+        h.send('postmaster@shut.test')      # RFC 5321 4.5.1, whatever the table says
+        h.wait_mail('postmaster')
+        sendmail = [str(BUILD / 'bin/sendmail'), '-C', str(h.dir / 'etc/mansio.conf')]
+        run = lambda *a: subprocess.run([*sendmail, *a], input=b'Subject: Cron\n\nx\n', check=True, timeout=60)
+        run('-FCronDaemon', '-i', '-B8BITMIME', '-oem', 'root')
+        assert b'Delivered-To: ann@demo.test' in h.wait_mail('ann')[0]
+        run('root@demo.test', 'ann@shut.test')
+        h.wait_mail('ann', 3)
+        # Nobody else is there: a notice.
+        run('-f', 'user@demo.test', 'status@demo.test')
+        assert b'Status: 5.1.1' in h.wait_mail('user')[0]
+
+
+def test_root_of_the_host_is_reached_without_an_alias():
+    conf = 'map virtual { type = inline  entries = [ "root@demo.test error:nouser no mail for root" ] }\naddress { virtual = virtual }\n'
+    with Host(conf=conf) as h:
+        assert b'no mail for root' in refused(h, 'root@demo.test')[1]
+        subprocess.run([str(BUILD / 'bin/sendmail'), '-C', str(h.dir / 'etc/mansio.conf'), 'root'], input=b'Subject: Cron\n\nx\n', check=True)
+        assert b'Subject: Cron' in h.wait_mail('root')[0]
+
+
 def test_table_that_changes_by_itself():
     """auto = yes: nobody says anything."""
     with virtual_host(['ann@demo.test ann/']) as h:

@@ -34,6 +34,8 @@ static const char *const tables[][2] = {
     { "virtual:bare@second.test", "carol" },
     { "virtual:@third.test", "bob@own.test" },
     { "virtual:gone@own.test", "error:550 5.1.6 She has moved" },
+    { "virtual:ops@own.test", "error:nouser Not from outside" },
+    { "aliases:ops", "bob" },
     { "virtual:later@own.test", "error:450 4.2.1 Later" },
     { "virtual:mixed@own.test", "gone@own.test, bob@own.test" },
     { "virtual:onlygone@own.test", "gone@own.test" },
@@ -198,6 +200,7 @@ static void fake_answer_one(struct fake *f)
 static struct conf *conf;
 static struct key_chain chain;
 static unsigned done_count;
+static bool internal; /* the mail comes from here */
 
 static void on_done(void *arg, struct resolve *r)
 {
@@ -220,6 +223,7 @@ static void run(struct fake *f, const char *rcpt, struct buf *got)
     if (!address_parse(SV(rcpt), 0, &a, NULL))
         fail_msg("%s is no address", rcpt);
     done_count = 0;
+    env.internal = internal;
     step = resolve_start(&env, &a, false, 20, on_done, NULL, &r);
     address_clear(&a);
     while (f->first)
@@ -279,6 +283,7 @@ static const struct {
     { "whole address before catch-all", "bob@third.test", "ok bob@own.test*" },
     { "a foreign address in virtual, itself and a copy", "far@far.test", "ok far@far.test bob@own.test*" },
     { "error value", "gone@own.test", "550 5.1.6" },
+    { "error value before an alias", "ops@own.test", "550 5.1.1" },
     { "temporary error value", "later@own.test", "450 4.2.1" },
     { "error beside others: delivery will say", "mixed@own.test", "ok gone@own.test* bob@own.test*" },
     { "error alone below", "onlygone@own.test", "550 5.1.6" },
@@ -357,6 +362,33 @@ static void resolves(void **state)
             buf_clear(&got);
             buf_clear(&want);
         }
+}
+
+/* Refusals of the virtual table are for the world: cron's mail goes on to aliases and mailboxes, and hears
+   the table's words when there is nobody. */
+static void own_mail_passes_refusals(void **state)
+{
+    static const struct {
+        const char *rcpt, *want;
+    } own[] = {
+        { "ops@own.test", "ok bob@own.test*" },
+        { "gone@own.test", "550 5.1.6" },
+        { "x@closed.test", "550 5.7.1" },
+        { "nobodyhere@own.test", "550 5.1.1" },
+    };
+
+    (void)state;
+    internal = true;
+    for (size_t i = 0; i < COUNT(own); i++) {
+        struct fake f = { 0 };
+        struct buf got;
+
+        buf_init(&got, 4096);
+        run(&f, own[i].rcpt, &got);
+        expect_text(own[i].rcpt, buf_view(&got), own[i].want);
+        buf_clear(&got);
+    }
+    internal = false;
 }
 
 /* Whatever question fails, the recipient is refused temporarily: never accepted in part, never unknown. */
@@ -476,6 +508,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resolves),
+        cmocka_unit_test(own_mail_passes_refusals),
         cmocka_unit_test(any_failure_is_temporary),
         cmocka_unit_test(one_question_for_a_mailbox),
         cmocka_unit_test(refusal_says_why),
