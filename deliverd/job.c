@@ -15,6 +15,7 @@
 #include "common/net/loop.h"
 #include "deliverd/attempt.h"
 #include "deliverd/deliverd.h"
+#include "deliverd/forward.h"
 #include "deliverd/local.h"
 
 #include <stdlib.h>
@@ -111,6 +112,7 @@ static size_t read_rcpts(struct job *j)
         j->rcpts[j->rcpt_n].index = ipc_get_u64(&group, TAG_RCPT_INDEX);
         j->rcpts[j->rcpt_n].rcpt = ipc_get(&group, TAG_RCPT);
         j->rcpts[j->rcpt_n].original = ipc_get(&group, TAG_ORIGINAL);
+        j->rcpts[j->rcpt_n].target = ipc_get(&group, TAG_TARGET);
     }
     j->open = j->rcpt_n;
     return n;
@@ -375,7 +377,16 @@ static void on_j_cancel(void *arg, struct channel *ch, struct ipc_in *in)
     loop_later(j->d->loop, &j->flush);
 }
 
+static void on_j_forwarded(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct jobs *js = arg;
+
+    (void)ch;
+    forwarding_answered(js->d, in);
+}
+
 static const struct channel_route routes[] = {
+    { IPC_J_FORWARDED,  on_j_forwarded },
     {IPC_J_START,       on_j_start     },
     { IPC_J_BODY,       on_j_body      },
     { IPC_J_RESULT_ACK, on_j_result_ack},
@@ -395,6 +406,7 @@ static void on_frame(void *arg, struct channel *ch, struct ipc_in *in)
 static void channel_gone(struct jobs *js)
 {
     channel_free(&js->ch);
+    forwardings_lost(js->d);
     for (struct job *j = js->first, *next; j; j = next) {
         next = j->next;
         if (!j->begun && j->open) {
@@ -474,6 +486,16 @@ void jobs_edge(struct jobs *js, int fd)
     renumber(js);
     js->ch = channel_new(js->d->loop, fd, ROLE_DELIVERD, ROLE_QUEUED, 0, &channel_ops, js);
     send_inventory(js);
+}
+
+struct channel *jobs_channel(struct jobs *js)
+{
+    return js->ch;
+}
+
+uint64_t jobs_question(struct jobs *js)
+{
+    return TXN_OURS | ++js->next_txn;
 }
 
 /* ---- life ---- */

@@ -13,6 +13,7 @@
 #include "deliverd/client_engine.h"
 
 struct attempt;
+struct channel;
 struct deliverd;
 struct job;
 struct jobs;
@@ -27,7 +28,7 @@ enum job_rcpt_state {
 
 struct job_rcpt {
     uint64_t index;             /* of queued's record */
-    struct strv rcpt, original; /* borrowed from the job's frame */
+    struct strv rcpt, original, target; /* borrowed from the job's frame */
     enum job_rcpt_state state;
     enum ipc_outcome outcome;
     char enhanced[STATUS_TEXT];
@@ -78,6 +79,10 @@ void jobs_on_empty(struct jobs *js, void (*fn)(void *arg), void *arg);
 
 /* queued's channel is there or was replaced. Takes fd. Presents what runs and what was not acknowledged. */
 void jobs_edge(struct jobs *js, int fd);
+
+/* The channel to queued, NULL while it is away, and a number for a question of ours on it. */
+struct channel *jobs_channel(struct jobs *js);
+uint64_t jobs_question(struct jobs *js);
 
 /* Keeps what is known about an open recipient, in case nothing better comes. */
 void job_note(struct job *j, size_t rcpt, const struct job_outcome *o);

@@ -281,6 +281,8 @@ static void on_forward(void *arg, const struct ipc_in *in)
 
     if (jr->target.n) {
         jr->target = SV_LIT("\\");
+        key_chain_clear(&r->chain);
+        address_clear(&r->address);
         ask(r);
         return;
     }

@@ -56,7 +56,7 @@ static bool step_is_unreachable(struct strv step)
 
 struct frame {
     struct mailq *q;
-    struct ipc_in *in;
+    struct ipc_in *in; /* NULL: there is none, another message took over */
     unsigned deliverd;
     uint64_t id;
     uint32_t message;    /* 0: over */
@@ -105,8 +105,8 @@ static void result_line(struct frame *f, const struct job *job, size_t i, uint32
         .to = SV_LIT("?"),
         .v = v,
         .notice = notice,
-        .connect = (int64_t)ipc_get_u64(f->in, TAG_MS_CONNECT),
-        .send = (int64_t)ipc_get_u64(f->in, TAG_MS_SEND),
+        .connect = f->in ? (int64_t)ipc_get_u64(f->in, TAG_MS_CONNECT) : 0,
+        .send = f->in ? (int64_t)ipc_get_u64(f->in, TAG_MS_SEND) : 0,
     };
 
     if (job && job->text) {
@@ -266,6 +266,67 @@ void results_on_frame(void *arg, struct channel *ch, struct ipc_in *in)
     /* Nothing new to write: everything was known before. */
     if (store_noted(q->store))
         results_noted(q);
+}
+
+/* ---- recipients whose mail is sent on ---- */
+
+/* Wherever they are tried at the moment. */
+static struct job *job_anywhere(struct mailq *q, uint64_t id, uint32_t index)
+{
+    for (unsigned i = 0; i < q->deliverd_n; i++) {
+        struct job *job = job_find(q, i, 0, id, index);
+        size_t at = job ? job_rcpt_at(job, index) : 0;
+
+        if (job && at < job->rcpt_n && job->rcpts[at].pending)
+            return job;
+    }
+    return NULL;
+}
+
+static void forwarded_one(struct frame *f, uint32_t index, const struct verdict *v)
+{
+    struct mailq *q = f->q;
+    struct rcpt *r = message_rcpt(ledger_at(&q->ledger, f->message), index);
+    struct list_writer list = { .out = &q->list };
+    struct job *job = job_anywhere(q, f->id, index);
+    size_t at = job ? job_rcpt_at(job, index) : 0;
+    uint32_t part = r->part;
+
+    if (r->state == RCPT_DONE || r->state == RCPT_OWED)
+        return;
+    result_line(f, job, at, index, v, NULL);
+    /* What deliverd says of it later changes nothing any more. */
+    if (job) {
+        job->answered = true;
+        job->rcpts[at].pending = false;
+        if (--job->pending == 0)
+            job_settle(q, job);
+    }
+    buf_reset(&q->list);
+    list_write(&list, index);
+    list_finish(&list);
+    verdict_note(q, f->id, buf_view(&q->list), v, false);
+    f->message = ledger_find(&q->ledger, f->id);
+    if (f->message)
+        part_settle(q, part);
+}
+
+void results_forwarded(struct mailq *q, uint64_t id, struct strv list, struct strv text)
+{
+    struct frame f = { .q = q, .id = id, .message = ledger_find(&q->ledger, id) };
+    struct verdict v = {
+        .outcome = OUTCOME_DELIVERED,
+        .enhanced = SV_LIT("2.0.0"),
+        .relay = SV_LIT("forward"),
+        .reply = text,
+        .tried = mailq_now_s(q),
+    };
+    uint32_t first, last;
+
+    while (ranges_next(&list, &first, &last))
+        for (uint32_t i = first; i <= last && f.message && i < ledger_at(&q->ledger, f.message)->rcpt_n; i++)
+            forwarded_one(&f, i, &v);
+    bytes_unref(&f.bytes);
 }
 
 /* ---- destinations that rest ---- */

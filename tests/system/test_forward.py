@@ -1,0 +1,207 @@
+"""~/.forward: read as the user, refused when unsafe, sent on exactly once, without loops."""
+import os, pathlib, subprocess, time
+
+import pytest
+
+from host import BUILD, wait_for
+from test_mailbox import deliver, mail_host, messages, result
+
+pytestmark = pytest.mark.root
+
+MBOX = 'method = mbox spool = "@DIR@/spool-mail"'
+
+
+def forward(user, text, mode=0o644, name='.forward'):
+    path = pathlib.Path(user.pw_dir) / name
+    path.write_text(text.format(u=user.pw_name, home=user.pw_dir))
+    os.chown(path, user.pw_uid, user.pw_gid)
+    path.chmod(mode)
+    return path
+
+
+def spooled(h, user, count=1):
+    box = h.spool / user.pw_name
+    wait_for(f'{count} messages of {user.pw_name}', lambda: box.exists() and len(messages(box)) >= count,
+             explain=h.log_tail)
+    return messages(box)
+
+
+def results(h, **keys):
+    return h.log_lines('delivery.result', **keys)
+
+
+def test_addresses_and_the_own_mailbox():
+    with mail_host(MBOX, 'one', 'two', 'three') as h:
+        one, two, three = (h.user[n] for n in ('one', 'two', 'three'))
+        forward(one, f'# where my mail goes\n\\{{u}}, "Two There" <{two.pw_name}@demo.test>\n{three.pw_name}\n')
+        qid = deliver(h, one)
+        line = result(h, qid)
+        assert 'status=delivered' in line and 'forwarded as ' in line, line
+        for user in (one, two, three):
+            got = spooled(h, user)
+            assert len(got) == 1
+            # sent on with the sender it had; who it was sent on by stands in it
+            assert got[0]['Return-Path'] == '<stranger@far.test>'
+            assert f'{one.pw_name}@demo.test' in got[0].get_all('Delivered-To')
+            assert got[0].get_all('Delivered-To').count(f'{one.pw_name}@demo.test') == 1
+        # naming oneself is one's mailbox
+        forward(one, f'{one.pw_name}\n{two.pw_name}@DEMO.test')
+        deliver(h, one)
+        assert len(spooled(h, one, 2)) == 2 and len(spooled(h, two, 2)) == 2
+        # an empty one, or one of comments, says nothing
+        for text in ('', '# nobody\n\n'):
+            forward(one, text)
+            deliver(h, one)
+        assert len(spooled(h, one, 4)) == 4
+        # with its extension
+        forward(one, f'\\{one.pw_name}')
+        deliver(h, one, ext='+list')
+        assert spooled(h, one, 5)[4].get_all('Delivered-To') == [f'{one.pw_name}+list@demo.test']
+
+
+def test_big_message():
+    """Its body lies in a file of the queue."""
+    with mail_host(MBOX, 'one', 'two') as h:
+        one, two = h.user['one'], h.user['two']
+        forward(one, f'\\{one.pw_name}, {two.pw_name}\n')
+        body = 'Subject: big\r\n\r\n' + ''.join(f'line {i} {"x" * 60}\r\n' for i in range(12000))
+        deliver(h, one, body)
+        want = body.split('\r\n\r\n', 1)[1].replace('\r\n', '\n')
+        for user in (one, two):
+            assert spooled(h, user)[0].get_payload() == want
+
+
+@pytest.mark.parametrize('method', [MBOX, 'method = maildir'])
+def test_loops_end_in_a_notice(method):
+    with mail_host(method, 'one', 'two', 'sender') as h:
+        one, two, sender = (h.user[n] for n in ('one', 'two', 'sender'))
+        forward(one, two.pw_name)
+        forward(two, f'{one.pw_name}@demo.test')
+        deliver(h, one, sender=f'{sender.pw_name}@demo.test')
+        line = h.wait_log('delivery.result', status='failed')
+        assert 'dsn=5.4.6' in line and 'loop' in line, line
+        h.wait_log('queue.notice.stored')
+        if 'mbox' in method:
+            notice = spooled(h, sender)[0]
+            assert 'Failure' in notice['Subject'] or 'ndelivered' in notice['Subject'], notice['Subject']
+            assert 'loop' in str(notice)
+        # the mail of one who is in the loop and keeps a copy is there, and the loop ends as well
+        forward(one, f'\\{one.pw_name}, {two.pw_name}')
+        deliver(h, one, sender=f'{sender.pw_name}@demo.test')
+        h.wait_log('delivery.result', status='failed', count=2)
+        stored = h.log_lines('queue.message.stored')
+        time.sleep(0.5)
+        assert len(h.log_lines('queue.message.stored')) < len(stored) + 4       # no storm
+        if 'mbox' in method:
+            assert len(spooled(h, one)) == 1
+
+
+def test_what_is_unsafe_is_ignored():
+    """CVE-2020-8793: links, objects, files of others: the mail stays in the mailbox, the log names the file."""
+    with mail_host(MBOX, 'one', 'two', 'evil') as h:
+        one, two, evil = (h.user[n] for n in ('one', 'two', 'evil'))
+        home = pathlib.Path(one.pw_dir)
+        path, other = home / '.forward', home / 'elsewhere'
+        text = f'{two.pw_name}\n'
+
+        def sparse():
+            forward(one, 'x')
+            os.truncate(path, 1 << 40)
+
+        def holes():
+            forward(one, 'x')
+            os.truncate(path, 4096)
+
+        def foreign():
+            forward(one, text)
+            os.chown(path, evil.pw_uid, evil.pw_gid)
+
+        cases = [
+            (lambda: (forward(one, text, name='elsewhere'), path.symlink_to(other)), 'symbolic link'),
+            (lambda: (forward(one, text, name='elsewhere'), os.link(other, path)), 'several names'),
+            (lambda: (os.mkfifo(path), os.chown(path, one.pw_uid, one.pw_gid)), 'no regular file'),
+            (lambda: path.mkdir(), 'no regular file'),
+            (foreign, 'somebody else'),
+            (lambda: forward(one, text, 0o664), 'others may write'),
+            (lambda: forward(one, text, 0o646), 'others may write'),
+            (lambda: forward(one, text, 0o000), 'may not read'),
+            (sparse, 'larger than'),
+            (holes, 'control byte'),
+            (lambda: forward(one, ':include:/etc/passwd\n'), ':include:'),
+            (lambda: forward(one, f'{two.pw_name}\nno address at all\n'), 'line 2'),
+            (lambda: forward(one, f'"{two.pw_name}\n'), 'unclosed'),
+            (lambda: (forward(one, text), home.chmod(0o770)), 'home directory can be written'),
+        ]
+        for n, (plant, words) in enumerate(cases, 1):
+            plant()
+            qid = deliver(h, one)
+            line = result(h, qid)
+            assert 'status=delivered' in line, (words, line)
+            warned = h.log_lines('agent.forward.ignored')
+            assert len(warned) == n and words in warned[-1] and str(path) in warned[-1], (words, warned)
+            home.chmod(0o700)
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+            other.unlink(missing_ok=True)
+        assert len(spooled(h, one, len(cases))) == len(cases)
+        assert not (h.spool / two.pw_name).exists()
+
+
+def test_forward_may_be_restricted():
+    with mail_host(MBOX + ' forward = no', 'one', 'two') as h:
+        forward(h.user['one'], h.user['two'].pw_name)
+        assert 'status=delivered' in result(h, deliver(h, h.user['one']))
+        assert len(spooled(h, h.user['one'])) == 1
+    with mail_host(MBOX + ' forward = addresses', 'one', 'two') as h:
+        one, two = h.user['one'], h.user['two']
+        forward(one, f'{two.pw_name}, "|cat >{{home}}/ran", {{home}}/box')
+        deliver(h, one)
+        assert len(spooled(h, two)) == 1
+        h.wait_log('delivery.result', status='failed', count=2)
+        assert not (pathlib.Path(one.pw_dir) / 'ran').exists() and not (pathlib.Path(one.pw_dir) / 'box').exists()
+
+
+def test_commands_and_files():
+    with mail_host(MBOX, 'one', 'two') as h:
+        one, two = h.user['one'], h.user['two']
+        home = pathlib.Path(one.pw_dir)
+        forward(one, '"|id -un >$HOME/who; cat >$HOME/\\"got it\\"; env >$HOME/env", {home}/box\n|exit 75\n'
+                     '/etc/motd, |%s\n')
+        deliver(h, one, sender='"`touch /tmp/x`;%s"@far.test')
+        wait_for('both', lambda: (home / 'env').exists() and (home / 'box').exists(), explain=h.log_tail)
+        assert (home / 'who').read_text().strip() == one.pw_name
+        got = (home / 'got it').read_text()
+        assert got.startswith('From ') and got.endswith('hello\n') and got.count('Delivered-To:') == 1
+        env = (home / 'env').read_text()
+        assert f'USER={one.pw_name}\n' in env and 'SHELL=/bin/sh\n' in env and '`' not in env and ';' not in env
+        assert len(messages(home / 'box')) == 1 and (home / 'box').stat().st_uid == one.pw_uid
+        deferred = h.wait_log('delivery.result', status='deferred')
+        assert 'exit 75' in deferred
+        h.wait_log('delivery.result', status='failed', count=1)
+        lines = h.log_lines('delivery.result', status='failed')
+        assert any('home directory' in line for line in lines), lines
+        # |%s is the user's own words and never the sender's
+        wait_for('the odd command', lambda: any('%s' in line and 'exit' in line for line in results(h)),
+                 explain=h.log_tail)
+
+
+def test_a_command_that_was_mended_gets_no_old_text():
+    """A command that does not stand in the file any more is not run: the mail is for the mailbox."""
+    with mail_host(MBOX, 'one') as h:
+        one = h.user['one']
+        forward(one, '|exit 75 # no such program yet')
+        deliver(h, one)
+        h.wait_log('delivery.result', status='deferred')
+        forward(one, '\\{u}')
+        assert subprocess.run([BUILD / 'bin/mtactl', '-c', h.dir / 'etc/mansio.conf', 'queue', 'flush', '--all']).returncode == 0
+        assert len(spooled(h, one)) == 1
+
+
+def test_procmail_section_obeys_it():
+    from test_mailbox import script
+    with mail_host('method = command command = [ "@DIR@/take" ]', 'one', 'two') as h:
+        script(h, 'take', 'cat >"$HOME/taken"\n')
+        one, two = h.user['one'], h.user['two']
+        forward(one, f'\\{one.pw_name}, {two.pw_name}, {one.pw_dir}/box')
+        deliver(h, one)
+        for path in (f'{one.pw_dir}/taken', f'{two.pw_dir}/taken', f'{one.pw_dir}/box'):
+            wait_for(path, lambda: os.path.exists(path), explain=h.log_tail)
