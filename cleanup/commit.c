@@ -7,6 +7,7 @@
 
 #include "cleanup/doubt.h"
 #include "cleanup/drop.h"
+#include "cleanup/forward.h"
 #include "cleanup/notice.h"
 #include "cleanup/pipeline.h"
 #include "cleanup/service.h"
@@ -84,7 +85,7 @@ static void send_head(struct txn *t)
 
 static size_t final_size(const struct txn_final *f)
 {
-    return f->rcpt.n + f->original.n + f->orcpt.n + RCPT_FIXED;
+    return f->rcpt.n + f->original.n + f->orcpt.n + f->target.n + RCPT_FIXED;
 }
 
 static void put_final(struct ipc_out *out, const struct txn *t, const struct txn_final *f)
@@ -98,6 +99,8 @@ static void put_final(struct ipc_out *out, const struct txn *t, const struct txn
         ipc_put_u64(out, TAG_NOTIFY, f->notify);
     if (f->orcpt.n)
         ipc_put_text(out, TAG_ORCPT, txn_view(t, f->orcpt));
+    if (f->target.n)
+        ipc_put_text(out, TAG_TARGET, txn_view(t, f->target));
     ipc_group_end(out);
 }
 
@@ -270,6 +273,10 @@ static void on_submitted(void *arg, struct channel *ch, struct ipc_in *in)
         drop_pump(t); /* ends it */
         return;
     }
+    if (t->phase == TXN_RECEIVING && t->forward) {
+        forward_pump(t); /* the same */
+        return;
+    }
     if (t->phase == TXN_RECEIVING) {
         receive_credit(t); /* refused early: the client hears it when it ends its data */
         return;
@@ -292,6 +299,7 @@ void commit_ready(struct cleanup *cl, uint64_t queue_txn)
         commit_stream(t);
         receive_credit(t);
         drop_pump(t);
+        forward_pump(t);
     }
 }
 
@@ -302,7 +310,7 @@ static void lose_one(void *arg, struct strv key, void *value)
     (void)arg;
     (void)key;
     queue_txn_close(t);
-    if (t->phase == TXN_SUBMITTED && !t->notice && !t->drop) {
+    if (t->phase == TXN_SUBMITTED && !t->notice && !t->drop && !t->forward) {
         /* It may be stored all the same. Nobody waits for it any more when smtpd is gone too: then it will be
            asked for again, or was stored, or the client sends it again. */
         if (!t->peer) {
@@ -329,5 +337,6 @@ const struct channel_route queued_routes[] = {
     { IPC_Q_SUBMITTED, on_submitted },
     { IPC_N_COMPOSE, notice_on_compose },
     { IPC_DROP_OPEN, drop_on_open },
+    { IPC_N_FORWARD, forward_on_open },
     { .type = IPC_NONE },
 };

@@ -2,6 +2,7 @@
 #include "cleanup/recipients.h"
 
 #include "cleanup/drop.h"
+#include "cleanup/forward.h"
 #include "cleanup/notice.h"
 #include "cleanup/pipeline.h"
 #include "cleanup/resolve.h"
@@ -90,6 +91,8 @@ static void conclude(struct txn_rcpt *r)
         notice_resolved(r, result);
     else if (r->txn->drop)
         drop_resolved(r, result);
+    else if (r->txn->forward)
+        forward_resolved(r, result);
     else if (result->verdict == VERDICT_ACCEPT)
         rcpt_accept(r, result);
     else
@@ -136,7 +139,7 @@ void recipients_env(struct cleanup *cl, struct resolve_env *env)
 void recipients_resolve(struct txn *t, struct txn_rcpt *r)
 {
     struct cleanup *cl = t->cl;
-    struct resolve_env env = { .id = t->id_text, .internal = t->drop || t->notice };
+    struct resolve_env env = { .id = t->id_text, .internal = t->drop || t->notice || t->forward };
     enum resolve_step step;
     struct address a;
     const char *why;

@@ -4,6 +4,7 @@
 #include "cleanup/commit.h"
 #include "cleanup/doubt.h"
 #include "cleanup/drop.h"
+#include "cleanup/forward.h"
 #include "cleanup/notice.h"
 #include "common/base/dict.h"
 #include "common/base/log.h"
@@ -57,6 +58,8 @@ void txn_finish(struct txn *t)
         notice_finished(t);
     else if (t->drop)
         drop_finished(t);
+    else if (t->forward)
+        forward_finished(t);
     else if (t->peer)
         send_done(t);
     else if (!txn_is_refused(t))
@@ -147,6 +150,7 @@ static void queued_gone(struct cleanup *cl)
     commit_queued_lost(cl);
     notices_abort(cl);
     drops_abort(cl);
+    forwards_abort(cl);
     channel_free(&ch);
 }
 
@@ -211,6 +215,7 @@ void cleanup_clear(struct cleanup *cl)
         peer_free(&cl->peers[i]);
     notices_abort(cl);
     drops_abort(cl);
+    forwards_abort(cl);
     while (cl->doubts) {
         cl->doubts->phase = TXN_STAGES;
         txn_abort(cl->doubts);

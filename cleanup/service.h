@@ -29,6 +29,7 @@ struct cleanup {
     struct ipc_out out;     /* reused for every frame */
     struct key_chain chain; /* scratch of the resolver */
     struct drop *drops;       /* files of drop/ being read, or with queued */
+    struct forward *forwards; /* being read, or with queued */
     struct notice *notices; /* being composed or resolved, or with queued */
     struct txn *doubts;     /* submitted, and queued was lost */
     struct loop_timer doubt_timer;

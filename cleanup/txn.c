@@ -3,6 +3,7 @@
 
 #include "cleanup/doubt.h"
 #include "cleanup/drop.h"
+#include "cleanup/forward.h"
 #include "cleanup/notice.h"
 #include "cleanup/resolve.h"
 #include "cleanup/service.h"
@@ -18,6 +19,7 @@
 #define WORDS_MAX     (4u * 1024u * 1024u)
 #define BODY_HELD_MAX (1024u * 1024u) /* above what credit lets smtpd send ahead (IPC_CREDIT_START) */
 #define INDEX_FROM    24              /* finals that are searched one by one */
+#define FINAL_KEY_MAX 8192
 #define POOL_MAX      64
 #define POOL_BUF_MAX  (128u * 1024u) /* larger buffers are given back instead of pooled */
 
@@ -64,6 +66,7 @@ static void free_contents(struct txn *t)
     dict_free(&t->final_index, NULL);
     notice_free(&t->notice);
     drop_free(&t->drop);
+    forward_free(&t->forward);
     doubt_forget(t);
 }
 
@@ -139,55 +142,61 @@ struct txn_rcpt *txn_rcpt_add(struct txn *t, struct strv rcpt)
     return r;
 }
 
-static bool final_same(const struct txn *t, const struct txn_final *f, struct strv address, bool local)
+static bool final_same(const struct txn *t, const struct txn_final *f, struct strv address, bool local,
+                       struct strv target)
 {
-    if (f->local != local)
+    if (f->local != local || !strv_eq(txn_view(t, f->target), target))
         return false;
     /* RFC 5321 2.4: the case of a local part means nothing only to those who own the domain. */
     return local ? strv_ieq(txn_view(t, f->rcpt), address) : strv_eq(txn_view(t, f->rcpt), address);
 }
 
-static struct strv final_key(struct buf *key, struct strv address, bool local)
+static struct strv final_key(struct buf *key, struct strv address, bool local, struct strv target)
 {
     buf_addc(key, local ? 'l' : 'r');
     if (local)
         key_lower(address, key);
     else
         buf_addv(key, address);
+    /* No address and no target holds a line feed. */
+    if (target.n)
+        buf_addc(key, '\n');
+    buf_addv(key, target);
     return buf_view(key);
 }
 
-static bool final_is_there(struct txn *t, struct strv address, bool local)
+static bool final_is_there(struct txn *t, struct strv address, bool local, struct strv target)
 {
     struct buf key;
     bool found;
 
     if (!t->final_index) {
         for (size_t i = 0; i < t->final_n; i++)
-            if (final_same(t, &t->finals[i], address, local))
+            if (final_same(t, &t->finals[i], address, local, target))
                 return true;
         return false;
     }
-    buf_init(&key, 4096);
-    found = dict_get(t->final_index, final_key(&key, address, local)) != NULL;
+    buf_init(&key, FINAL_KEY_MAX);
+    found = dict_get(t->final_index, final_key(&key, address, local, target)) != NULL;
     buf_clear(&key);
     return found;
 }
 
-static void index_add(struct txn *t, struct strv address, bool local)
+static void index_add(struct txn *t, const struct txn_final *f)
 {
     struct buf key;
 
-    buf_init(&key, 4096);
-    dict_set(t->final_index, final_key(&key, address, local), t);
+    buf_init(&key, FINAL_KEY_MAX);
+    dict_set(t->final_index, final_key(&key, txn_view(t, f->rcpt), f->local, txn_view(t, f->target)), t);
     buf_clear(&key);
 }
 
-void txn_final_add(struct txn *t, const struct txn_rcpt *r, struct strv address, bool local)
+static void final_add(struct txn *t, const struct txn_rcpt *r, struct strv address, bool local,
+                      struct strv target)
 {
     struct txn_final *f;
 
-    if (final_is_there(t, address, local))
+    if (final_is_there(t, address, local, target))
         return;
     if (t->final_n == t->final_cap) {
         t->final_cap = t->final_cap ? t->final_cap * 2 : 4;
@@ -197,16 +206,27 @@ void txn_final_add(struct txn *t, const struct txn_rcpt *r, struct strv address,
     *f = (struct txn_final){ .rcpt = txn_keep(t, address),
                              .original = r->rcpt,
                              .orcpt = r->orcpt,
+                             .target = txn_keep(t, target),
                              .notify = r->notify,
                              .has_notify = r->has_notify,
                              .local = local };
     if (t->final_index) {
-        index_add(t, address, local);
+        index_add(t, f);
     } else if (t->final_n == INDEX_FROM) {
         t->final_index = dict_new();
         for (size_t i = 0; i < t->final_n; i++)
-            index_add(t, txn_view(t, t->finals[i].rcpt), t->finals[i].local);
+            index_add(t, &t->finals[i]);
     }
+}
+
+void txn_final_add(struct txn *t, const struct txn_rcpt *r, struct strv address, bool local)
+{
+    final_add(t, r, address, local, SV_LIT(""));
+}
+
+void txn_final_add_target(struct txn *t, const struct txn_rcpt *r, struct strv address, struct strv target)
+{
+    final_add(t, r, address, true, target);
 }
 
 static void body_add(struct txn *t, struct strv bytes)

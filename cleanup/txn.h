@@ -8,6 +8,7 @@
 
 struct cleanup;
 struct drop;
+struct forward;
 struct notice;
 struct peer;
 struct resolve;
@@ -34,6 +35,7 @@ struct txn_rcpt {
 /* An address that the message ends at; each once. */
 struct txn_final {
     struct span rcpt, original, orcpt;
+    struct span target; /* what of it: docs/QUEUE.md; empty: everything */
     uint64_t notify;
     bool has_notify, local;
 };
@@ -60,11 +62,12 @@ struct txn {
     bool waiting;    /* the resolve stage waits for recipients */
     bool committing; /* the commit stage has it: queued gets what is left */
 
-    /* who waits for the answer: one of the three, or nobody any more (submitted, and smtpd was lost) */
+    /* who waits for the answer: one of the four, or nobody any more (submitted, and smtpd was lost) */
     struct peer *peer;
     uint64_t peer_txn;
     struct notice *notice; /* owned */
     struct drop *drop;     /* owned */
+    struct forward *forward; /* owned */
 
     /* envelope */
     struct buf words;
@@ -113,6 +116,8 @@ static inline struct strv txn_view(const struct txn *t, struct span s)
 struct txn_rcpt *txn_rcpt_add(struct txn *t, struct strv rcpt);
 /* Adds a final address unless it is there (compared as txn_final_add's key: local ones without case). */
 void txn_final_add(struct txn *t, const struct txn_rcpt *r, struct strv address, bool local);
+/* The same for one target of an own address: another target of it is another recipient. */
+void txn_final_add_target(struct txn *t, const struct txn_rcpt *r, struct strv address, struct strv target);
 
 /* Message bytes, in order. Splits header and body; over-long headers refuse the message. */
 void txn_data(struct txn *t, struct strv bytes);

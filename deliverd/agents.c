@@ -40,7 +40,9 @@ struct agent {
     struct loop_timer timer; /* the answer of mtad, the next question, idleness */
     struct loop_task task;   /* tells about a failure, from the loop */
     const char *failure;     /* owned text, with task */
+    enum agent_kind kind;
     bool command;            /* runs a program for one message after the other */
+    char *rcpt, *target;     /* owned: of an alias's command or file; NULL */
     bool refused;            /* for good: temporary all the same, the operator mends it */
     int64_t idle_since;
     char mailbox[65], user[65];
@@ -108,6 +110,8 @@ static void agent_free(struct agent *a)
     loop_timer_stop(&a->timer);
     loop_later_cancel(a->as->d->loop, &a->task);
     channel_free(&a->ch);
+    MEM_FREE(a->rcpt);
+    MEM_FREE(a->target);
     loop_reap(a->as->d->loop, free, a);
 }
 
@@ -157,6 +161,8 @@ static void send_begin(struct agent *a, struct deposit *dep)
         ipc_put_text(o, TAG_DOMAIN, dep->domain);
         ipc_put_text(o, TAG_KEY, dep->extension);
     }
+    if (dep->agent_kind == AGENT_USER_COMMAND)
+        ipc_put_text(o, TAG_TARGET, dep->target);
     if (dep->quota)
         ipc_put_u64(o, TAG_QUOTA, dep->quota);
     if (b->fd >= 0)
@@ -238,6 +244,13 @@ static void on_a_result(void *arg, struct channel *ch, struct ipc_in *in)
         return; /* cancelled */
     channel_cancel_chunks(ch, in->txn);
     inflight_remove(a, dep);
+    if (ipc_has(in, TAG_TARGET) && dep->forward) {
+        dep->agent = NULL;
+        dep->txn = 0;
+        dep->forward(dep->arg, in); /* last use */
+        agent_work(a);
+        return;
+    }
     deposit_tell(dep, (enum ipc_outcome)ipc_get_u64(in, TAG_OUTCOME), ipc_get(in, TAG_ENHANCED),
                  ipc_get(in, TAG_TEXT), false);
     agent_work(a);
@@ -292,7 +305,11 @@ static void agent_ask(struct agent *a)
     ipc_put_text(&d->out, TAG_MAILBOX, SV(a->mailbox));
     if (a->user[0])
         ipc_put_text(&d->out, TAG_USER, SV(a->user));
-    ipc_put_u64(&d->out, TAG_KIND, a->command);
+    ipc_put_u64(&d->out, TAG_KIND, a->kind);
+    if (a->rcpt)
+        ipc_put_text(&d->out, TAG_RCPT, SV(a->rcpt));
+    if (a->target)
+        ipc_put_text(&d->out, TAG_TARGET, SV(a->target));
     channel_send(control, &d->out);
     loop_timer_set(&a->timer, REPLY_MS);
 }
@@ -372,7 +389,16 @@ void agents_reply(struct agents *as, struct ipc_in *in)
 
 /* Deposits of one agent are quick and follow each other; a command takes its time, so there are several, and
    the least busy one is taken. */
-static struct agent *agent_find(struct agents *as, struct strv mailbox, struct strv user, bool command)
+static bool agent_fits(const struct agent *a, struct strv mailbox, struct strv user,
+                       const struct deposit *dep)
+{
+    return !a->failure && a->kind == dep->agent_kind && strv_is(mailbox, a->mailbox) &&
+           strv_is(user, a->user) && (!a->rcpt || strv_is(dep->rcpt, a->rcpt)) &&
+           (!a->target || strv_is(dep->target, a->target));
+}
+
+static struct agent *agent_find(struct agents *as, struct strv mailbox, struct strv user,
+                                const struct deposit *dep)
 {
     struct agent *best = NULL;
     size_t best_n = SIZE_MAX;
@@ -381,11 +407,11 @@ static struct agent *agent_find(struct agents *as, struct strv mailbox, struct s
     for (struct agent *a = as->first; a; a = a->next) {
         size_t n = a->inflight_n;
 
-        if (a->failure || a->command != command || !strv_is(mailbox, a->mailbox) || !strv_is(user, a->user))
+        if (!agent_fits(a, mailbox, user, dep))
             continue;
-        if (!command)
+        if (!a->command)
             return a;
-        for (const struct deposit *dep = a->waiting; dep; dep = dep->next)
+        for (const struct deposit *w = a->waiting; w; w = w->next)
             n++;
         count++;
         if (n < best_n) {
@@ -396,15 +422,21 @@ static struct agent *agent_find(struct agents *as, struct strv mailbox, struct s
     return best_n > 0 && count < COMMAND_AGENTS ? NULL : best;
 }
 
-static struct agent *agent_get(struct agents *as, struct strv mailbox, struct strv user, bool command)
+static struct agent *agent_get(struct agents *as, struct strv mailbox, struct strv user,
+                               const struct deposit *dep)
 {
-    struct agent *a = agent_find(as, mailbox, user, command);
+    struct agent *a = agent_find(as, mailbox, user, dep);
 
     if (a)
         return a;
     a = mem_new(sizeof *a);
     a->as = as;
-    a->command = command;
+    a->kind = dep->agent_kind;
+    a->command = dep->kind == DEPOSIT_COMMAND;
+    if (a->kind == AGENT_ALIAS_COMMAND || a->kind == AGENT_ALIAS_FILE) {
+        a->rcpt = strv_dup(dep->rcpt);
+        a->target = strv_dup(dep->target);
+    }
     a->task = (struct loop_task){ .fn = on_failure, .arg = a };
     loop_timer_init(&a->timer, as->d->loop, on_timer, a);
     a->next = as->first;
@@ -422,7 +454,7 @@ static struct agent *agent_get(struct agents *as, struct strv mailbox, struct st
 
 void deposit_start(struct agents *as, struct strv mailbox, struct strv user, struct deposit *dep)
 {
-    struct agent *a = agent_get(as, mailbox, user, dep->kind == DEPOSIT_COMMAND);
+    struct agent *a = agent_get(as, mailbox, user, dep);
 
     dep->txn = 0;
     waiting_add(a, dep);

@@ -21,10 +21,15 @@ struct deposit {
     long timeout_s;                      /* of a command */
     const struct body *body;
     enum deposit_kind kind;
-    unsigned flags; /* DEPOSIT_IN_SPOOL */
+    unsigned flags; /* DEPOSIT_* */
+    enum agent_kind agent_kind;
+    struct strv target; /* of AGENT_USER_COMMAND: which; of the alias kinds: as the table has it */
     uint64_t quota;
     /* maybe: the agent was lost with the deposit in its hands. Never before deposit_start returned. */
     void (*done)(void *arg, enum ipc_outcome outcome, struct strv enhanced, struct strv text, bool maybe);
+    /* Instead of done: nothing was stored, the frame has the targets of the user's ~/.forward. Only after
+       DEPOSIT_ASK_FORWARD, or for a command of the user's that he has no more. */
+    void (*forward)(void *arg, const struct ipc_in *in);
     void *arg;
 
     struct agent *agent; /* from here: of agents.c */

@@ -51,7 +51,8 @@ struct who {
     int spoolfd; /* owned: where its mbox file lies, when that is elsewhere; -1 */
     char path[PATH_MAX];
     bool peer_mtad;
-    bool command; /* runs the section's program */
+    bool command; /* runs a program: the section's, or the user's own */
+    bool own;     /* of the user's ~/.forward */
     pid_t asker;
     uint64_t txn;
 };
@@ -62,7 +63,7 @@ struct request {
     pid_t pid; /* of that child: another one may have its slot when the answer comes */
     uint64_t txn;
     const struct mailbox_root *root;
-    bool command;
+    enum agent_kind kind;
     char user[65];
 };
 
@@ -112,7 +113,17 @@ static void command_frame(const struct conf_mailbox *m, struct ipc_out *o)
     for (size_t i = 0; i < m->command.n; i++)
         ipc_put_text(o, TAG_VALUE, SV(m->command.v[i]));
     ipc_put_u64(o, TAG_DEADLINE, (uint64_t)m->timeout);
-    ipc_put_u64(o, TAG_FLAGS, m->from_line);
+    ipc_put_u64(o, TAG_FLAGS, m->from_line ? COMMAND_FROM_LINE : 0);
+}
+
+/* A command of the user's own ~/.forward, and his own shell for it: the agent finds it in the file itself. */
+static void own_command_frame(const struct conf_mailbox *m, struct ipc_out *o)
+{
+    ipc_begin(o, IPC_A_COMMAND, 0);
+    ipc_put_text(o, TAG_VALUE, SV_LIT("/bin/sh"));
+    ipc_put_text(o, TAG_VALUE, SV_LIT("-c"));
+    ipc_put_u64(o, TAG_DEADLINE, (uint64_t)m->timeout);
+    ipc_put_u64(o, TAG_FLAGS, COMMAND_FROM_LINE | COMMAND_LITERAL | COMMAND_OF_USER);
 }
 
 /* What the agent finds on its channel before deliverd can write to it. */
@@ -153,7 +164,7 @@ static bool frames_queue(struct host *h, const struct who *w, int fd, struct err
         ok = frame_io_send(fd, &o, err);
     }
     if (ok && w->command) {
-        command_frame(w->root->section, &o);
+        (w->own ? own_command_frame : command_frame)(w->root->section, &o);
         ok = frame_io_send(fd, &o, err);
     }
     ipc_out_clear(&o);
@@ -306,10 +317,12 @@ static void on_user(void *arg, const struct maps_answer *a)
     struct err err = { 0 };
 
     if (c->control && c->pid == r->pid) {
-        struct who w = { .root = r->root, .dirfd = -1, .spoolfd = -1, .command = r->command };
+        struct who w = { .root = r->root, .dirfd = -1, .spoolfd = -1 };
         struct strv home = SV_LIT("");
         bool ok = false;
 
+        w.command = r->kind != AGENT_DEPOSIT;
+        w.own = r->kind == AGENT_USER_COMMAND;
         snprintf(w.user, sizeof w.user, "%s", r->user);
         if (a->answer == ANSWER_FOUND)
             ok = who_user(c->host, a->value, &w, &home, &err);
@@ -325,13 +338,14 @@ static void on_user(void *arg, const struct maps_answer *a)
     free(r);
 }
 
-static void user_ask(struct child *c, uint64_t txn, const struct mailbox_root *root, const char *user)
+static void user_ask(struct child *c, uint64_t txn, const struct mailbox_root *root, enum agent_kind kind,
+                     const char *user)
 {
     struct request *r = mem_new(sizeof *r);
     struct key_chain chain;
 
     *r = (struct request){
-        .child = c, .pid = c->pid, .txn = txn, .root = root, .command = conf_mailbox_is_command(root->section)
+        .child = c, .pid = c->pid, .txn = txn, .root = root, .kind = kind
     };
     snprintf(r->user, sizeof r->user, "%s", user);
     key_chain_init(&chain);
@@ -351,12 +365,28 @@ static const struct mailbox_root *root_find(const struct generation *g, struct s
     return NULL;
 }
 
+/* What a section's mail may be given to: its own method; files and commands of ~/.forward where they may be. */
+static bool kind_permitted(const struct conf_mailbox *m, enum agent_kind kind)
+{
+    bool own = conf_mailbox_is_system(m) && m->forward == CONF_FORWARD_ALL;
+
+    switch (kind) {
+    case AGENT_DEPOSIT: return own || !conf_mailbox_is_command(m);
+    case AGENT_COMMAND: return conf_mailbox_is_command(m);
+    case AGENT_USER_COMMAND: return own;
+    case AGENT_ALIAS_COMMAND:
+    case AGENT_ALIAS_FILE: break;
+    }
+    return false;
+}
+
 void agent_request(struct child *c, struct ipc_in *in)
 {
     struct host *h = c->host;
     const struct mailbox_root *root = root_find(c->gen, ipc_get(in, TAG_MAILBOX));
     struct err err = { 0 };
     char user[65], mailbox[65];
+    enum agent_kind kind = (enum agent_kind)ipc_get_u64(in, TAG_KIND);
     struct who w = { .root = root, .dirfd = -1, .spoolfd = -1 };
 
     strv_cstr(ipc_get(in, TAG_USER), user, sizeof user);
@@ -365,7 +395,7 @@ void agent_request(struct child *c, struct ipc_in *in)
         err_set(&err, ERR_TEMP, "the service stops");
     else if (!root)
         err_set(&err, ERR_PERM, "there is no mailbox section of that name");
-    else if ((ipc_get_u64(in, TAG_KIND) != 0) != conf_mailbox_is_command(root->section))
+    else if (!kind_permitted(root->section, kind))
         err_set(&err, ERR_PERM, "the mailbox section is of another kind");
     else if (root->section->method == CONF_METHOD_LMTP)
         err_set(&err, ERR_PERM, "a server has these mailboxes");
@@ -385,7 +415,7 @@ void agent_request(struct child *c, struct ipc_in *in)
         place_and_start(c, in->txn, &w, SV_LIT(""));
         return;
     }
-    user_ask(c, in->txn, root, user);
+    user_ask(c, in->txn, root, kind, user);
 }
 
 void agent_kill(struct child *c, const struct ipc_in *in)

@@ -229,6 +229,8 @@ static void put_rcpt(struct ipc_out *o, const struct envelope_rcpt *r, uint32_t 
         ipc_put_u64(o, TAG_NOTIFY, r->notify);
     if (r->orcpt.n)
         ipc_put_clean(o, TAG_ORCPT, r->orcpt);
+    if (r->target.n)
+        ipc_put_clean(o, TAG_TARGET, r->target);
     ipc_group_end(o);
 }
 
@@ -259,7 +261,8 @@ static void job_take_rcpts(struct mailq *q, struct job *job, const struct envelo
 
     for (uint32_t i = 0; i < m->rcpt_n && job->rcpt_n < RCPTS_MAX; i++) {
         struct rcpt *r = message_rcpt(m, i);
-        size_t size = e->rcpts[i].to.n + e->rcpts[i].original.n + e->rcpts[i].orcpt.n + 64;
+        size_t size = e->rcpts[i].to.n + e->rcpts[i].original.n + e->rcpts[i].orcpt.n +
+                      e->rcpts[i].target.n + 64;
 
         if (r->part != job->part || r->state != RCPT_OPEN)
             continue;

@@ -17,6 +17,7 @@ struct envelope_rcpt {
     struct strv to;       /* final recipient */
     struct strv original; /* as it was given in the transaction; empty: the same */
     struct strv orcpt;
+    struct strv target; /* what of it: the user's own mailbox, a command, a file; empty: everything */
     uint64_t notify;
     bool local; /* into a mailbox of ours */
 };

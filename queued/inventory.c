@@ -84,6 +84,7 @@ static void on_inventory_end(void *arg, struct channel *ch, struct ipc_in *in)
 
 static const struct channel_route routes[] = {
     { IPC_J_RESULT, results_on_frame },
+    { IPC_J_FORWARD, forward_on_frame },
     { IPC_J_TRACE, trace_on_frame },
     { IPC_J_INVENTORY, on_inventory },
     { IPC_J_INVENTORY_END, on_inventory_end },

@@ -183,6 +183,7 @@ void mailq_clear(struct mailq *q)
     qctl_clear(q);
     notice_clear(q);
     dispatch_clear(q);
+    forward_clear(q);
     ledger_clear(&q->ledger);
     ipc_out_clear(&q->out);
     envelope_clear(&q->envelope);

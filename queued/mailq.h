@@ -124,6 +124,8 @@ struct mailq {
 
     struct qctl *ctl; /* owned, ctl.c; NULL before the first client */
 
+    struct forward *forwards; /* owned, forward.c: messages that cleanup submits anew */
+
     /* sweep.c */
     uint32_t sweep_cursor;
     uint32_t verify_cursor;
@@ -187,6 +189,8 @@ struct verdict {
     struct strv enhanced, relay, reply;
     bool remote;
     uint32_t due;   /* of OUTCOME_DEFERRED */
+/* The recipients of the list are done: a message that takes their place is durable. */
+void results_forwarded(struct mailq *q, uint64_t id, struct strv list, struct strv text);
     uint32_t tried; /* seconds, the attempt */
     unsigned attempts;
 };
@@ -217,3 +221,13 @@ void mailq_resume(struct mailq *q); /* delivers again after a pause */
 /* "not delivered within 4 days: ..." */
 void expiry_text(const struct mailq *q, struct buf *out);
 void sweep_start(struct mailq *q);
+/* forward.c */
+void forward_on_frame(void *arg, struct channel *ch, struct ipc_in *in); /* J_FORWARD */
+void forward_on_done(struct mailq *q, const struct channel *ch, const struct ipc_in *in); /* N_FORWARDED */
+void forward_lost(struct mailq *q, const struct channel *ch); /* that channel to cleanup is gone */
+/* A message with this origin was committed as message id (ok) or not. */
+void forward_committed(struct mailq *q, struct strv origin, uint64_t id, bool ok);
+/* True when its recipient is done: a second copy. */
+bool forward_is_over(struct mailq *q, struct strv origin);
+void forward_clear(struct mailq *q);
+

@@ -143,6 +143,7 @@ static size_t rcpts_print(struct ipc_in *in, struct buf *out)
             .original = ipc_get(&group, TAG_ORIGINAL),
             .orcpt = ipc_get(&group, TAG_ORCPT),
             .notify = ipc_get_u64(&group, TAG_NOTIFY),
+            .target = ipc_get(&group, TAG_TARGET),
             .local = ipc_get_u64(&group, TAG_LOCAL) != 0,
         };
 
@@ -353,8 +354,8 @@ static void submit(struct submitter *s, struct ipc_in *in, struct tx *t)
     struct err err = { .cls = ERR_TEMP };
     struct commit *c;
 
-    if (strv_starts(origin, SV_LIT("notice/")) && notice_is_over(q, origin)) {
-        /* A second copy of a notice that is in the queue: nothing is left to do. */
+    if ((strv_starts(origin, SV_LIT("notice/")) && notice_is_over(q, origin)) || forward_is_over(q, origin)) {
+        /* A second copy of a message that is in the queue: nothing is left to do. */
         answer(s, in->txn, VERDICT_ACCEPT, NULL);
         return;
     }
@@ -476,6 +477,7 @@ void submit_committed(struct mailq *q, struct commit *c)
         drops_committed(q, SV(c->origin), c->ok);
     }
     commit_free(&c);
+        forward_committed(q, SV(c->origin), c->id, c->ok);
 }
 
 /* ---- the channel ---- */
@@ -519,6 +521,13 @@ static void on_drop_done(void *arg, struct channel *ch, struct ipc_in *in)
 
 static const struct channel_route routes[] = {
     { IPC_Q_BODY, on_body },
+static void on_forwarded(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct submitter *s = arg;
+
+    forward_on_done(s->q, ch, in);
+}
+
     { IPC_Q_HEADER, on_header },
     { IPC_Q_RCPTS, on_rcpts },
     { IPC_Q_SUBMIT, on_submit },
@@ -528,6 +537,7 @@ static const struct channel_route routes[] = {
     { IPC_DROP_DONE, on_drop_done },
     { .type = IPC_NONE },
 };
+    { IPC_N_FORWARDED, on_forwarded },
 
 void submit_on_frame(void *arg, struct channel *ch, struct ipc_in *in)
 {

@@ -48,6 +48,7 @@ static void submitter_lost(struct mailq *q, unsigned index)
     composer_choose(q);
     notice_lost(q, ch);
     drops_lost(q, ch);
+    forward_lost(q, ch);
 }
 
 static void on_lost(void *arg, struct channel *ch, const char *why)

@@ -25,6 +25,7 @@
 
 #define ADDRESS_MAX 1024u /* an address in RFC 5321 form; RFC limit 256, room for SRS and quoting */
 #define NAME_MAX_   255u
+#define TARGET_MAX  2048u /* a target of a ~/.forward or an alias, with what it is of */
 #define WORDS_MAX   16384u /* a peer's whole reply, line ends written as \n escapes by the sender */
 
 /* ---- channel ---- */
@@ -73,7 +74,11 @@ FIELDS(f_trouble) = { R(NAME, TEXT, 64, "what does not work, e.g. resolver"),
 FIELDS(f_agent) = { R(MAILBOX, TEXT, 64, "label of the mailbox section"),
                     O(USER, TEXT, 64,
                       "system user, for mailboxes of system users; or owner given by the mailbox map"),
-                    R(KIND, U64, 1, "0 deposit, 1 command"), END };
+                    R(KIND, U64, 4,
+                      "enum agent_kind: 0 deposit, 1 the section's command, 2 a command of the user's "
+                      "~/.forward, 3 a command of an alias, 4 a file of an alias"),
+                    O(RCPT, TEXT, ADDRESS_MAX, "3 and 4: the address whose alias it is"),
+                    O(TARGET, TEXT, TARGET_MAX, "3 and 4: the command or file as the table has it"), END };
 FIELDS(f_agent_reply) = { R(VERDICT, U64, 2, "enum ipc_verdict"), O(TEXT, TEXT, 0, "why not"),
                           O(UID, U64, 0, "uid the agent has"), END };
 FIELDS(f_helper) = { R(NAME, TEXT, 4096, "a name that the child's configuration holds; mapd: include:PATH"),
@@ -186,6 +191,7 @@ FIELDS(g_rcpt_f) = { R(RCPT, TEXT, ADDRESS_MAX, "final recipient"),
                      R(LOCAL, U64, 1, "1: own domain"),
                      O(NOTIFY, U64, 15, "RFC 3461 NOTIFY bits"),
                      O(ORCPT, TEXT, 512, "RFC 3461 ORCPT"),
+                     O(TARGET, TEXT, TARGET_MAX, "what of the recipient: see docs/QUEUE.md"),
                      END };
 static const struct ipc_group g_rcpt = { "rcpt", g_rcpt_f };
 FIELDS(f_q_rcpts) = { G(RCPT, g_rcpt, "more recipients"), END };
@@ -243,6 +249,23 @@ FIELDS(f_drop_open) = { R(ORIGIN, TEXT, 512, "drop/NAME, to finish by its commit
 FIELDS(f_drop_done) = { R(VERDICT, U64, 2,
                           "ACCEPT: nothing is left to do; REFUSE: it can never be sent; TEMPFAIL: later"),
                         O(TEXT, TEXT, 512, "why not"), END };
+FIELDS(f_n_forward) = { R(ID, U64, 0, "message to send on"),
+                        R(ORIGIN, TEXT, 512, "forward/ID/RCPT, to finish by its commit"),
+                        R(SENDER, TEXT, ADDRESS_MAX, "reverse-path of the new message"),
+                        R(RCPT, TEXT, ADDRESS_MAX, "who sends it on"),
+                        M(TARGET, TEXT, TARGET_MAX, "to whom, as a ~/.forward or an alias has it"),
+                        R(SIZE, U64, 0, "bytes of the first descriptor: header + CRLF + body"),
+                        O(BODY_SIZE, U64, 0, "bytes of a second one: the body that follows"),
+                        R(ARRIVAL, U64, 0, "wall ms"),
+                        O(ORCPT, TEXT, 512, "ORCPT"),
+                        O(NOTIFY, U64, 15, "NOTIFY"),
+                        O(ENVID, TEXT, 256, "ENVID"),
+                        O(RET, U64, 2, "RET"),
+                        O(BODY_TYPE, U64, 1, "enum ipc_body"),
+                        END };
+FIELDS(f_forwarded) = { R(VERDICT, U64, 2, "ACCEPT: nothing is left to do; REFUSE: never; TEMPFAIL: later"),
+                        O(ENHANCED, TEXT, 16, "x.y.z"), O(TEXT, TEXT, 512, "what was done, or why not"),
+                        END };
 FIELDS(f_n_failed) = { R(ORIGIN, TEXT, 512, "which"), O(TEXT, TEXT, 0, "why"), END };
 
 /* ---- queued and deliverd ---- */
@@ -251,6 +274,7 @@ FIELDS(g_jrcpt_f) = { R(RCPT_INDEX, U64, 0, "index in the record"),
                       O(ORIGINAL, TEXT, ADDRESS_MAX, "as given"),
                       O(NOTIFY, U64, 15, "NOTIFY"),
                       O(ORCPT, TEXT, 512, "ORCPT"),
+                      O(TARGET, TEXT, TARGET_MAX, "what of the recipient: see docs/QUEUE.md"),
                       END };
 static const struct ipc_group g_jrcpt = { "rcpt", g_jrcpt_f };
 FIELDS(f_j_start) = { R(ID, U64, 0, "message id"),
@@ -295,6 +319,11 @@ FIELDS(f_j_result) = { R(ID, U64, 0, "message id"),        G(RCPT, g_result, "re
                        O(MS_SEND, U64, 0, "ms"),           END };
 FIELDS(g_running_f) = { R(ID, U64, 0, "message id"), M(RCPT_INDEX, U64, 0, "recipients still running"), END };
 static const struct ipc_group g_running = { "job", g_running_f };
+FIELDS(f_j_forward) = { R(ID, U64, 0, "message id"),
+                        R(RCPT_INDEX, U64, 0, "its recipient"),
+                        O(SENDER, TEXT, ADDRESS_MAX, "another reverse-path: the owner of a list"),
+                        M(TARGET, TEXT, TARGET_MAX, "to whom it goes on instead"),
+                        END };
 FIELDS(f_j_inventory) = { G(RUNNING, g_running, "jobs that deliverd still works on"), END };
 
 /* ---- deliverd and agent ---- */
@@ -307,18 +336,26 @@ FIELDS(f_a_deposit) = { R(ID, U64, 0, "message id"),
                         O(BODY_SIZE, U64, 0,
                           "with a descriptor: its bytes, which end the message behind DATA and A_BODY"),
                         R(KIND, U64, 7, "enum deposit_kind"),
-                        O(FLAGS, U64, 1, "1 PATH is below the spool directory"),
+                        O(FLAGS, U64, 7,
+                          "1 PATH is below the spool directory; 2 unless the user's ~/.forward says where "
+                          "to; 4 its Delivered-To is there already"),
                         O(QUOTA, U64, 0, "bytes, 0 = none"),
                         O(NAME, TEXT, ADDRESS_MAX, "for a command: user part of the address"),
                         O(DOMAIN, TEXT, ADDRESS_MAX, "the same: its domain"),
                         O(KEY, TEXT, ADDRESS_MAX, "the same: its extension"),
+                        O(TARGET, TEXT, TARGET_MAX, "the user's own command: must stand in ~/.forward"),
                         END };
 FIELDS(f_a_command) = { M(VALUE, TEXT, 4096, "argv: elements that are %u %d %x %s %r stand for values"),
                         R(DEADLINE, U64, 3600, "seconds that it may take"),
-                        R(FLAGS, U64, 1, "1 the message begins with a From_ line"),
+                        R(FLAGS, U64, 7,
+                          "1 the message begins with a From_ line; 2 no element stands for a value; 4 a "
+                          "command of the user's ~/.forward is the last element"),
                         END };
 FIELDS(f_a_result) = { R(OUTCOME, U64, 2, "enum ipc_outcome"), R(ENHANCED, TEXT, 16, "x.y.z"),
-                       R(TEXT, TEXT, 1024, "what was done, or why not"), END };
+                       R(TEXT, TEXT, 1024, "what was done, or why not"),
+                       M(TARGET, TEXT, TARGET_MAX,
+                         "nothing was stored: these are the targets of the user's ~/.forward"),
+                       END };
 
 /* ---- the operator ---- */
 FIELDS(g_value_f) = { R(NAME, TEXT, 64, "name"), O(VALUE, BYTES, 16384, "text: any bytes"),
@@ -417,6 +454,10 @@ const struct ipc_message ipc_messages[] = {
         "a file of drop/, read-only: submit it with this origin"),
     MSG(DROP_DONE, REPLY, 0, B(CLEANUP), B(QUEUED), f_drop_done,
         "how it ended; the commit with its origin may have come before"),
+    MSG(N_FORWARD, REQUEST, IPC_FDS_ANY, B(QUEUED), B(CLEANUP), f_n_forward,
+        "submit this message anew, to these targets and with this origin"),
+    MSG(N_FORWARDED, REPLY, 0, B(CLEANUP), B(QUEUED), f_forwarded,
+        "how it ended; the commit with its origin may have come before"),
     MSG(J_START, CHUNK, 0 + IPC_FDS_ANY, B(QUEUED), B(DELIVERD), f_j_start,
         "deliver; a descriptor holds a big body, read-only"),
     MSG(J_BODY, CHUNK, 0, B(QUEUED), B(DELIVERD), f_j_body, "message bytes of a job"),
@@ -426,6 +467,10 @@ const struct ipc_message ipc_messages[] = {
     MSG(J_INVENTORY, REPLY, 0, B(DELIVERD), B(QUEUED), f_j_inventory, "after connecting: what still runs"),
     MSG(J_INVENTORY_END, REPLY, 0, B(DELIVERD), B(QUEUED), f_none, "inventory and old results are complete"),
     MSG(J_CANCEL, REPLY, 0, B(QUEUED), B(DELIVERD), f_none, "forget the job if it has not begun"),
+    MSG(J_FORWARD, REQUEST, 0, B(DELIVERD), B(QUEUED), f_j_forward,
+        "a recipient's ~/.forward sends the message on: submit it there"),
+    MSG(J_FORWARDED, REPLY, 0, B(QUEUED), B(DELIVERD), f_forwarded,
+        "the new message is durable and the recipient is done, or why not"),
     MSG(J_TRACE, REPLY, 0, B(DELIVERD), B(QUEUED), f_j_trace, "a line of the dialogue, for who watches"),
     MSG(A_DEPOSIT, CHUNK, IPC_FDS_ANY, B(DELIVERD), B(AGENT), f_a_deposit,
         "store a message; never interleaved: the next one follows all frames, A_RESULT or A_ABORT of it"),

@@ -147,7 +147,7 @@ const struct sandbox_rule sandbox_allowed[] = {
     CALL(stat, B(MAPD) | NSS),
     CALL(unlink, B(MAPD)),
     CALL(rename, B(MAPD)),
-    CALL(memfd_create, B(MAPD) | NSS),
+    CALL(memfd_create, B(MAPD) | B(QUEUED) | NSS), /* queued: a message for cleanup to send on */
     CALL(lstat, NSS),
     CALL(access, NSS),
     CALL(readlink, NSS),

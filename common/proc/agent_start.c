@@ -39,7 +39,9 @@ static bool command_take(struct agent_start *a, struct ipc_in *in, struct err *e
         a->argv[n++] = strv_dup(value);
     }
     a->timeout_s = (long)ipc_get_u64(in, TAG_DEADLINE);
-    a->from_line = ipc_get_u64(in, TAG_FLAGS) & 1;
+    a->from_line = ipc_get_u64(in, TAG_FLAGS) & COMMAND_FROM_LINE;
+    a->literal = ipc_get_u64(in, TAG_FLAGS) & COMMAND_LITERAL;
+    a->of_user = ipc_get_u64(in, TAG_FLAGS) & COMMAND_OF_USER;
     return n > 0 || err_set(err, ERR_PROTO, "mtad sent an empty command");
 }
 

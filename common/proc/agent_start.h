@@ -30,6 +30,8 @@ struct agent_start {
     /* An agent that runs commands: argv as configured, NULL-ended, owned; NULL for one that stores. */
     char **argv;
     bool from_line;
+    bool literal; /* no argument stands for a value */
+    bool of_user; /* the last argument is a command of the user's ~/.forward */
     long timeout_s;
 };
 

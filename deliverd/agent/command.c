@@ -163,7 +163,7 @@ static void exec_make(struct exec *x, const struct command *c, const struct comm
 
     *x = (struct exec){ .in = -1, .out = -1, .report = -1 };
     for (size_t i = 0; i < COMMAND_ARGS_MAX && c->argv[i]; i++)
-        x->argv[i] = strv_dup(command_argument(c->argv[i], v));
+        x->argv[i] = strv_dup(c->literal ? SV(c->argv[i]) : command_argument(c->argv[i], v));
     env_add(x, "PATH", SV("/usr/local/bin:/usr/bin:/bin"));
     env_add(x, "SHELL", SV("/bin/sh"));
     env_add(x, "HOME", SV(c->home));
@@ -324,6 +324,11 @@ static bool pipes_make(struct exec *x, struct run *r)
     return true;
 }
 
+static const char *shown(const struct command *c)
+{
+    return c->shown ? c->shown : c->argv[0];
+}
+
 static void started(const struct command *c, struct run *r, struct command_result *out)
 {
     int error, status;
@@ -334,11 +339,11 @@ static void started(const struct command *c, struct run *r, struct command_resul
     while (r->n > 0 && r->text[r->n - 1] == ' ')
         r->n--;
     if (error)
-        failure(out, "4.3.5", c->argv[0], "cannot be started", error);
+        failure(out, "4.3.5", shown(c), "cannot be started", error);
     else if (r->killed)
-        failure(out, "4.3.0", c->argv[0], r->killed, 0);
+        failure(out, "4.3.0", shown(c), r->killed, 0);
     else
-        command_status(c->argv[0], status, strv_make(r->text, r->n), out);
+        command_status(shown(c), status, strv_make(r->text, r->n), out);
 }
 
 void command_run(const struct command *c, const struct command_values *v, int message_fd,
@@ -362,7 +367,7 @@ void command_run(const struct command *c, const struct command_values *v, int me
     if (r.pid == 0)
         child_run(&x);
     if (r.pid < 0)
-        failure(out, "4.3.0", c->argv[0], "no process", errno);
+        failure(out, "4.3.0", shown(c), "no process", errno);
     exec_clear(&x);
     if (r.pid > 0)
         started(c, &r, out);

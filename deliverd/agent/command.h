@@ -1,7 +1,8 @@
 /* command.h - one message into one program: argv, environment, time, and what its end means
  *
- * No shell reads anything: the program is executed with the arguments that mtad took from the configuration,
- * in which whole arguments stand for values. What strangers wrote is a whole argument or a whole variable.
+ * No shell reads anything but a command that the user wrote into his own ~/.forward: the program is executed
+ * with the arguments that mtad took from the configuration, in which whole arguments stand for values. What
+ * strangers wrote is a whole argument or a whole variable.
  */
 #pragma once
 
@@ -19,6 +20,9 @@ struct command {
     const char *argv[COMMAND_ARGS_MAX + 1]; /* as configured; NULL ends it */
     const char *user, *home;                /* of the process */
     bool from_line;
+    bool literal; /* no argument stands for a value */
+    bool of_user; /* argv lacks its last argument: one of the commands of the user's ~/.forward */
+    const char *shown; /* in messages instead of argv[0]; NULL: argv[0] */
     long timeout_s;
     int channel_fd; /* its end kills the command */
 };

@@ -42,6 +42,7 @@ static enum deposit_state done(struct deposit *d, enum ipc_outcome outcome, cons
         box_discard(d);
     fd_close(&d->body_fd);
     d->result.outcome = outcome;
+    d->result.forward = false;
     snprintf(d->result.enhanced, sizeof d->result.enhanced, "%s", enhanced);
     snprintf(d->result.text, sizeof d->result.text, "%s", text);
     d->state = DEPOSIT_DONE;
@@ -103,10 +104,20 @@ static enum deposit_state commit_command(struct deposit *d)
 {
     struct command_values v = { SV(d->user), SV(d->domain), SV(d->extension), SV(d->sender), SV(d->rcpt) };
     struct command_result r = { .outcome = OUTCOME_DEFERRED };
+    struct command c = *d->command;
 
     if (!text_end(&d->text))
         return write_failed(d);
-    command_run(d->command, &v, d->memory_fd, &r);
+    if (c.of_user) {
+        size_t n = 0;
+
+        while (n + 1 < COMMAND_ARGS_MAX && c.argv[n])
+            n++;
+        c.argv[n] = d->target + 1; /* behind the bar */
+        c.argv[n + 1] = NULL;
+        c.shown = "of ~/.forward"; /* what it is called is nothing for a notice to strangers */
+    }
+    command_run(&c, &v, d->memory_fd, &r);
     fd_close(&d->memory_fd);
     return done(d, r.outcome, r.enhanced, r.text);
 }
@@ -117,7 +128,7 @@ static enum deposit_state commit(struct deposit *d)
     char text[sizeof d->result.text];
 
     loop_scan_end(&d->loop);
-    if (d->loop.found) {
+    if (d->loop.found && !d->expanded) {
         snprintf(text, sizeof text, "mail forwarding loop for %.300s", d->rcpt);
         return done(d, OUTCOME_FAILED, "5.4.6", text);
     }
@@ -219,8 +230,8 @@ static bool body_check(const struct deposit_request *r, struct err *err)
 /* The message waits in memory that only this process has: the program gets all of it or does not start. */
 static bool command_open(struct deposit *d, const struct deposit_request *r, struct err *err)
 {
-    if (!d->command)
-        return err_set(err, ERR_CONF, "internal error: this agent runs no commands");
+    if (!d->command || d->command->of_user != (r->target.n > 0))
+        return err_set(err, ERR_CONF, "internal error: this agent does not run such commands");
     if (!strv_cstr(r->sender, d->sender, sizeof d->sender) || !strv_cstr(r->user, d->user, sizeof d->user) ||
         !strv_cstr(r->domain, d->domain, sizeof d->domain) ||
         !strv_cstr(r->extension, d->extension, sizeof d->extension))
@@ -233,7 +244,7 @@ static bool open_all(struct deposit *d, const struct deposit_request *r, struct 
 {
     if (!strv_cstr(r->rcpt, d->rcpt, sizeof d->rcpt))
         return err_set(err, ERR_CONF, "not an address to deliver to");
-    if (r->kind > DEPOSIT_COMMAND)
+    if (r->kind > DEPOSIT_COMMAND || !strv_cstr(r->target, d->target, sizeof d->target))
         return err_set(err, ERR_CONF, "mailboxes of kind %llu are not available",
                        (unsigned long long)r->kind);
     if (r->spool && d->spool.root_fd < 0)
@@ -274,8 +285,9 @@ static bool from_line(struct deposit *d, struct strv sender)
 static bool own_fields(struct deposit *d, struct strv sender)
 {
     return text_raw(&d->text, SV("Return-Path: <")) && text_raw(&d->text, sender) &&
-           text_raw(&d->text, SV(">\nDelivered-To: ")) && text_raw(&d->text, SV(d->rcpt)) &&
-           text_raw(&d->text, SV("\n"));
+           text_raw(&d->text, SV(">\n")) &&
+           (d->expanded || (text_raw(&d->text, SV("Delivered-To: ")) && text_raw(&d->text, SV(d->rcpt)) &&
+                            text_raw(&d->text, SV("\n"))));
 }
 
 static int box_fd(const struct deposit *d)
@@ -286,6 +298,61 @@ static int box_fd(const struct deposit *d)
     case DEPOSIT_MAILDIR: break;
     }
     return d->file.fd;
+}
+
+/* ---- ~/.forward ---- */
+
+static void forward_ignored(const struct deposit *d, const struct err *err)
+{
+    char path[512];
+
+    snprintf(path, sizeof path, "%.*s/%s", 480, d->place.root_path, DOTFORWARD_NAME);
+    LOG(WARN, "agent.forward.ignored", KS("path", path), KS("rcpt", d->rcpt), KS("error", err->text));
+}
+
+static enum deposit_state forward_result(struct deposit *d, const char *text)
+{
+    done(d, OUTCOME_DELIVERED, "2.0.0", text);
+    d->result.forward = true;
+    return d->state;
+}
+
+/* True: there is a result, and nothing is stored. */
+static bool forward_asked(struct deposit *d, const struct deposit_request *r)
+{
+    struct err err = { 0 };
+
+    strv_cstr(strv_sub(r->rcpt, 0, sizeof d->rcpt - 1), d->rcpt, sizeof d->rcpt);
+    switch (dotforward_read(d->place.root_fd, d->place.uid, &d->forward, &err)) {
+    case DOTFORWARD_NONE: return false;
+    case DOTFORWARD_FOUND: forward_result(d, "to be forwarded"); return true;
+    case DOTFORWARD_IGNORED: forward_ignored(d, &err); return false;
+    case DOTFORWARD_FAILED: break;
+    }
+    err_wrap(&err, "%.200s/%s", d->place.root_path, DOTFORWARD_NAME);
+    deferred(d, &err);
+    return true;
+}
+
+/* A command that the user himself wrote, or none: deliverd is not believed, and who mended or removed it since
+   gets the message into the mailbox. True: there is a result. */
+static bool command_denied(struct deposit *d, const struct deposit_request *r)
+{
+    struct err err = { 0 };
+    enum dotforward_answer answer = dotforward_read(d->place.root_fd, d->place.uid, &d->forward, &err);
+
+    if (answer == DOTFORWARD_FOUND && r->target.n > 1 && r->target.p[0] == '|' &&
+        dotforward_has(&d->forward, r->target))
+        return false;
+    if (answer == DOTFORWARD_FAILED) {
+        deferred(d, &err);
+        return true;
+    }
+    if (answer == DOTFORWARD_IGNORED)
+        forward_ignored(d, &err);
+    dotforward_parse(SV_LIT("/dev/null"), &d->forward, &err);
+    forward_result(d, "the command is no longer in ~/.forward");
+    return true;
 }
 
 enum deposit_state deposit_begin(struct deposit *d, const struct deposit_request *r)
@@ -300,6 +367,11 @@ enum deposit_state deposit_begin(struct deposit *d, const struct deposit_request
     d->path_hash = hash_sip(r->path);
     d->kind = DEPOSIT_MAILDIR;
     d->state = DEPOSIT_TAKING;
+    d->expanded = r->expanded;
+    if (r->ask_forward && forward_asked(d, r))
+        return d->state;
+    if (r->kind == DEPOSIT_COMMAND && d->command && d->command->of_user && command_denied(d, r))
+        return d->state;
     if (!open_all(d, r, &err))
         return deferred(d, &err);
     text_init(&d->text, box_fd(d));
@@ -340,6 +412,7 @@ void deposit_init(struct deposit *d, const struct maildir_place *place)
     d->spool = (struct maildir_place){ .root_fd = -1 };
     d->mbox.fd = d->memory_fd = -1;
     d->command = NULL;
+    dotforward_init(&d->forward);
     d->kind = DEPOSIT_MAILDIR;
     d->file.fd = -1;
     d->body_fd = -1;

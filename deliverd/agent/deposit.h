@@ -8,6 +8,7 @@
 
 #include "common/ipc/schema.h"
 #include "deliverd/agent/command.h"
+#include "deliverd/agent/dotforward.h"
 #include "deliverd/agent/loop_scan.h"
 #include "deliverd/agent/maildir.h"
 #include "deliverd/agent/mbox.h"
@@ -21,7 +22,10 @@ struct deposit_request {
     uint64_t size;              /* of the whole message */
     uint64_t kind;              /* enum deposit_kind */
     bool spool;                 /* path is below the spool directory instead of the root */
+    bool ask_forward;           /* unless the user's ~/.forward says where to */
+    bool expanded;              /* it was sent on from this very mailbox: its Delivered-To is no loop */
     struct strv user, domain, extension; /* values of a command */
+    struct strv target;         /* of an agent that runs the user's own commands: which */
     uint64_t quota;             /* bytes that may lie in the mailbox; 0: any */
     uint64_t body_size;         /* bytes in body_fd, which end the message */
     int body_fd;                /* -1: none. Taken */
@@ -31,6 +35,7 @@ struct deposit_result {
     enum ipc_outcome outcome;
     char enhanced[8];
     char text[512];
+    bool forward;               /* nothing was stored: the targets are in the deposit's forward */
 };
 
 enum deposit_state { DEPOSIT_IDLE, DEPOSIT_TAKING, DEPOSIT_DONE };
@@ -46,6 +51,9 @@ struct deposit {
     struct mbox mbox;                   /* open from begin to the result */
     const struct command *command;      /* borrowed; NULL: this agent runs none */
     int memory_fd;                      /* owned: a command's message */
+    struct dotforward forward;          /* owned: the latest that was read */
+    bool expanded;
+    char target[DOTFORWARD_TARGET_MAX + 2];
     char sender[1025], user[1025], domain[1025], extension[1025]; /* a command's values */
     struct maildir_file file;
     struct text text;

@@ -17,6 +17,8 @@ static void command_take(const struct agent_start *start)
     command = (struct command){ .user = start->user,
                                 .home = start->root_path,
                                 .from_line = start->from_line,
+                                .literal = start->literal,
+                                .of_user = start->of_user,
                                 .timeout_s = start->timeout_s,
                                 .channel_fd = start->channel_fd };
     for (size_t i = 0; i < COMMAND_ARGS_MAX && start->argv[i]; i++)

@@ -23,6 +23,8 @@ static void result_send(struct session *s)
     ipc_put_u64(&o, TAG_OUTCOME, r->outcome);
     ipc_put_text(&o, TAG_ENHANCED, SV(r->enhanced));
     ipc_put_clean(&o, TAG_TEXT, SV(r->text));
+    for (size_t i = 0; r->forward && i < s->deposit.forward.n; i++)
+        ipc_put_clean(&o, TAG_TARGET, dotforward_target(&s->deposit.forward, i));
     channel_send(s->ch, &o);
     /* At once: the end of the channel may lie in the same batch of frames, and would drop what waits. */
     channel_flush(s->ch);
@@ -60,6 +62,9 @@ static bool request_read(struct channel *ch, struct ipc_in *in, struct deposit_r
         .size = ipc_get_u64(in, TAG_SIZE),
         .kind = ipc_get_u64(in, TAG_KIND),
         .spool = ipc_get_u64(in, TAG_FLAGS) & DEPOSIT_IN_SPOOL,
+        .ask_forward = ipc_get_u64(in, TAG_FLAGS) & DEPOSIT_ASK_FORWARD,
+        .expanded = ipc_get_u64(in, TAG_FLAGS) & DEPOSIT_EXPANDED,
+        .target = ipc_get(in, TAG_TARGET),
         .quota = ipc_get_u64(in, TAG_QUOTA),
         .body_size = ipc_get_u64(in, TAG_BODY_SIZE),
         .body_fd = -1,
@@ -210,5 +215,6 @@ void session_end(struct session *s)
 {
     unfinished_drop(s, "the agent ends");
     loop_timer_stop(&s->timer);
+    dotforward_clear(&s->deposit.forward);
     channel_free(&s->ch);
 }

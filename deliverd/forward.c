@@ -1,0 +1,92 @@
+/* forward.c - asking queued to send a message on
+ *
+ * The recipient stays in its job until queued says that the new message is durable; queued then has recorded
+ * that it took this recipient's place. What queued did not answer may have happened: asked again, it knows.
+ */
+#include "deliverd/forward.h"
+
+#include "common/ipc/channel.h"
+#include "deliverd/deliverd.h"
+#include "deliverd/job.h"
+
+#define ANSWER_MS 300000 /* cleanup resolves, queued commits: each has deadlines of its own below this */
+
+static void forwarding_end(struct forwarding *f)
+{
+    loop_timer_stop(&f->timer);
+    *f->at = f->next;
+    if (f->next)
+        f->next->at = f->at;
+    f->d = NULL;
+}
+
+static void lost(struct forwarding *f, const char *why)
+{
+    forwarding_end(f);
+    f->done(f->arg, VERDICT_TEMPFAIL, SV_LIT("4.3.0"), SV(why), true); /* last use */
+}
+
+static void on_timer(void *arg)
+{
+    struct forwarding *f = arg;
+
+    lost(f, f->txn ? "the own queue did not send it on in time" : "the own queue was lost");
+}
+
+void forwarding_start(struct forwarding *f, struct job *j, size_t i, const struct ipc_in *in,
+                      struct strv sender)
+{
+    struct channel *ch = jobs_channel(j->d->jobs);
+    struct ipc_out *o = &j->d->out;
+    struct strv target;
+    size_t at = 0;
+
+    f->d = j->d;
+    f->txn = 0;
+    f->next = f->d->forwardings;
+    f->at = &f->d->forwardings;
+    if (f->next)
+        f->next->at = &f->next;
+    f->d->forwardings = f;
+    loop_timer_init(&f->timer, f->d->loop, on_timer, f);
+    loop_timer_set(&f->timer, ch ? ANSWER_MS : 1);
+    if (!ch)
+        return;
+    f->txn = jobs_question(j->d->jobs);
+    ipc_begin(o, IPC_J_FORWARD, f->txn);
+    ipc_put_u64(o, TAG_ID, j->id);
+    ipc_put_u64(o, TAG_RCPT_INDEX, j->rcpts[i].index);
+    if (sender.p)
+        ipc_put_text(o, TAG_SENDER, sender);
+    while (ipc_next(in, TAG_TARGET, &at, &target))
+        ipc_put_text(o, TAG_TARGET, target);
+    channel_send(ch, o);
+}
+
+void forwarding_cancel(struct forwarding *f)
+{
+    if (f->d)
+        forwarding_end(f);
+}
+
+void forwarding_answered(struct deliverd *d, struct ipc_in *in)
+{
+    struct forwarding *f = d->forwardings;
+
+    while (f && f->txn != in->txn)
+        f = f->next;
+    if (!f)
+        return; /* given up */
+    forwarding_end(f);
+    f->done(f->arg, (enum ipc_verdict)ipc_get_u64(in, TAG_VERDICT), ipc_get(in, TAG_ENHANCED),
+            ipc_get(in, TAG_TEXT), false); /* last use */
+}
+
+/* A question to the old queued has no answer; the next one is asked by the next attempt. */
+void forwardings_lost(struct deliverd *d)
+{
+    for (struct forwarding *f = d->forwardings; f; f = f->next) {
+        f->txn = 0;
+        loop_timer_set(&f->timer, 1);
+    }
+}
