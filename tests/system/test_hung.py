@@ -159,7 +159,7 @@ def test_table_on_a_hanging_server(tmp_path):
             done = subprocess.run([BUILD / 'bin/mtactl', '-c', h.dir / 'etc/mansio.conf', 'reload'], capture_output=True,
                                   text=True, timeout=30)
             assert done.returncode != 0 and 'does not answer' in done.stdout + done.stderr, done.stdout + done.stderr
-            h.wait_log('mtad.open.hung')
+            h.wait_log('mtad.reload.refused')
             send(h)
             h.wait_mail(count=2)
         finally:
