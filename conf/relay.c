@@ -12,7 +12,8 @@ static const struct conf_field fields[] = {
                  "users. A network "
                  "here is trusted with this host's good name."),
     FIELD(conf_relay, to, CT_DOMAINS, .roles = READERS,
-          .doc = "Foreign domains for which mail is taken from everybody and passed on, as their backup MX."),
+          .doc = "Foreign domains for which mail is taken from everybody and passed on, as their backup MX. "
+                 "An absolute path is a file of them: `relay-domains`."),
     FIELD_END
 };
 

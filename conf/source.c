@@ -3,6 +3,7 @@
 
 #include "common/base/mem.h"
 #include "conf/lex.h"
+#include "conf/lists.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -112,6 +113,20 @@ const struct conf_source *conf_files_text(struct conf_files *files, struct conf_
     return &file->source;
 }
 
+const struct conf_source *conf_files_open(struct conf_files *files, struct conf_parser *p,
+                                          const struct conf_place *from, const char *path)
+{
+    struct conf_file *file = add_file(files);
+    if (!file) {
+        fail(p, from, path, "too many files are included");
+        return NULL;
+    }
+    if (!read_file(p, from, path, file))
+        return NULL;
+    file->source = (struct conf_source){ conf_name_intern(p->names, SV(path)), buf_view(&file->data) };
+    return &file->source;
+}
+
 static bool check_chain(struct conf_files *files, struct conf_parser *p, const struct conf_place *from,
                         const char *path, const struct conf_file *file)
 {
@@ -200,5 +215,6 @@ bool conf_files_read(struct conf_files *files, struct conf_parser *p, const char
         conf_error_file(p->errs, path, "says nothing; at least \"domains = [ example.com ]\" is needed");
         return false;
     }
+    conf_lists_read(files, p, root);
     return true;
 }

@@ -33,6 +33,9 @@ void conf_files_clear(struct conf_files *files);
 bool conf_files_read(struct conf_files *files, struct conf_parser *p, const char *path,
                      struct conf_node *root);
 
+/* Reads a file that is named at a place; NULL after a mistake. */
+const struct conf_source *conf_files_open(struct conf_files *files, struct conf_parser *p,
+                                          const struct conf_place *from, const char *path);
 /* Adds a text that is no file; borrowed. NULL when there are too many. */
 const struct conf_source *conf_files_text(struct conf_files *files, struct conf_parser *p, const char *name,
                                           struct strv text);

@@ -22,7 +22,8 @@ static const struct conf_field fields[] = {
                  "mail."),
     FIELD(conf_top, domains, CT_DOMAINS, .roles = READERS,
           .doc = "The own domains: mail for these ends here, in a mailbox or by an alias. Subdomains are not "
-                 "included."),
+                 "included. An absolute path in any list of domains is a file with one domain a line, `#` "
+                 "begins a comment: sendmail's `local-host-names`."),
     FIELD_END
 };
 

@@ -76,6 +76,47 @@ static void includes(void **state)
     buf_clear(&message);
 }
 
+/* sendmail's local-host-names and relay-domains as they are. */
+static void lists_in_files(void **state)
+{
+    struct buf message;
+    char dir[1000], text[4000];
+    (void)state;
+    buf_init(&message, 65536);
+    assert_non_null(getcwd(dir, sizeof(dir)));
+    put("names", "# what we are called\n\n  Example.COM   # the shop\nlocalhost\r\n\texample.org");
+    put("relayed", "backup.example\n");
+    snprintf(text, sizeof(text),
+             "domains = [ first.example, \"%s/names\", last.example ]\nrelay { to = \"%s/relayed\" }\n"
+             "mailbox a { domains = [ \"%s/names\" ] }\n", dir, dir, dir);
+    put("m.conf", text);
+    struct conf *conf = load("m.conf", &plain, &message);
+    assert_string_equal(buf_cstr(&message), "");
+    assert_int_equal(conf->top->domains.n, 5);
+    static const char *const want[] = { "first.example", "example.com", "localhost", "example.org",
+                                        "last.example" };
+    for (size_t i = 0; i < 5; i++)
+        assert_string_equal(conf->top->domains.v[i], want[i]);
+    assert_int_equal(conf->mailboxes[0]->domains.n, 3);
+    conf_free(&conf);
+
+    put("names", "example.com\nexa mple.org\n  x..example # two\n");
+    put("m.conf", "domains = [ \"/nonexistent/names\" ]\n");
+    assert_null(load("m.conf", &plain, &message));
+    assert_non_null(strstr(buf_cstr(&message), "m.conf:1:13: /nonexistent/names: No such file or directory\n"));
+    snprintf(text, sizeof(text), "domains = \"%s/names\"\n", dir);
+    put("m.conf", text);
+    assert_null(load("m.conf", &plain, &message));
+    assert_non_null(strstr(buf_cstr(&message), "/names:2:1: \"exa mple.org\" is not a domain"));
+    assert_non_null(strstr(buf_cstr(&message), "/names:3:3: \"x..example\" is not a domain: two dots"));
+    assert_int_equal(chmod("names", 0666), 0);
+    assert_null(load("m.conf", &plain, &message));
+    assert_non_null(strstr(buf_cstr(&message), "can be written by others"));
+    unlink("names");
+    unlink("relayed");
+    buf_clear(&message);
+}
+
 static void bounds_includes(void **state)
 {
     struct buf message;
@@ -207,7 +248,8 @@ static void overrides(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(includes),     cmocka_unit_test(bounds_includes), cmocka_unit_test(distrusts_files),
+        cmocka_unit_test(includes), cmocka_unit_test(lists_in_files),
+           cmocka_unit_test(bounds_includes), cmocka_unit_test(distrusts_files),
         cmocka_unit_test(names_itself), cmocka_unit_test(overrides),
     };
     return cmocka_run_group_tests(tests, mistakes_setup, mistakes_teardown);
