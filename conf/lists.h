@@ -1,4 +1,4 @@
-/* lists.h - domains that stand in a file of their own, one a line: sendmail's local-host-names, relay-domains */
+/* lists.h - domains that stand in a file of their own, one a line: local-host-names, relay-domains */
 #pragma once
 
 #include "conf/source.h"
