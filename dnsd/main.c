@@ -33,7 +33,8 @@ static bool dnsd_open(struct daemon *d, struct err *err)
 static void on_servers(void *arg, const char *text)
 {
     daemon_trouble(arg, "resolver", text,
-                   "look whether these servers run and can be reached; or name others: dns { servers = ... }");
+                   "look whether these servers run and can be reached, or name others: dns { servers = ... "
+                   "}");
 }
 
 static struct dnsd *ready(struct daemon *d)

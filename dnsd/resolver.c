@@ -147,7 +147,8 @@ static void tell(struct resolver *r)
         return;
     }
     buf_init(&text, 1024);
-    buf_addf(&text, bad == r->n ? "no resolver answers (%zu of %zu):" : "%zu of %zu resolvers do not answer:", bad,
+    buf_addf(&text,
+             bad == r->n ? "no resolver answers (%zu of %zu):" : "%zu of %zu resolvers do not answer:", bad,
              r->n);
     for (size_t i = 0; i < r->n; i++) {
         if (!r->up[i].silent)

@@ -84,8 +84,8 @@ static void look(const struct conf *conf, const struct conf_tls_section *tls, st
     buf_init_secret(&key, CERTIFICATE_MAX);
     if (!certificate_load(tls, &cert, &key, &expires, &open_key, &err)) {
         findings_at(f, FINDING_ERROR, &tls->head, "tls", "certificate",
-                    err.sys == EACCES ? "call this as root" : "put a good pair there, then: mtactl reload", "%s",
-                    err.text);
+                    err.sys == EACCES ? "call this as root" : "put a good pair there, then: mtactl reload",
+                    "%s", err.text);
         *named = true; /* perhaps */
     } else {
         struct tls_pair pair = { tls->certificate, buf_view(&cert), buf_view(&key) };
@@ -96,7 +96,8 @@ static void look(const struct conf *conf, const struct conf_tls_section *tls, st
         snprintf(fix, sizeof fix, "chmod o-r %s", tls->key[0] ? tls->key : tls->certificate);
         if (open_key)
             findings_at(f, FINDING_FAULT, &tls->head, "tls", tls->key[0] ? "key" : "certificate", fix,
-                        "%s: the private key is readable by everybody", tls->key[0] ? tls->key : tls->certificate);
+                        "%s: the private key is readable by everybody",
+                        tls->key[0] ? tls->key : tls->certificate);
     }
     buf_clear(&cert);
     buf_clear(&key);
@@ -114,8 +115,9 @@ void inspect_certificates(const struct conf *conf, struct findings *f)
         look(conf, conf->tls[i], f, &named);
     }
     if (first && !named && is_served(conf))
-        findings_at(f, FINDING_ADVICE, &first->head, "tls", "certificate",
-                    "ask your authority for one with that name, or change hostname",
-                    "%s: no certificate holds the name %s of this host: clients that check names will complain",
-                    first->certificate, conf->top->hostname);
+        findings_at(
+            f, FINDING_ADVICE, &first->head, "tls", "certificate",
+            "ask your authority for one with that name, or change hostname",
+            "%s: no certificate holds the name %s of this host: clients that check names will complain",
+            first->certificate, conf->top->hostname);
 }

@@ -10,8 +10,8 @@ struct conf_tls_section;
 #define CERTIFICATE_SOON_S (14 * 24 * 3600) /* so long before its end a certificate deserves a word */
 #define CERTIFICATE_MAX    (1024u * 1024u)
 
-/* Reads both files as they are now and tells when the certificate ends. False: it cannot be used. secret: NULL,
-   or set when everybody may read the key. */
+/* Reads both files as they are now and tells when the certificate ends. False: it cannot be used. secret:
+   NULL, or set when everybody may read the key. */
 bool certificate_load(const struct conf_tls_section *tls, struct buf *cert, struct buf *key, int64_t *expires,
                       bool *open_key, struct err *err) __attribute__((warn_unused_result));
 /* Every pair as smtpd will load it. */

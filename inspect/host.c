@@ -41,7 +41,8 @@ static void group_look(const char *name, const struct conf_head *head, const cha
     if (!gr)
         findings_at(f, FINDING_ERROR, head, section, field, fix, "there is no group %s", name);
     else if (gr->gr_gid == 0)
-        findings_at(f, FINDING_ERROR, head, section, field, "name another one", "group %s is root's: refused", name);
+        findings_at(f, FINDING_ERROR, head, section, field, "name another one", "group %s is root's: refused",
+                    name);
 }
 
 void inspect_users(const struct conf *conf, struct findings *f)
@@ -102,12 +103,13 @@ static void root_look(const struct conf_mailbox *m, bool privileged, struct find
         if (!written && errno == ENOENT)
             return;
         snprintf(fix, sizeof fix, "make it with: install -d -m 0700 -o %s %s", m->owner, m->root);
-        findings_at(f, FINDING_ERROR, &m->head, "mailbox", "root", errno == EACCES ? "call this as root" : fix,
-                    "root %s: %s", m->root, strerror(errno));
+        findings_at(f, FINDING_ERROR, &m->head, "mailbox", "root",
+                    errno == EACCES ? "call this as root" : fix, "root %s: %s", m->root, strerror(errno));
         return;
     }
     if (!S_ISDIR(st.st_mode)) {
-        findings_at(f, FINDING_ERROR, &m->head, "mailbox", "root", "name a directory", "%s is no directory", m->root);
+        findings_at(f, FINDING_ERROR, &m->head, "mailbox", "root", "name a directory", "%s is no directory",
+                    m->root);
         return;
     }
     if (!pw || st.st_uid == pw->pw_uid)
@@ -128,7 +130,8 @@ void inspect_mailboxes(const struct conf *conf, bool privileged, struct findings
 
 void inspect_secrets(const struct conf *conf, struct findings *f)
 {
-    const struct conf_map *m = conf->auth && conf->auth->users[0] ? conf_map_find(conf, SV(conf->auth->users)) : NULL;
+    const struct conf_map *m =
+        conf->auth && conf->auth->users[0] ? conf_map_find(conf, SV(conf->auth->users)) : NULL;
     char fix[4200];
     struct stat st;
 

@@ -1,4 +1,5 @@
-/* inspect.h - the full look at a configuration on this host, the same for `mtactl check`, a reload and a start
+/* inspect.h - the full look at a configuration on this host, the same for `mtactl check`, a reload and a
+ * start
  *
  * Nothing is opened for use and nothing is changed. Errors are what mtad refuses to start or go on with; the
  * rest is for the operator. Directories of mailboxes are looked at only by who may wait for them (a file

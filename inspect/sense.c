@@ -14,14 +14,15 @@
 /* Nobody outside can send from there. */
 static bool is_private(const struct netprefix *p)
 {
-    static const char *const nets[] = { "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8",
-                                        "169.254.0.0/16", "100.64.0.0/10", "fc00::/7", "fe80::/10" };
+    static const char *const nets[] = { "10.0.0.0/8",     "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8",
+                                        "169.254.0.0/16", "100.64.0.0/10", "fc00::/7",       "fe80::/10" };
 
     for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) {
         struct netprefix net;
         const char *why;
 
-        if (netprefix_parse(SV(nets[i]), &net, &why) && net.bits <= p->bits && netprefix_contains(&net, &p->addr))
+        if (netprefix_parse(SV(nets[i]), &net, &why) && net.bits <= p->bits &&
+            netprefix_contains(&net, &p->addr))
             return true;
     }
     return false;
@@ -49,10 +50,11 @@ static void listeners_look(const struct conf *conf, struct findings *f)
         const struct conf_listen *l = conf->listens[i];
 
         if (l->auth == CONF_AUTH_REQUIRE && l->tls == CONF_TLS_OFFER)
-            findings_at(f, FINDING_ADVICE, &l->head, "listen", "tls", "set tls = require",
-                        "listener %s requires AUTH, which only works under TLS: clients without it are refused "
-                        "late",
-                        l->head.name);
+            findings_at(
+                f, FINDING_ADVICE, &l->head, "listen", "tls", "set tls = require",
+                "listener %s requires AUTH, which only works under TLS: clients without it are refused "
+                "late",
+                l->head.name);
     }
 }
 
@@ -65,8 +67,8 @@ static bool ends_with(const char *text, const char *end)
 
 static void hostname_look(const struct conf_top *top, struct findings *f)
 {
-    static const char *const local[] = { ".local", ".localdomain", ".lan", ".home", ".internal", ".invalid",
-                                         ".localhost" };
+    static const char *const local[] = { ".local",    ".localdomain", ".lan",      ".home",
+                                         ".internal", ".invalid",     ".localhost" };
 
     for (size_t i = 0; i < sizeof local / sizeof *local; i++) {
         if (ends_with(top->hostname, local[i]))

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
-#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/ipc/ctl.h"
 #include "maps/server.h"
@@ -19,7 +18,7 @@ static struct ctl_server *server;
 
 /* ---- what tables there are ---- */
 
-static const char *state_word(const struct map *m)
+const char *mapd_state_word(const struct map *m)
 {
     if (m->ops->worker)
         return "asked live";
@@ -34,25 +33,9 @@ static void map_row(struct ctl_call *call, const struct map *m)
     ctl_put(call, "name", SV(m->conf->head.name));
     ctl_put(call, "type", SV(m->ops->name));
     ctl_put(call, "source", SV(m->conf->source));
-    ctl_put(call, "state", SV(state_word(m)));
+    ctl_put(call, "state", SV(mapd_state_word(m)));
     ctl_put(call, "error", SV(m->failed[0] ? m->failed : m->ready || m->ops->worker ? "" : m->why));
     ctl_row_end(call);
-}
-
-static void degraded_row(struct ctl_call *call, const struct map *m)
-{
-    int64_t age = m->failed_ms ? (clock_wall_ms() - m->failed_ms) / 1000 : 0;
-    struct buf text;
-
-    buf_init(&text, 2048);
-    buf_addf(&text, "%s: %s", state_word(m), m->failed[0] ? m->failed : m->why);
-    ctl_row(call, "degraded");
-    ctl_put(call, "what", SV(m->conf->head.name));
-    ctl_put_u64(call, "for", age > 0 ? (uint64_t)age : 0);
-    ctl_put(call, "problem", buf_view(&text));
-    ctl_put(call, "advice", SV("mend the source, then: mtactl map reload"));
-    ctl_row_end(call);
-    buf_clear(&text);
 }
 
 static void on_status(void *arg, struct ctl_call *call)
@@ -62,9 +45,6 @@ static void on_status(void *arg, struct ctl_call *call)
 
     for (size_t i = 0; (m = tables_at(md->tables, i)); i++)
         map_row(call, m);
-    for (size_t i = 0; (m = tables_at(md->tables, i)); i++)
-        if (!m->ops->worker && (m->failed[0] || !m->ready))
-            degraded_row(call, m);
     ctl_done(call, 0, NULL);
 }
 

@@ -7,9 +7,11 @@
 #include "common/os/fd.h"
 #include "common/proc/daemon.h"
 #include "conf/conf.h"
+#include "maps/ctl.h"
 #include "maps/snapshot.h"
 #include "maps/tables.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* What mtad was asked for. */
@@ -21,6 +23,7 @@ struct request {
 
 static struct mapd mapd;
 static struct loop_timer reading; /* of the newest configuration */
+static bool started; /* all tables were read once */
 static struct dict *requests; /* txn -> struct request */
 
 static void request_free(void *value)
@@ -55,6 +58,42 @@ static void snapshot_answer(struct daemon *d, uint64_t number, const char *why)
     channel_send(daemon_control(d), &mapd.out);
 }
 
+static const char *trouble_name(const struct map *m, char dst[64])
+{
+    snprintf(dst, 64, "table %.50s", m->conf->head.name);
+    return dst;
+}
+
+/* A table that the next configuration has no more is no trouble either. */
+static void troubles_end(struct daemon *d, const struct tables *former)
+{
+    char what[64];
+    struct map *m;
+
+    for (size_t i = 0; (m = tables_at(former, i)); i++) {
+        if (!tables_find(mapd.snapshots->tables, SV(m->conf->head.name)))
+            daemon_trouble(d, trouble_name(m, what), NULL, NULL);
+    }
+}
+
+static void on_tables(void *arg)
+{
+    struct daemon *d = arg;
+    struct map *m;
+    char what[64];
+    struct buf text;
+
+    for (size_t i = 0; started && (m = tables_at(mapd.tables, i)); i++) {
+        bool bad = !m->ops->worker && (m->failed[0] || !m->ready);
+
+        buf_init(&text, 2048);
+        buf_addf(&text, "%s: %s", mapd_state_word(m), m->failed[0] ? m->failed : m->why);
+        daemon_trouble(d, trouble_name(m, what), bad ? buf_cstr(&text) : NULL,
+                       "mend the source, then: mtactl map reload");
+        buf_clear(&text);
+    }
+}
+
 /* The next generation begins when its tables can answer: until then it would only hear that they cannot. */
 static void on_reading(void *arg)
 {
@@ -68,8 +107,11 @@ static void on_reading(void *arg)
         return;
     }
     s->told = true;
-    if (!why)
+    if (!why) {
+        troubles_end(arg, mapd.tables);
         snapshot_use(&mapd, s);
+        on_tables(arg);
+    }
     snapshot_answer(arg, s->number, why);
 }
 
@@ -131,6 +173,7 @@ static void service(struct daemon *d)
     mapd_init(&mapd, daemon_conf(d), daemon_loop(d));
     requests = dict_new();
     mapd.tables = tables_new(daemon_conf(d), daemon_loop(d), ask_mtad, d);
+    tables_watch(mapd.tables, on_tables, d);
     snapshot_first(&mapd, daemon_generation(d));
     loop_timer_init(&reading, daemon_loop(d), on_reading, d);
 }
@@ -145,6 +188,8 @@ static bool on_start(struct daemon *d, struct err *err)
         tables_source(mapd.tables, SV(s->name), s->fd, true);
         s->fd = -1;
     }
+    started = true;
+    on_tables(d);
     return true;
 }
 

@@ -41,9 +41,23 @@ struct tables {
     struct loop_timer work, look;
     tables_ask *ask;
     void *arg;
+    void (*changed)(void *arg); /* NULL: nobody wants to know */
+    void *changed_arg;
 };
 
 static void work(struct tables *t);
+
+static void changed(const struct table *tb)
+{
+    if (tb->all && tb->all->changed)
+        tb->all->changed(tb->all->changed_arg);
+}
+
+void tables_watch(struct tables *t, void (*fn)(void *arg), void *arg)
+{
+    t->changed = fn;
+    t->changed_arg = arg;
+}
 
 /* ---- :include: lists ---- */
 
@@ -138,6 +152,7 @@ static void load_failed(struct table *tb, const struct err *err)
     if (err->cls == ERR_TEMP)
         look_soon(tb->all);
     load_free(&tb->load);
+    changed(tb);
 }
 
 static void load_done(struct table *tb)
@@ -151,6 +166,7 @@ static void load_done(struct table *tb)
         KS("how", tb->load ? "read" : "compiled before"), KMS("took", clock_mono_ms() - tb->began_ms));
     load_free(&tb->load);
     includes_ask(tb);
+    changed(tb);
 }
 
 /* False when there is nothing more to do for this table. */
@@ -200,6 +216,8 @@ static void source_came(struct table *tb, int fd, bool now)
         m->failed[0] = '\0';
         if (!was_ready || strcmp(before, m->identity) != 0)
             load_done(tb);
+        else
+            changed(tb);
         return;
     }
     if (!now) {
@@ -411,6 +429,7 @@ struct tables *tables_next(struct tables *former, const struct conf *conf)
 {
     struct tables *t = tables_empty(conf, former->loop, former->ask, former->arg);
 
+    tables_watch(t, former->changed, former->changed_arg);
     for (size_t i = 0; i < conf->map_n; i++) {
         struct table *tb = dict_get(former->by_name, SV(conf->maps[i]->head.name));
 

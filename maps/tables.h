@@ -21,6 +21,9 @@ typedef void tables_ask(void *arg, const char *name, const char *map);
 /* Makes all maps; loads the inline ones. ask may be NULL: then nothing is asked for. */
 struct tables *tables_new(const struct conf *conf, struct loop *loop, tables_ask *ask, void *arg);
 void tables_free(struct tables **t);
+/* fn runs after each change of what works: a table was read, or its source cannot be used. Those that follow
+   (tables_next) have it too. */
+void tables_watch(struct tables *t, void (*fn)(void *arg), void *arg);
 
 /* The tables of the next configuration: those that are the same in both are shared and stay as they are, the
    others are new. It alone looks for changed sources from here on; the former one answers as it did. */

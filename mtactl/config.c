@@ -1,19 +1,8 @@
-/* config.c - check, config: the configuration as files say it, in the caller's process */
+/* config.c - config: the configuration as files say it, in the caller's process */
 #include <sysexits.h>
 
 #include "conf/conf.h"
 #include "mtactl/command.h"
-
-int command_check(struct tool *t, int argc, char **argv)
-{
-    const char *path = argc > 0 ? argv[0] : t->conf_path;
-    struct conf *conf;
-
-    if (!tool_conf(t, path, &conf))
-        return tool_end(t, EX_CONFIG, "%s is not in order; nothing was changed", path);
-    conf_free(&conf);
-    return tool_end(t, 0, "%s is in order", path);
-}
 
 /* `    name = value    # file:line` below `kind [name] {` */
 static void line_row(struct tool *t, struct strv line, char section[256])

@@ -1,6 +1,7 @@
 /* status.c - is the host well? Daemons, listeners, queue, and what is degraded */
 #include <inttypes.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "mtactl/ask.h"
 #include "mtactl/command.h"
@@ -17,24 +18,39 @@ static size_t count_kind(const struct rows *rows, const char *kind)
     return n;
 }
 
+static void degraded_row(struct rows *rows, const char *what, const char *problem, const char *advice)
+{
+    struct row *r = rows_add(rows, "degraded");
+
+    row_put(r, "what", SV(what));
+    row_put_number(r, "for", 0);
+    row_put_number(r, "since", (uint64_t)time(NULL));
+    row_put(r, "problem", SV(problem));
+    row_put(r, "advice", SV(advice));
+}
+
 /* Another daemon's part; its silence is a finding, not the end. */
 static void ask_part(struct tool *t, enum role role, struct rows *rows)
 {
     struct tool patient = *t;
     struct ask a = { .role = role, .act = "status", .row = ask_collect, .arg = rows };
-    struct row *r;
 
     if (patient.wait_ms > PART_WAIT_MS)
         patient.wait_ms = PART_WAIT_MS;
     ask_run(&a, &patient);
     if (a.trouble == BLOCKING_OK && a.code == 0)
         return;
-    r = rows_add(rows, "degraded");
-    row_put(r, "what", SV(role_name(role)));
-    row_put_number(r, "for", 0);
-    row_put(r, "problem", SV(a.text));
-    row_put(r, "advice",
-            SV("see the log for this daemon's last lines; if it hangs, kill it: mtad starts another"));
+    degraded_row(rows, role_name(role), a.text,
+                 "see the log for this daemon's last lines; if it hangs, kill it: mtad starts another");
+}
+
+/* Last: who was asked just now told mtad of its troubles. */
+static void ask_degraded(struct tool *t, struct rows *rows)
+{
+    struct ask a = { .role = ROLE_MTAD, .act = "degraded", .row = ask_collect, .arg = rows };
+
+    if (ask_run(&a, t) != 0)
+        degraded_row(rows, role_name(ROLE_MTAD), a.text, "try again");
 }
 
 static void host_text(struct buf *out, const struct row *r)
@@ -110,17 +126,26 @@ static void map_text(struct buf *out, const struct row *r)
     buf_addc(out, '\n');
 }
 
+static void since_text(struct buf *out, const struct row *r)
+{
+    time_t since = (time_t)row_number(r, "since");
+    char date[64];
+    struct tm tm;
+
+    if (!localtime_r(&since, &tm) || strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S %Z", &tm) == 0)
+        return;
+    buf_addf(out, " (since %s, for ", date);
+    print_age(out, row_number(r, "for"));
+    buf_addc(out, ')');
+}
+
 static void degraded_text(struct buf *out, const struct row *r)
 {
     buf_adds(out, "  ");
     print_safe(out, row_text(r, "what"));
     buf_adds(out, ": ");
     print_safe(out, row_text(r, "problem"));
-    if (row_number(r, "for")) {
-        buf_adds(out, " (for ");
-        print_age(out, row_number(r, "for"));
-        buf_addc(out, ')');
-    }
+    since_text(out, r);
     buf_adds(out, "\n      what to do: ");
     print_safe(out, row_text(r, "advice"));
     buf_addc(out, '\n');
@@ -163,6 +188,7 @@ int command_status(struct tool *t, int argc, char **argv)
     }
     ask_part(t, ROLE_QUEUED, &rows);
     ask_part(t, ROLE_MAPD, &rows);
+    ask_degraded(t, &rows);
     well = count_kind(&rows, "degraded") == 0;
     if (t->json)
         tool_rows(t, &rows);

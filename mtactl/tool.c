@@ -1,10 +1,13 @@
 /* tool.c - one run of mtactl: its options, and the output that every command makes through it */
 #include "mtactl/tool.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "common/os/fd.h"
+#include "common/os/file.h"
 #include "conf/conf.h"
 #include "conf/processes.h"
 #include "mtactl/print.h"
@@ -64,6 +67,50 @@ bool tool_conf(struct tool *t, const char *path, struct conf **out)
     return ok;
 }
 
+#define SCAN_MAX (4u << 20)
+
+/* `runtime = "/path"` somewhere in a file that has a mistake elsewhere. */
+static bool runtime_scan(struct strv text, char *dst, size_t size)
+{
+    struct strv line;
+
+    while (strv_cut(&text, '\n', &line)) {
+        for (size_t at = 0; at + 7 < line.n && line.p[at] != '#'; at++) {
+            struct strv rest = strv_from(line, at);
+            size_t end = 0;
+
+            if (!strv_starts(rest, SV_LIT("runtime")) ||
+                (at > 0 && byte_is_alnum((unsigned char)line.p[at - 1])))
+                continue;
+            rest = strv_trim(strv_from(rest, 7));
+            if (rest.n == 0 || rest.p[0] != '=')
+                continue;
+            rest = strv_trim(strv_from(rest, 1));
+            if (rest.n > 0 && rest.p[0] == '"')
+                rest = strv_from(rest, 1);
+            while (end < rest.n && !byte_in_set(rest.p[end], "\" \t}#"))
+                end++;
+            return end > 1 && rest.p[0] == '/' && strv_cstr(strv_sub(rest, 0, end), dst, size);
+        }
+    }
+    return false;
+}
+
+static bool runtime_of_broken(struct tool *t)
+{
+    int fd = open(t->conf_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct err err = { 0 };
+    struct buf text;
+    bool ok;
+
+    buf_init(&text, SCAN_MAX);
+    ok = fd >= 0 && file_read(fd, &text, &err) &&
+         runtime_scan(buf_view(&text), t->runtime_text, sizeof t->runtime_text);
+    buf_clear(&text);
+    fd_close(&fd);
+    return ok;
+}
+
 /* A configuration that is broken, or not ours to read, must not keep anybody from the host that runs. */
 static bool runtime_of_conf(struct tool *t)
 {
@@ -87,7 +134,7 @@ const char *tool_runtime(struct tool *t)
     if (t->runtime)
         return t->runtime;
     t->runtime = t->runtime_text;
-    if (!runtime_of_conf(t))
+    if (!runtime_of_conf(t) && !runtime_of_broken(t))
         t->runtime = DEFAULT_RUNTIME;
     return t->runtime;
 }

@@ -3,11 +3,11 @@
 
 #include <signal.h>
 
-#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "mtad/agent.h"
 #include "mtad/attempt.h"
 #include "mtad/child.h"
+#include "mtad/degraded.h"
 #include "mtad/edge.h"
 #include "mtad/helper.h"
 #include "mtad/log_target.h"
@@ -62,7 +62,7 @@ static void on_trouble(void *arg, struct channel *ch, struct ipc_in *in)
     struct child *c = arg;
 
     (void)ch;
-    troubles_take(&c->troubles, in, clock_wall_ms());
+    degraded_take(c, in);
 }
 
 static void on_pong(void *arg, struct channel *ch, struct ipc_in *in)

@@ -15,6 +15,7 @@
 #include "conf/conf.h"
 #include "conf/listen.h"
 #include "mtad/child.h"
+#include "mtad/degraded.h"
 #include "mtad/drain.h"
 #include "mtad/generation.h"
 #include "mtad/graph.h"
@@ -91,35 +92,6 @@ static void listener_row(struct ctl_call *call, const struct listener_fd *l)
     ctl_row_end(call);
 }
 
-static void trouble_row(struct ctl_call *call, const char *what, int64_t since_ms, const char *text,
-                        const char *advice)
-{
-    int64_t age = (clock_wall_ms() - since_ms) / 1000;
-
-    ctl_row(call, "degraded");
-    ctl_put(call, "what", SV(what));
-    ctl_put_u64(call, "for", age > 0 ? (uint64_t)age : 0);
-    ctl_put(call, "problem", SV(text));
-    ctl_put(call, "advice", SV(advice));
-    ctl_row_end(call);
-}
-
-static void child_troubles(struct ctl_call *call, const struct child *c)
-{
-    const char *text, *advice;
-    char label[48];
-
-    if (c->state == CHILD_DOWN)
-        trouble_row(call, child_label(c, label), clock_wall_ms() - (loop_now(c->host->loop) - c->started_ms),
-                    "it ended and is being restarted, with growing pauses",
-                    "see the mtad.child.ended lines of the log for the reason");
-    if (watch_trouble(c, &text, &advice))
-        trouble_row(call, child_label(c, label), c->watch.asked_ms, text, advice);
-    for (unsigned i = 0; i < c->troubles.n; i++)
-        trouble_row(call, c->troubles.rows[i].what, c->troubles.rows[i].since_ms, c->troubles.rows[i].text,
-                    c->troubles.rows[i].advice);
-}
-
 static const char *phase_word(const struct host *h)
 {
     switch (h->phase) {
@@ -148,10 +120,13 @@ static void on_status(void *arg, struct ctl_call *call)
     }
     for (size_t i = 0; i < h->listener_n; i++)
         listener_row(call, &h->listeners[i]);
-    for (size_t i = 0; i < h->child_n; i++) {
-        if (h->children[i].role != ROLE_COUNT)
-            child_troubles(call, &h->children[i]);
-    }
+    ctl_done(call, 0, NULL);
+}
+
+/* Asked for behind the status of the others, who tell mtad of their troubles when they are asked. */
+static void on_degraded(void *arg, struct ctl_call *call)
+{
+    degraded_rows(arg, call);
     ctl_done(call, 0, NULL);
 }
 
@@ -257,6 +232,6 @@ static void on_reload(void *arg, struct ctl_call *call)
 }
 
 const struct ctl_act ctl_acts[] = {
-    { "status", on_status, false }, { "reload", on_reload, true }, { "stop", on_stop, true },
+    { "status", on_status, false }, { "degraded", on_degraded, false }, { "reload", on_reload, true }, { "stop", on_stop, true },
     { "log", on_log, true },        { "edges", on_edges, false },  { .name = NULL },
 };

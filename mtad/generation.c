@@ -15,7 +15,7 @@
 #include "conf/processes.h"
 #include "conf/queue.h"
 #include "conf/users.h"
-#include "mtad/certificate.h"
+#include "inspect/inspect.h"
 #include "mtad/directory.h"
 #include "mtad/identity.h"
 #include "mtad/listener.h"
@@ -260,26 +260,38 @@ static bool conf_open(struct host *next, struct buf *report)
     return ok;
 }
 
-static void keep_quiet(const char *text)
+/* The same look as that of `mtactl check`, but for tables, which mapd reads. All errors are told at once. */
+static bool inspect(const struct host *next, struct buf *report)
 {
-    (void)text;
+    const struct inspect_options options = { .privileged = next->privileged, .mailboxes = true };
+    struct findings f = { 0 };
+    bool ok;
+
+    inspect_all(next->conf, &options, &f);
+    for (size_t i = 0; i < f.n; i++) {
+        if (f.list[i].level == FINDING_ERROR)
+            finding_text(&f.list[i], report);
+        else
+            LOG(WARN, "mtad.configuration.doubtful", KS("where", f.list[i].where),
+                KS("level", finding_word(f.list[i].level)), KS("problem", f.list[i].problem),
+                KS("advice", f.list[i].fix));
+    }
+    ok = f.count[FINDING_ERROR] == 0;
+    findings_clear(&f);
+    return ok;
 }
 
-/* In a process that may hang: whatever the load below reads. */
+/* In a process that may hang: whatever the load below reads. That it came back is all that counts. */
 static void probe(void *arg)
 {
     struct host *next = arg;
-    struct err err = { 0 };
+    const struct inspect_options options = { .privileged = next->privileged, .mailboxes = true };
+    struct findings f = { 0 };
     struct buf report;
 
     buf_init(&report, 65536);
-    if (!conf_open(next, &report) || !certificate_check_all(next, keep_quiet, &err))
-        return; /* that it came back is all that counts */
-}
-
-static void certificate_warn(const char *text)
-{
-    LOG(WARN, "mtad.certificate.doubtful", KS("warning", text));
+    if (conf_open(next, &report))
+        inspect_all(next->conf, &options, &f);
 }
 
 struct generation *generation_load(struct host *h, struct buf *report)
@@ -297,14 +309,15 @@ struct generation *generation_load(struct host *h, struct buf *report)
     }
     if (!conf_open(&next, report))
         return NULL;
-    ok = lasting_check(h->conf, next.conf, &err) && identity_resolve(&next, &err) &&
-         directory_roots(&next, &err) && certificate_check_all(&next, certificate_warn, &err) &&
-         source_open_all(&next, &err) && listener_open_all(&next, &err) && host_seal_confs(&next, &err);
+    ok = lasting_check(h->conf, next.conf, &err) && inspect(&next, report) && identity_resolve(&next, &err) &&
+         directory_roots(&next, &err) && source_open_all(&next, &err) && listener_open_all(&next, &err) &&
+         host_seal_confs(&next, &err);
     g = mem_new(sizeof *g);
     g->host = h;
     take_from(g, &next);
     if (!ok) {
-        buf_addf(report, "%s\n", err.text);
+        if (err.cls != ERR_OK)
+            buf_addf(report, "%s\n", err.text);
         generation_free(&g);
     }
     return g;

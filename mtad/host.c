@@ -20,6 +20,7 @@
 #include "maps/client.h"
 #include "mtad/child.h"
 #include "mtad/ctl.h"
+#include "mtad/degraded.h"
 #include "mtad/directory.h"
 #include "mtad/drain.h"
 #include "mtad/edge.h"
@@ -176,6 +177,7 @@ int host_run(struct host *h)
     g = generation_first(h);
     ctl_watch(h);
     edge_watch_own(h);
+    degraded_watch(h);
     walls_tell(h);
     supervise_begin(g);
     watch_begin(h);

@@ -68,6 +68,7 @@ struct child {
     struct watch watch;       /* whether it answers */
     unsigned nonsense; /* channels that peers closed on it since nonsense_since_ms */
     int64_t nonsense_since_ms;
+    unsigned ends; /* in a row; 0: it is well */
     bool was_restarted;      /* this run is not the first */
     bool wants_log;          /* its syslog descriptor died */
     struct loop_timer timer; /* READY deadline, restart, kill after drain */
@@ -109,6 +110,9 @@ struct host {
     unsigned stop_stage;
     int64_t stop_by_ms;
     struct loop_timer stop_timer, log_timer, watch_timer;
+    struct troubles troubles; /* mtad's own */
+    struct loop_timer degraded_timer;
+    int64_t degraded_hung_ms; /* wall: a look at files hung; 0: none did lately */
     struct maps_client *maps; /* owned: questions about users */
     struct openers *openers;  /* owned; NULL until the loop runs */
     struct agent *agents;     /* owned list */

@@ -2,13 +2,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/base/buf.h"
 #include "common/base/log.h"
 #include "common/proc/sanitizer.h"
 #include "conf/conf.h"
-#include "mtad/certificate.h"
-#include "mtad/command.h"
+#include "inspect/inspect.h"
 #include "mtad/host.h"
 #include "mtad/notify.h"
 
@@ -23,9 +23,23 @@ static int print_conf(const struct host *host)
     return fflush(stdout) == 0 ? 0 : 1;
 }
 
-static void warn(const char *text)
+/* False: the host cannot be started. */
+static bool inspect(const struct host *host)
 {
-    fprintf(stderr, "mtad: %s\n", text);
+    const struct inspect_options options = { .privileged = geteuid() == 0 };
+    struct findings f = { 0 };
+    struct buf text;
+    bool ok;
+
+    inspect_all(host->conf, &options, &f);
+    buf_init(&text, 1u << 20);
+    for (size_t i = 0; i < f.n; i++)
+        finding_text(&f.list[i], &text);
+    fputs(buf_cstr(&text), stderr);
+    buf_clear(&text);
+    ok = f.count[FINDING_ERROR] == 0;
+    findings_clear(&f);
+    return ok;
 }
 
 int main(int argc, char **argv)
@@ -44,11 +58,8 @@ int main(int argc, char **argv)
         return 1;
     if (host.options.print_conf)
         return print_conf(&host);
-    if (!certificate_check_all(&host, warn, &err)) {
-        fprintf(stderr, "mtad: %s\n", err.text);
+    if (!inspect(&host))
         return 1;
-    }
-    command_check_all(&host, warn);
     if (host.options.check_only) {
         puts("the configuration is in order");
         return 0;

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/hash.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -419,6 +420,20 @@ bool opener_ended(struct host *h, pid_t pid)
 
 /* ---- waiting ---- */
 
+/* Children end all the time: their signal is no answer. */
+static bool poll_in(struct pollfd *pfd, int ms)
+{
+    int64_t until = clock_mono_ms() + ms;
+    int n;
+
+    do {
+        int64_t left = until - clock_mono_ms();
+
+        n = poll(pfd, 1, left > 0 ? (int)left : 0);
+    } while (n < 0 && errno == EINTR);
+    return n == 1;
+}
+
 int opener_wait(struct host *h, const char *path, int flags, struct err *err)
 {
     const struct errand e = { open_for_ever, &h->privileged };
@@ -444,7 +459,7 @@ int opener_wait(struct host *h, const char *path, int flags, struct err *err)
         err_sys(err, "%s: start a process", path);
         return -1;
     }
-    if (datagram(pfd.fd, true, &w, sizeof w, &fd) > 0 && poll(&pfd, 1, WAIT_MS) == 1) {
+    if (datagram(pfd.fd, true, &w, sizeof w, &fd) > 0 && poll_in(&pfd, WAIT_MS)) {
         if (datagram(pfd.fd, false, &o, sizeof o, &fd) != (ssize_t)sizeof o)
             o.sys = EIO;
         errno = o.sys;
@@ -472,7 +487,7 @@ bool opener_probe(struct host *h, void (*look)(void *arg), void *arg, struct err
     pfd.fd = process_start(&e, &pid);
     if (pfd.fd < 0)
         return err_sys(err, "start a process");
-    done = poll(&pfd, 1, WAIT_MS) == 1; /* its end closes the channel */
+    done = poll_in(&pfd, WAIT_MS); /* its end closes the channel */
     if (!done)
         kill(pid, SIGKILL);
     fd_close(&pfd.fd);

@@ -13,6 +13,7 @@
 #include "mtad/agent.h"
 #include "mtad/attempt.h"
 #include "mtad/child.h"
+#include "mtad/degraded.h"
 #include "mtad/drain.h"
 #include "mtad/generation.h"
 #include "mtad/notify.h"
@@ -87,6 +88,7 @@ static void child_failed(struct child *c, const char *why)
     c->backoff_ms = status_backoff(c->backoff_ms, (long)lived);
     LOG(ERROR, "mtad.child.ended", KS("child", label), KS("why", why), KMS("lived", lived),
         KMS("restart_in", c->backoff_ms));
+    degraded_child(c, why);
     loop_timer_set(&c->timer, c->backoff_ms);
 }
 

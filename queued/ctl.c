@@ -5,6 +5,7 @@
 #include "common/base/mem.h"
 #include "common/os/fd.h"
 #include "conf/queue.h"
+#include "queued/health.h"
 
 #include <stdlib.h>
 #include <sysexits.h>
@@ -78,16 +79,6 @@ static void on_frozen(void *arg, struct strv sender)
     ctl_row_end(call);
 }
 
-static void degraded(struct ctl_call *call, const char *problem, const char *advice)
-{
-    ctl_row(call, "degraded");
-    ctl_put(call, "what", SV_LIT("queue"));
-    ctl_put_u64(call, "for", 0);
-    ctl_put(call, "problem", SV(problem));
-    ctl_put(call, "advice", SV(advice));
-    ctl_row_end(call);
-}
-
 static void on_status(void *arg, struct ctl_call *call)
 {
     struct mailq *q = arg;
@@ -111,19 +102,9 @@ static void on_status(void *arg, struct ctl_call *call)
     ctl_put_u64(call, "free", store_disk_free(q->store));
     ctl_row_end(call);
     ledger_each_frozen(&q->ledger, on_frozen, call);
-    if (q->ledger.paused)
-        degraded(call, "delivery is paused",
-                 "look why (the log says queue.paused or queue.delivery.paused); mtactl resume out");
-    if (q->ledger.paused_in)
-        degraded(call, "no mail is accepted: paused", "mtactl resume in");
-    if (!store_has_room(q->store, q->conf->reserve))
-        degraded(call, "the disk is below queue.reserve: new mail gets 452",
-                 "make room on the disk of queue.directory");
-    if (damaged)
-        degraded(call, "messages cannot be read", "mtactl queue list --state damaged; see docs/QUEUE.md");
-    if (!deliverd_all_known(q))
-        degraded(call, "a deliverd has not said yet what it works on: nothing is dispatched",
-                 "wait; if it lasts, kill that deliverd");
+    q->damaged_n = (unsigned)damaged;
+    /* mtad tells what does not work, with what it knows of the others. */
+    health_look(q);
     ctl_done(call, 0, NULL);
 }
 

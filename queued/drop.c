@@ -440,6 +440,21 @@ bool drops_sync(struct mailq *q)
     return true;
 }
 
+const char *drops_trouble(const struct mailq *q)
+{
+    static char text[128];
+    const struct drops *d = q->drops;
+
+    if (!d)
+        return "local submission has no directory";
+    if (d->unreadable) {
+        snprintf(text, sizeof text, "drop/ cannot be read: %s; what local users send waits there",
+                 strerror(d->unreadable));
+        return text;
+    }
+    return d->watch < 0 ? "drop/ cannot be watched (inotify): local mail waits for seconds" : NULL;
+}
+
 static void free_one(void *value)
 {
     free(value);

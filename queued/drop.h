@@ -18,6 +18,8 @@ void drops_scan(struct mailq *q);
 void drops_recovered(struct mailq *q, struct strv origin);
 /* From here on files are handed over and looked for. */
 void drops_start(struct mailq *q);
+/* Why mail of this host's users may wait; NULL: it does not. */
+const char *drops_trouble(const struct mailq *q);
 void drops_clear(struct mailq *q);
 
 void drops_pump(struct mailq *q); /* cleanup is there (again) */

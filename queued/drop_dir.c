@@ -128,11 +128,13 @@ void drops_scan(struct mailq *q)
     fd = file_openat(d->dir, ".", O_RDONLY | O_DIRECTORY, 0);
     dir = fd < 0 ? NULL : fdopendir(fd);
     if (!dir) {
+        d->unreadable = errno;
         LOG(ERROR, "queue.drop.unreadable", KS("reason", strerror(errno)));
         fd_close(&fd);
         return;
     }
     d->more = false;
+    d->unreadable = 0;
     while ((e = readdir(dir)) != NULL)
         if (strcmp(e->d_name, BAD_NAME) != 0 && e->d_type != DT_DIR)
             file_seen(q, e->d_name);

@@ -44,6 +44,7 @@ struct drops {
     bool alone; /* a suspect is flying: nobody else does */
     bool suspects_turn;
     bool more;  /* there were more files than KNOWN_MAX */
+    int unreadable; /* errno of the last look; 0: it went well */
     bool dirty; /* unlinked, and the directory was not synced since */
     struct loop_io io;
     struct loop_timer scan_timer, due_timer;

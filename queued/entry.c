@@ -204,7 +204,7 @@ void list_write(struct list_writer *w, uint32_t index)
     w->first = w->last = index;
 }
 
-bool list_next(struct strv *rest, uint32_t *first, uint32_t *last)
+bool ranges_next(struct strv *rest, uint32_t *first, uint32_t *last)
 {
     struct strv part, low;
     uint64_t a, b;
@@ -226,7 +226,7 @@ bool list_valid(struct strv list)
     bool any = false;
 
     while (list.p) {
-        if (!list_next(&list, &first, &last) || (any && first <= after))
+        if (!ranges_next(&list, &first, &last) || (any && first <= after))
             return false;
         after = last;
         any = true;

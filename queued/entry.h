@@ -60,5 +60,5 @@ struct list_writer {
 void list_write(struct list_writer *w, uint32_t index);
 void list_finish(struct list_writer *w);
 /* Takes the next range; false at the end or at nonsense. */
-bool list_next(struct strv *rest, uint32_t *first, uint32_t *last);
+bool ranges_next(struct strv *rest, uint32_t *first, uint32_t *last);
 bool list_valid(struct strv list);

@@ -254,7 +254,7 @@ static enum ledger_result apply_list(struct ledger *l, const struct entry *e)
         m->flags = (uint16_t)((m->flags | MESSAGE_WARNED) & ~MESSAGE_WARNING);
         return LEDGER_APPLIED;
     }
-    while (list_next(&rest, &first, &last)) {
+    while (ranges_next(&rest, &first, &last)) {
         if (last >= m->rcpt_n)
             return LEDGER_UNKNOWN;
         for (uint32_t i = first; i <= last; i++)

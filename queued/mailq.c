@@ -137,6 +137,7 @@ bool mailq_start(struct mailq *q, struct err *err)
         return false;
     }
     recovery_log(q, &r, clock_mono_ms() - began);
+    q->damages = r.damages + r.lost;
     recovery_clear(&r);
     if (q->ledger.paused)
         LOG0(ERROR, "queue.delivery.paused");
@@ -182,8 +183,8 @@ void mailq_clear(struct mailq *q)
     }
     qctl_clear(q);
     notice_clear(q);
-    dispatch_clear(q);
     forward_clear(q);
+    dispatch_clear(q);
     ledger_clear(&q->ledger);
     ipc_out_clear(&q->out);
     envelope_clear(&q->envelope);

@@ -80,6 +80,8 @@ struct ack {
 
 struct mailq {
     struct daemon *daemon; /* NULL in tests */
+    /* Something does not work, text NULL: it does again. NULL in tests. */
+    void (*trouble)(struct mailq *q, const char *what, const char *text, const char *advice);
     struct loop *loop;
     const struct conf_queue *conf; /* borrowed; replaced by mailq_configure */
     const struct conf *routes;     /* the same; NULL in tests: no route has a limit */
@@ -122,15 +124,19 @@ struct mailq {
     struct notice *notices; /* owned: composing */
     unsigned notice_n;
 
-    struct qctl *ctl; /* owned, ctl.c; NULL before the first client */
-
     struct forward *forwards; /* owned, forward.c: messages that cleanup submits anew */
+
+    struct qctl *ctl; /* owned, ctl.c; NULL before the first client */
 
     /* sweep.c */
     uint32_t sweep_cursor;
     uint32_t verify_cursor;
     bool verified; /* every record that the start found has been read once */
     unsigned sweep_ticks;
+    /* health.c */
+    unsigned health_ticks, damages, damaged_n;
+    char commit_error[160]; /* of the last record that could not be stored, unless one was since */
+
     int64_t awaited_since; /* mono ms: dispatch waits for an inventory; 0: it does not */
 };
 
@@ -183,14 +189,14 @@ bool deliverd_all_known(const struct mailq *q);         /* dispatch is allowed *
 /* results.c */
 void results_on_frame(void *arg, struct channel *ch, struct ipc_in *in);
 void results_noted(struct mailq *q);
+/* The recipients of the list are done: a message that takes their place is durable. */
+void results_forwarded(struct mailq *q, uint64_t id, struct strv list, struct strv text);
 /* What the results of one recipient mean; shared with sweep and suspension. */
 struct verdict {
     enum ipc_outcome outcome;
     struct strv enhanced, relay, reply;
     bool remote;
     uint32_t due;   /* of OUTCOME_DEFERRED */
-/* The recipients of the list are done: a message that takes their place is durable. */
-void results_forwarded(struct mailq *q, uint64_t id, struct strv list, struct strv text);
     uint32_t tried; /* seconds, the attempt */
     unsigned attempts;
 };
@@ -216,11 +222,6 @@ void notice_warn(struct mailq *q,
 void notice_sweep(struct mailq *q);
 void notice_clear(struct mailq *q);
 
-/* sweep.c */
-void mailq_resume(struct mailq *q); /* delivers again after a pause */
-/* "not delivered within 4 days: ..." */
-void expiry_text(const struct mailq *q, struct buf *out);
-void sweep_start(struct mailq *q);
 /* forward.c */
 void forward_on_frame(void *arg, struct channel *ch, struct ipc_in *in); /* J_FORWARD */
 void forward_on_done(struct mailq *q, const struct channel *ch, const struct ipc_in *in); /* N_FORWARDED */
@@ -231,3 +232,8 @@ void forward_committed(struct mailq *q, struct strv origin, uint64_t id, bool ok
 bool forward_is_over(struct mailq *q, struct strv origin);
 void forward_clear(struct mailq *q);
 
+/* sweep.c */
+void mailq_resume(struct mailq *q); /* delivers again after a pause */
+/* "not delivered within 4 days: ..." */
+void expiry_text(const struct mailq *q, struct buf *out);
+void sweep_start(struct mailq *q);

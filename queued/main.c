@@ -23,6 +23,11 @@ static struct state {
     struct conf *conf;   /* owned: that a reload brought; NULL: the daemon's */
 } state;
 
+static void on_trouble(struct mailq *q, const char *what, const char *text, const char *advice)
+{
+    daemon_trouble(q->daemon, what, text, advice);
+}
+
 /* The loop exists, the spool is the jail, and the filter comes after this: lock and threads belong here. */
 static bool on_threads(struct daemon *d, struct err *err)
 {
@@ -35,6 +40,7 @@ static bool on_threads(struct daemon *d, struct err *err)
     spool->fd = -1;
     mailq_init(&state.queue, daemon_loop(d), daemon_conf(d)->queue);
     state.queue.daemon = d;
+    state.queue.trouble = on_trouble;
     state.queue.routes = daemon_conf(d);
     state.queue.store = store_open(state.spool, &store_sizes_default, err);
     if (!state.queue.store)

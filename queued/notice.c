@@ -63,7 +63,7 @@ static void notice_undo(struct mailq *q, const struct notice *n, uint32_t after)
         m->flags = (uint16_t)(m->flags & ~MESSAGE_WARNING);
         return;
     }
-    while (list_next(&e.list, &first, &last))
+    while (ranges_next(&e.list, &first, &last))
         for (uint32_t i = first; i <= last && i < m->rcpt_n; i++)
             message_rcpt(m, i)->noticing = 0;
 }
@@ -336,7 +336,7 @@ bool notice_is_over(struct mailq *q, struct strv origin)
     m = ledger_at(&q->ledger, handle);
     if (e.notice == NOTICE_DELAY)
         return m->flags & MESSAGE_WARNED;
-    while (list_next(&e.list, &first, &last))
+    while (ranges_next(&e.list, &first, &last))
         for (uint32_t i = first; i <= last && i < m->rcpt_n; i++)
             if (message_rcpt(m, i)->state != RCPT_DONE)
                 return false;

@@ -51,6 +51,7 @@ void store_close(struct store **s);
 void store_commit(struct store *s, struct commit *c);
 size_t store_commit_max(const struct store *s); /* bytes of a record */
 size_t store_pending(const struct store *s);    /* bytes of records that are not answered yet */
+bool store_journal_is_down(const struct store *s); /* it is renewed as soon as the disk allows */
 /* Completes a message that was committed: the ledger has it, its place counts. Returns its handle. */
 uint32_t store_adopt(struct store *s, const struct commit *c, const struct envelope *e);
 

@@ -24,7 +24,7 @@ static void on_tell(void *arg, const struct entry *e)
 
 /* ---- writing and syncing ---- */
 
-static bool in_trouble(struct store *s)
+bool store_journal_is_down(const struct store *s)
 {
     return s->journal_down || s->journal.fd < 0;
 }
@@ -47,7 +47,7 @@ static void snapshot_due(struct store *s)
 {
     uint64_t limit = s->snapshot_bytes * 2 > s->sizes.snapshot ? s->snapshot_bytes * 2 : s->sizes.snapshot;
 
-    if (s->snapshotting || s->snapshot_mark || s->syncing || in_trouble(s) ||
+    if (s->snapshotting || s->snapshot_mark || s->syncing || store_journal_is_down(s) ||
         (s->journal_bytes < limit && s->journal.number - s->journal.oldest < FILES_MAX))
         return;
     loop_later(s->loop, &s->snapshot_task);
@@ -59,7 +59,7 @@ static void on_write(void *arg)
     uint64_t before = s->journal.at;
     struct err err;
 
-    if (in_trouble(s))
+    if (store_journal_is_down(s))
         return;
     if (!journal_write(&s->journal, &err)) {
         journal_failed(s, err.text);
@@ -76,7 +76,7 @@ static void on_sync_timer(void *arg)
     struct store *s = arg;
     struct sync_job *job;
 
-    if (s->syncing || in_trouble(s))
+    if (s->syncing || store_journal_is_down(s))
         return;
     job = mem_new(sizeof *job);
     job->kind = SYNC_JOURNAL;
@@ -112,7 +112,7 @@ void store_journal_synced(struct store *s, const struct sync_job *job)
 
 enum ledger_result store_note(struct store *s, const struct entry *e)
 {
-    if (!in_trouble(s))
+    if (!store_journal_is_down(s))
         journal_append(&s->journal, e);
     loop_later(s->loop, &s->write_task);
     return ledger_apply(s->ledger, e);
@@ -221,7 +221,7 @@ static void on_snapshot(void *arg)
     struct store *s = arg;
     struct err err;
 
-    if (in_trouble(s) || s->closing)
+    if (store_journal_is_down(s) || s->closing)
         return;
     if (!s->snapshotting) {
         if (s->syncing || s->snapshot_mark)
@@ -346,7 +346,7 @@ static void on_tidy(void *arg)
 
     loop_timer_set(&s->tidy_timer, TIDY_MS);
     store_release(s);
-    if (!in_trouble(s) && !journal_spare(&s->journal, &err))
+    if (!store_journal_is_down(s) && !journal_spare(&s->journal, &err))
         LOG(WARN, "queue.journal.spare", KS("reason", err.text));
     compact_step(s);
 }
@@ -402,7 +402,7 @@ void store_journal_close(struct store *s)
     loop_timer_stop(&s->tidy_timer);
     loop_later_cancel(s->loop, &s->write_task);
     loop_later_cancel(s->loop, &s->snapshot_task);
-    if (in_trouble(s))
+    if (store_journal_is_down(s))
         return;
     if (!journal_write(&s->journal, &err) || os_fdatasync(s->journal.fd) < 0)
         LOG(ERROR, "queue.journal.failed", KS("reason", "the last results could not be written"));

@@ -5,6 +5,7 @@
 #include "common/ipc/frame.h"
 #include "conf/queue.h"
 #include "queued/drop.h"
+#include "queued/health.h"
 #include "queued/mailq.h"
 #include "queued/submitter.h"
 #include "queued/trace.h"
@@ -142,8 +143,8 @@ static size_t rcpts_print(struct ipc_in *in, struct buf *out)
             .to = ipc_get(&group, TAG_RCPT),
             .original = ipc_get(&group, TAG_ORIGINAL),
             .orcpt = ipc_get(&group, TAG_ORCPT),
-            .notify = ipc_get_u64(&group, TAG_NOTIFY),
             .target = ipc_get(&group, TAG_TARGET),
+            .notify = ipc_get_u64(&group, TAG_NOTIFY),
             .local = ipc_get_u64(&group, TAG_LOCAL) != 0,
         };
 
@@ -466,6 +467,7 @@ void submit_committed(struct mailq *q, struct commit *c)
     else if (s)
         refuse(s, c->txn, c->id, &c->err);
     waiters_answer(q, c->id, c->ok);
+    health_commit(q, c);
     if (c->ok && c->origin)
         trace_stored(q, SV(c->origin), c->id);
     if (c->ok)
@@ -475,9 +477,9 @@ void submit_committed(struct mailq *q, struct commit *c)
     if (c->origin) {
         notice_committed(q, SV(c->origin), c->id, c->ok);
         drops_committed(q, SV(c->origin), c->ok);
+        forward_committed(q, SV(c->origin), c->id, c->ok);
     }
     commit_free(&c);
-        forward_committed(q, SV(c->origin), c->id, c->ok);
 }
 
 /* ---- the channel ---- */
@@ -519,8 +521,6 @@ static void on_drop_done(void *arg, struct channel *ch, struct ipc_in *in)
     drops_on_done(s->q, ch, in);
 }
 
-static const struct channel_route routes[] = {
-    { IPC_Q_BODY, on_body },
 static void on_forwarded(void *arg, struct channel *ch, struct ipc_in *in)
 {
     struct submitter *s = arg;
@@ -528,6 +528,8 @@ static void on_forwarded(void *arg, struct channel *ch, struct ipc_in *in)
     forward_on_done(s->q, ch, in);
 }
 
+static const struct channel_route routes[] = {
+    { IPC_Q_BODY, on_body },
     { IPC_Q_HEADER, on_header },
     { IPC_Q_RCPTS, on_rcpts },
     { IPC_Q_SUBMIT, on_submit },
@@ -535,9 +537,9 @@ static void on_forwarded(void *arg, struct channel *ch, struct ipc_in *in)
     { IPC_Q_QUERY, on_query },
     { IPC_N_FAILED, on_notice_failed },
     { IPC_DROP_DONE, on_drop_done },
+    { IPC_N_FORWARDED, on_forwarded },
     { .type = IPC_NONE },
 };
-    { IPC_N_FORWARDED, on_forwarded },
 
 void submit_on_frame(void *arg, struct channel *ch, struct ipc_in *in)
 {

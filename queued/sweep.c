@@ -2,6 +2,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "conf/queue.h"
+#include "queued/health.h"
 #include "queued/mailq.h"
 #include "queued/result_line.h"
 
@@ -205,6 +206,7 @@ static void on_sweep(void *arg)
         q->awaited_since = loop_now(q->loop);
         LOG0(WARN, "queue.inventory.awaited");
     }
+    health_look(q);
     dispatch_soon(q);
 }
 

@@ -177,7 +177,7 @@ def test_tables_and_the_way_of_an_address():
         assert f'{aliases}:2' in ctl(h, 'map', 'reload', 'aliases', code=65)[0]
         ctl(h, 'map', 'get', 'aliases', 'info')  # the old table stays
         text, parsed = ctl(h, 'status', code=1)
-        assert kinds(parsed, 'degraded')[0]['what'] == 'aliases' and 'mtactl map reload' in text
+        assert kinds(parsed, 'degraded')[0]['what'] == 'table aliases' and 'mtactl map reload' in text
         aliases.write_text('new: user\n')
         ctl(h, 'map', 'reload')
         ctl(h, 'map', 'get', 'aliases', 'new')

@@ -140,7 +140,7 @@ static void lists(void **state)
     list_finish(&w);
     expect_text("list", buf_view(&b), "0-2,5,7-8,100");
     rest = buf_view(&b);
-    while (list_next(&rest, &first, &last))
+    while (ranges_next(&rest, &first, &last))
         for (uint32_t i = first; i <= last; i++)
             assert_int_equal(i, in[n++]);
     assert_int_equal(n, COUNT(in));

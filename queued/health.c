@@ -1,0 +1,80 @@
+/* health.c - what of the queue does not work, for the operator's status */
+#include "queued/health.h"
+
+#include <stdio.h>
+
+#include "conf/queue.h"
+#include "queued/drop.h"
+#include "queued/mailq.h"
+
+static void say(struct mailq *q, bool bad, const char *what, const char *text, const char *advice)
+{
+    q->trouble(q, what, bad ? text : NULL, advice);
+}
+
+static unsigned damaged_messages(const struct mailq *q)
+{
+    uint32_t cursor = 0, handle;
+    unsigned n = 0;
+
+    while ((handle = ledger_next(&q->ledger, &cursor)))
+        n += (ledger_at(&q->ledger, handle)->flags & MESSAGE_DAMAGED) != 0;
+    return n;
+}
+
+static void look_at_damage(struct mailq *q)
+{
+    char text[160];
+
+    snprintf(text, sizeof text, "%u places of the spool are damaged, %u messages cannot be read", q->damages,
+             q->damaged_n);
+    say(q, q->damages + q->damaged_n > 0, "spool", text,
+        "restore the spool from a backup, or see mtactl queue list --state damaged and docs/QUEUE.md; look "
+        "at "
+        "the disk (dmesg)");
+}
+
+static void look_at_disk(struct mailq *q)
+{
+    char text[200];
+
+    snprintf(text, sizeof text, "%llu MiB are free, below queue.reserve: new mail is refused with 452",
+             (unsigned long long)(store_disk_free(q->store) >> 20));
+    say(q, !store_has_room(q->store, q->conf->reserve), "disk", text,
+        "make room on the disk of queue.directory");
+    say(q, store_journal_is_down(q->store), "journal", "the state of the queue cannot be written",
+        "look at the disk of queue.directory (dmesg, df); it is tried again all the time");
+    snprintf(text, sizeof text, "mail cannot be stored: %.150s", q->commit_error);
+    say(q, q->commit_error[0] != '\0', "store", text,
+        "look at the disk of queue.directory (dmesg, df); senders hear 451 and come again");
+}
+
+void health_look(struct mailq *q)
+{
+    const char *drop;
+
+    if (!q->trouble || !q->started)
+        return;
+    /* A walk over a million messages each second is too much for what changes once in years. */
+    if (q->health_ticks++ % 60 == 0)
+        q->damaged_n = damaged_messages(q);
+    look_at_damage(q);
+    look_at_disk(q);
+    drop = drops_trouble(q);
+    say(q, drop != NULL, "drop", drop,
+        "look at queue.directory/drop; mtactl check --install repairs its mode");
+    say(q, q->ledger.paused, "delivery", "delivery is paused",
+        "look why (the log says queue.paused or queue.delivery.paused); mtactl resume out");
+    say(q, q->ledger.paused_in, "acceptance", "no mail is accepted: paused", "mtactl resume in");
+    say(q, q->awaited_since && loop_now(q->loop) - q->awaited_since > 2000, "inventory",
+        "a deliverd has not said yet what it works on: nothing is dispatched",
+        "wait; if it lasts, kill that deliverd");
+}
+
+void health_commit(struct mailq *q, const struct commit *c)
+{
+    if (c->ok)
+        q->commit_error[0] = '\0';
+    else if (c->err.cls != ERR_LIMIT)
+        snprintf(q->commit_error, sizeof q->commit_error, "%.150s", c->err.text);
+}
