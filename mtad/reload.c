@@ -13,6 +13,7 @@
 #include "conf/log.h"
 #include "conf/processes.h"
 #include "mtad/child.h"
+#include "mtad/degraded.h"
 #include "mtad/edge.h"
 #include "mtad/generation.h"
 #include "mtad/listener.h"
@@ -134,6 +135,7 @@ static void forget_send(struct child *c, const struct generation *g)
 static void child_release(struct child *c)
 {
     loop_timer_stop(&c->timer);
+    degraded_child_over(c);
     c->role = ROLE_COUNT;
     c->gen = NULL;
 }
@@ -260,6 +262,7 @@ static void on_late(void *arg)
 void reload_failed(struct generation *g, const char *why)
 {
     struct host *h = g->host;
+    char text[400];
 
     if (h->reloading != g)
         return;
@@ -267,6 +270,8 @@ void reload_failed(struct generation *g, const char *why)
     loop_timer_stop(&h->reload_timer);
     LOG(ERROR, "mtad.reload.failed", KI("generation", g->number), KS("why", why),
         KI("kept", h->current->number));
+    snprintf(text, sizeof text, "the last reload failed, what ran before goes on: %.300s", why);
+    degraded_set(h, "configuration", text, "mend it, then: mtactl reload");
     /* Some of its processes may have clients already. */
     retire(g);
     watchers_tell(h, false, why);
@@ -293,6 +298,7 @@ void reload_ready(struct generation *g)
     h->reloading = NULL;
     g->state = GENERATION_CURRENT;
     generation_show(g);
+    degraded_set(h, "configuration", NULL, NULL);
     log_follow(h, former->conf);
     each_of_role(h, ROLE_QUEUED, g, conf_send);
     LOG(INFO, "mtad.reload.done", KI("generation", g->number), KI("former", former->number),
@@ -336,8 +342,15 @@ static void report_log(const struct buf *report)
 
 static enum reload_result refused(struct host *h, struct buf *report)
 {
+    struct strv rest = buf_view(report), line = SV_LIT("");
+    char text[400];
+
     report_log(report);
     LOG(WARN, "mtad.reload.kept", KI("generation", h->current->number));
+    strv_cut(&rest, '\n', &line);
+    snprintf(text, sizeof text, "the files were refused at the last reload, what ran before goes on: %.*s",
+             (int)(line.n < 300 ? line.n : 300), line.p ? line.p : "");
+    degraded_set(h, "configuration", text, "mtactl check says all of it; mend it, then: mtactl reload");
     return RELOAD_REFUSED;
 }
 
@@ -357,7 +370,8 @@ enum reload_result host_reload(struct host *h, struct buf *report)
     if (h->phase != HOST_RUNNING) {
         buf_adds(report, h->phase == HOST_STARTING ? "the service has not started yet\n"
                                                    : "the service is being stopped\n");
-        return refused(h, report);
+        report_log(report);
+        return RELOAD_REFUSED;
     }
     g = generation_load(h, report);
     if (!g)
