@@ -1,6 +1,7 @@
 /* resolve.c - recipients to final addresses: a tree of questions, breadth first, a bounded number at once */
 #include "cleanup/resolve.h"
 
+#include "cleanup/target.h"
 #include "common/base/dict.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -348,29 +349,16 @@ static void grow_include(struct resolve *r, struct node *parent, struct strv pat
     address_copy(&parent->address, &n->address);
 }
 
-static bool target_address(struct strv text, const struct node *parent, struct address *out)
-{
-    struct address bare;
-    bool ok;
-
-    if (address_parse(text, 0, out, NULL))
-        return true;
-    if (!address_parse(text, ADDRESS_LOCAL_OK, &bare, NULL))
-        return false;
-    ok = address_make(bare.local, parent->address.domain, 0, out, NULL);
-    address_clear(&bare);
-    return ok;
-}
-
-static void grow_item(struct resolve *r, struct node *parent, const struct list_item *item)
+static void grow_item(struct resolve *r, struct node *parent, const struct list_item *item, unsigned use)
 {
     unsigned uses = item->kind == LIST_FINAL ? KEYS_MAILBOX : KEYS_ALL;
+    struct strv extension = SV(r->env.conf->address->extension);
     struct address a;
 
     switch (item->kind) {
     case LIST_ADDRESS:
     case LIST_FINAL:
-        if (target_address(item->text, parent, &a))
+        if (target_address(item->text, &parent->address, extension, use == KEYS_VIRTUAL, &a))
             grow_address(r, parent, &a, uses);
         else
             fail_conf(r, parent, "a target is no address");
@@ -416,7 +404,7 @@ static void expand(struct resolve *r, struct node *n, struct strv value, unsigne
     }
     n->state = NODE_EXPANDED;
     while (!r->over && list_next(&rest, use == KEYS_VIRTUAL ? LIST_BLANKS : 0, &item))
-        grow_item(r, n, &item);
+        grow_item(r, n, &item, use);
 }
 
 /* ---- answers ---- */
