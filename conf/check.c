@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#define KINDS_MAX 16
+#define KINDS_MAX 20
 #define LABEL_MAX_BYTES 64u
 
 /* While sections are collected: what of each kind was seen, by label. */

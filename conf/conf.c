@@ -39,6 +39,7 @@ void conf_free(struct conf **conf)
     free(c->maps);
     free(c->mailboxes);
     free(c->routes);
+    free(c->secrets);
     free(c->tls);
     dict_free(&c->own, NULL);
     dict_free(&c->route_index, NULL);

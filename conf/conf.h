@@ -21,6 +21,7 @@ struct conf_map;
 struct conf_address;
 struct conf_mailbox;
 struct conf_route;
+struct conf_secret;
 struct conf_queue;
 struct conf_log;
 struct conf_dns;
@@ -41,6 +42,7 @@ struct conf {
     struct conf_address *address;
     struct conf_mailbox **mailboxes;   size_t mailbox_n;
     struct conf_route **routes;        size_t route_n;
+    struct conf_secret **secrets;      size_t secret_n;
     struct conf_queue *queue;
     struct conf_log *log;
     struct conf_dns *dns;

@@ -10,6 +10,7 @@ extern const struct conf_kind conf_map_kind;
 extern const struct conf_kind conf_address_kind;
 extern const struct conf_kind conf_mailbox_kind;
 extern const struct conf_kind conf_route_kind;
+extern const struct conf_kind conf_secret_kind;
 extern const struct conf_kind conf_queue_kind;
 extern const struct conf_kind conf_log_kind;
 extern const struct conf_kind conf_dns_kind;

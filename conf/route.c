@@ -4,6 +4,8 @@
 #include "common/base/mem.h"
 #include "conf/check.h"
 #include "conf/kinds.h"
+#include "conf/secret.h"
+#include "conf/tls.h"
 #include "conf/top.h"
 #include "conf/value.h"
 
@@ -13,6 +15,14 @@ static const struct conf_choice family_choices[] = {
     { "any", CONF_FAMILY_ANY },
     { "ipv4", CONF_FAMILY_IPV4 },
     { "ipv6", CONF_FAMILY_IPV6 },
+    { NULL, 0 },
+};
+
+static const struct conf_choice tls_choices[] = {
+    { "none", CONF_TLS_NONE },
+    { "offer", CONF_TLS_OFFER },
+    { "require", CONF_TLS_REQUIRE },
+    { "implicit", CONF_TLS_IMPLICIT },
     { NULL, 0 },
 };
 
@@ -27,11 +37,25 @@ static const struct conf_field fields[] = {
           .doc = "Port, unless `via` has one."),
     FIELD(conf_route, family, CT_ENUM, "any", .choices = family_choices, DELIVERD,
           .doc = "Address family to use; no socket of the other one is opened."),
-    FIELD(conf_route, tls, CT_ENUM, "offer", .choices = conf_tls_choices, DELIVERD,
-          .doc = "`offer`: TLS when the other side has it; `require`: TLS or no delivery (refused for now: "
-                 "deliveries cannot use TLS yet); `none`: never."),
+    FIELD(conf_route, tls, CT_ENUM, "offer", .choices = tls_choices, DELIVERD,
+          .doc = "`offer`: TLS when the other side has it, whatever its certificate is, and plain text when it "
+                 "has none or its TLS does not work; `require`: STARTTLS with a certificate that is good, or "
+                 "the mail waits; `implicit`: the same from the first byte (port 465); `none`: never."),
+    FIELD(conf_route, tls_name, CT_HOSTNAME, "\"\"", DELIVERD,
+          .doc = "Name to ask for, and to find in the certificate. \"\" is the host's name: that of `via`, or "
+                 "that in the MX record."),
+    FIELD(conf_route, ca, CT_PATH, "\"\"", .exists = true, .computed = "`tls.ca`", DELIVERD,
+          .doc = "PEM file with the authorities that vouch for the servers, or a server's own certificate. "
+                 "With neither this nor `tls.ca` it is the system's collection."),
+    FIELD(conf_route, certificate, CT_PATH, "\"\"", .exists = true, DELIVERD,
+          .doc = "PEM file with a certificate of ours, shown to servers that ask for one."),
+    FIELD(conf_route, key, CT_PATH, "\"\"", .exists = true, DELIVERD,
+          .doc = "PEM file with its key; \"\": it stands in the certificate's file."),
     FIELD(conf_route, auth, CT_STRING, "\"\"", .max = 64, DELIVERD,
-          .doc = "Name of the credentials to give; \"\" for none, the only choice for now."),
+          .doc = "Name of the section `secret` with the login to give to the smart host; \"\" for none."),
+    FIELD(conf_route, auth_without_tls, CT_BOOL, "no", DELIVERD,
+          .doc = "`yes`: the login is given without a verified session, too. A server on this very host "
+                 "(127.0.0.1, `localhost`) gets it in any case."),
     FIELD(conf_route, helo, CT_HOSTNAME, "\"\"", .computed = "`hostname`", DELIVERD,
           .doc = "Name to give in EHLO."),
     FIELD(conf_route, connect_timeout, CT_SECONDS, "30s", .min = 1, .max = 600, DELIVERD,
@@ -57,6 +81,45 @@ static bool label_ok(struct strv label, const char **why)
     return conf_host_ok(label, false, &reason);
 }
 
+static bool is_written(const struct conf_route *route, const char *field)
+{
+    return conf_where(&route->head, "route", field).line > 0;
+}
+
+static void check_tls(struct conf_check *check, struct conf_route *route)
+{
+    if (route->tls == CONF_TLS_IMPLICIT && !is_written(route, "port"))
+        route->port = 465; /* RFC 8314 */
+    if (route->key[0] != '\0' && route->certificate[0] == '\0')
+        conf_check_fail(check, route, "key", 0,
+                        "a key needs its certificate; add: certificate = /path/cert.pem");
+    for (size_t i = 0; route->ca[0] == '\0' && i < check->conf->tls_n; i++) {
+        free(route->ca);
+        route->ca = mem_str(check->conf->tls[i]->ca);
+    }
+}
+
+static bool via_is_here(const struct conf_target *via)
+{
+    return via->host ? strcmp(via->host, "localhost") == 0 : netaddr_is_loopback(&via->addr);
+}
+
+/* A password goes to one server that is known, and to nobody who stands between it and us. */
+static void check_auth(struct conf_check *check, struct conf_route *route)
+{
+    bool verified = route->tls == CONF_TLS_REQUIRE || route->tls == CONF_TLS_IMPLICIT;
+    if (!conf_secret_find(check->conf, SV(route->auth)))
+        conf_check_fail(check, route, "auth", 0,
+                        "there is no section secret %s; add: secret %s { user = \"...\"  file = /path }",
+                        route->auth, route->auth);
+    else if (route->via.host && route->via.host[0] == '\0')
+        conf_check_fail(check, route, "auth", 0, "a login is for one server: say which one with via");
+    else if (!verified && !route->auth_without_tls && !via_is_here(&route->via))
+        conf_check_fail(check, route, "auth", 0,
+                        "a password travels to servers that are verified; add: tls = require (or implicit, "
+                        "for port 465)");
+}
+
 static void check_route(struct conf_check *check, void *section)
 {
     struct conf_route *route = section;
@@ -70,11 +133,9 @@ static void check_route(struct conf_check *check, void *section)
     if ((family == AF_INET && route->family == CONF_FAMILY_IPV6) ||
         (family == AF_INET6 && route->family == CONF_FAMILY_IPV4))
         conf_check_fail(check, route, "via", 0, "this address is not of the route's family");
-    /* Better no start than mail in the clear where the operator wrote otherwise. */
-    if (route->tls == CONF_TLS_REQUIRE || route->tls == CONF_TLS_IMPLICIT)
-        conf_check_fail(check, route, "tls", 0, "deliveries cannot use TLS yet: only offer and none");
-    if (route->auth[0])
-        conf_check_fail(check, route, "auth", 0, "deliveries cannot give credentials yet");
+    check_tls(check, route);
+    if (route->auth[0] != '\0')
+        check_auth(check, route);
 }
 
 static const struct conf_builtin builtins[] = { { "default", "route default { }" }, { NULL, NULL } };

@@ -10,8 +10,12 @@ struct conf_route {
     struct conf_target via;         /* host "" and no address: MX look-up; a port here beats `port` */
     int64_t port;
     int family;                     /* enum conf_family */
-    int tls;                        /* enum conf_tls, never implicit */
-    char *auth;                     /* name of the credentials; "" for none */
+    int tls;                        /* enum conf_tls; require and implicit verify, offer does not */
+    char *tls_name;                 /* of the server; "": the host's name */
+    char *ca;                       /* path; "": the system's */
+    char *certificate, *key;        /* paths, shown to servers; "": none; key "": in the certificate's file */
+    char *auth;                     /* name of a section `secret`; "" for none */
+    bool auth_without_tls;
     char *helo;                     /* "" was replaced by hostname when the configuration was loaded */
     int64_t connect_timeout;        /* seconds per address */
     int64_t timeout;                /* seconds per reply (RFC 5321 4.5.3.2); the final one gets twice that */

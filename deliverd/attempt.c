@@ -17,6 +17,7 @@
 #include "deliverd/job.h"
 #include "deliverd/pool.h"
 #include "deliverd/route.h"
+#include "deliverd/secure.h"
 #include "deliverd/trouble.h"
 
 #include <stdio.h>
@@ -363,8 +364,24 @@ static bool is_loop(struct attempt *a)
     return true;
 }
 
+static const struct login *refused_login(const struct attempt *a)
+{
+    const struct secure_route *s = secure_of(a->d->secure, a->route.conf);
+
+    return s && s->login && s->login->refused_until > loop_now(a->d->loop) ? s->login : NULL;
+}
+
 static void ask(struct attempt *a)
 {
+    const struct login *refused = refused_login(a);
+    char text[900];
+
+    if (refused) {
+        snprintf(text, sizeof text, "login %.64s was refused a moment ago: %s", refused->name,
+                 buf_cstr(&refused->refused));
+        finish_with(a, OUTCOME_DEFERRED, STATUS(4, 7, 8), "auth", text);
+        return;
+    }
     switch (a->route.kind) {
     case ROUTE_ADDRESS: use_address(a); return;
     case ROUTE_HOST:
@@ -504,12 +521,33 @@ static void on_ready(void *arg, struct connection *c)
     transaction(arg);
 }
 
+/* RFC 7435: where TLS is only welcome, its failure must not be worse than its absence. The same address is
+   next, in the clear. */
+static bool try_plain(struct attempt *a, const struct connection *c, const struct client_result *failure)
+{
+    if (!failure->tls || a->route.conf->tls != CONF_TLS_OFFER)
+        return false;
+    for (size_t i = 0; i < a->targets.n; i++) {
+        struct target *t = &a->targets.v[i];
+
+        if (!netaddr_eq_ip(&t->addr, &c->addr) || t->plain)
+            continue;
+        t->plain = true;
+        t->state = TARGET_UNTRIED;
+        LOG(WARN, "relay.tls.plain", KS("id", a->job->id_text), KV("dest", a->job->dest),
+            KS("relay", c->relay), KV("error", failure->text));
+        return true;
+    }
+    return false;
+}
+
 static void on_down(void *arg, struct connection *c, const struct client_result *failure)
 {
     struct attempt *a = arg;
 
     a->c = NULL;
-    failure_add(a, c->relay, failure);
+    if (!try_plain(a, c, failure))
+        failure_add(a, c->relay, failure);
     next_host(a);
 }
 
@@ -538,10 +576,14 @@ static void on_granted(void *arg, struct connection *c)
 
     a->slot = true;
     a->began = loop_now(a->d->loop);
-    if (c)
+    if (c) {
         use_pooled(a, c);
-    else
+    } else if (refused_login(a)) { /* in its own turn of the loop: whoever ends now lets the next one in */
+        a->asked = loop_now(a->d->loop);
+        loop_timer_set(&a->again, 1);
+    } else {
         resolve(a);
+    }
 }
 
 static void on_again(void *arg)

@@ -5,6 +5,7 @@
 #include "common/base/mem.h"
 #include "common/net/stream.h"
 #include "conf/route.h"
+#include "deliverd/connection_secure.h"
 #include "deliverd/deliverd.h"
 
 #include <errno.h>
@@ -21,7 +22,8 @@ static void log_end(struct connection *c, const char *how, const char *step)
         return;
     LOG(INFO, "relay.session.ended", KS("relay", c->relay), KS("how", how), KS("step", step),
         KI("messages", c->client.messages), KI("in", stream_bytes_in(c->stream)),
-        KI("out", stream_bytes_out(c->stream)), KMS("lasted", loop_now(c->d->loop) - c->started));
+        KI("out", stream_bytes_out(c->stream)), KS("tls", c->tls[0] ? c->tls : NULL),
+        KS("verified", c->verified), KMS("lasted", loop_now(c->d->loop) - c->started));
 }
 
 static void connection_free(void *obj)
@@ -91,6 +93,7 @@ static void deadline(struct connection *c, bool progress)
 
 static void tell_down(struct connection *c, const struct client_result *failure)
 {
+    connection_login(c);
     c->ops->down(c->arg, c, failure);
     shut(c);
 }
@@ -119,6 +122,11 @@ static void settle(struct connection *c, bool progress)
 {
     enum client_step step = client_step(&c->client);
 
+    if (step == CLIENT_TLS && !c->shaking) {
+        c->shaking = true;
+        connection_shake(c);
+        step = client_step(&c->client);
+    }
     if (step == CLIENT_OVER) {
         if (c->phase != CONNECTION_CLOSED)
             log_end(c, c->timed_out ? "timed out" : c->client.died_how, c->client.died_at);
@@ -132,6 +140,7 @@ static void settle(struct connection *c, bool progress)
     if (step != CLIENT_READY)
         return;
     if (c->phase == CONNECTION_OPENING) {
+        connection_login(c);
         c->phase = CONNECTION_READY;
         c->ops->ready(c->arg, c);
     } else if (c->phase == CONNECTION_MESSAGE) {
@@ -170,6 +179,7 @@ static void begin_session(struct connection *c, struct stream *s)
     c->phase = CONNECTION_OPENING;
     c->started = loop_now(c->d->loop);
     client_init(&c->client, &client_ops, c, stream_out(s), SV(c->route->helo), c->lmtp);
+    connection_terms(c);
     if (!c->reset)
         deadline(c, true);
 }
@@ -180,6 +190,17 @@ static void on_connected(void *arg, struct stream *s)
 
     begin_session(c, s);
     c->ops->up(c->arg, c);
+    if (client_step(&c->client) == CLIENT_TLS && !c->reset)
+        settle(c, true);
+}
+
+static void on_secured(void *arg, struct stream *s)
+{
+    struct connection *c = arg;
+
+    (void)s;
+    connection_secured(c);
+    settle(c, true);
 }
 
 static void on_input(void *arg, struct stream *s)
@@ -220,7 +241,8 @@ static void connect_failed(struct connection *c, enum stream_end how, int sys)
 static void on_ended(void *arg, struct stream *s, enum stream_end how, int sys)
 {
     struct connection *c = arg;
-    char text[160];
+    const char *why;
+    char text[300];
 
     /* What does not come about is refused; a connection that is reset was there, and gone before we looked.
      */
@@ -232,12 +254,18 @@ static void on_ended(void *arg, struct stream *s, enum stream_end how, int sys)
         return;
     }
     c->timed_out = how == STREAM_TIMEOUT;
+    if (client_step(&c->client) == CLIENT_TLS && !c->reset) {
+        connection_shake_failed(c, how, sys);
+        settle(c, true);
+        return;
+    }
     switch (how) {
     case STREAM_TIMEOUT: client_lost(&c->client, "timed out"); break;
     case STREAM_EOF: client_lost(&c->client, "connection lost"); break;
     case STREAM_ERROR:
     case STREAM_OVERFLOW:
-        snprintf(text, sizeof text, "connection lost (%s)", strerror(sys ? sys : EPIPE));
+        why = stream_tls_why(s);
+        snprintf(text, sizeof text, "connection lost (%s)", why[0] ? why : strerror(sys ? sys : EPIPE));
         client_lost(&c->client, text);
         break;
     }
@@ -248,6 +276,7 @@ static const struct stream_ops stream_ops = {
     .input = on_input,
     .drained = on_drained,
     .connected = on_connected,
+    .secured = on_secured,
     .ended = on_ended,
 };
 
@@ -286,6 +315,8 @@ struct connection *connection_new(struct deliverd *d, const struct conf_route *r
     snprintf(c->relay, sizeof c->relay, "%s", buf_cstr(&text));
     buf_clear(&text);
     c->addr = t->addr;
+    c->plain = t->plain;
+    connection_set_name(c, t);
     c->stream = stream_connect(d->loop, &t->addr, NULL, route->connect_timeout * 1000, &stream_ops, c);
     if (!c->stream) {
         *sys = errno;

@@ -9,6 +9,7 @@ struct conf_route;
 struct connection;
 struct deliverd;
 struct dest;
+struct secure_route;
 struct stream;
 struct target;
 
@@ -49,12 +50,19 @@ struct connection {
     struct loop_timer idle;
     int64_t started;
     bool deadline_set, timed_out;
+    bool shaking; /* TLS was begun */
     bool reset; /* between the handshake and our look at it */
     bool lmtp;  /* set by whoever made it, before it is up */
+    bool plain; /* no TLS, whatever is offered */
     enum client_step deadline_step;
     unsigned replies_seen;
     struct dest *dest;              /* of pool.c */
     struct connection *next, *prev; /* in its idle list */
+    const struct secure_route *secure; /* borrowed; NULL: neither TLS nor a login */
+    char tls_name[256];                /* whom a certificate must name */
+    char tls[96];                      /* protocol and cipher; "" in the clear */
+    const char *verified;              /* "yes", or why not; NULL in the clear */
+    char nonce[33];
     struct netaddr addr;
     char relay[340]; /* "host[ip]:port" */
 };

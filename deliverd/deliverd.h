@@ -14,6 +14,7 @@ struct lmtp;
 struct loop;
 struct maps_client;
 struct pool;
+struct secure;
 struct trouble;
 
 struct deliverd {
@@ -24,6 +25,7 @@ struct deliverd {
     struct maps_client *maps;
     struct jobs *jobs;
     struct pool *pool;
+    struct secure *secure; /* NULL in tests: no TLS */
     struct agents *agents;
     struct forwarding *forwardings; /* borrowed: questions to queued */
     struct lmtp *lmtp;

@@ -10,6 +10,7 @@
 #include "deliverd/lmtp.h"
 #include "deliverd/own.h"
 #include "deliverd/pool.h"
+#include "deliverd/secure.h"
 #include "deliverd/trouble.h"
 #include "dnsd/client.h"
 #include "maps/client.h"
@@ -22,14 +23,13 @@ static bool deliverd_open(struct daemon *d, struct err *err)
 {
     struct deliverd *dd = mem_new(sizeof *dd);
 
-    (void)err;
     daemon_set_state(d, dd);
     dd->daemon = d;
     dd->conf = daemon_conf(d);
     dd->index = daemon_index(d);
     dd->patience_ms = PATIENCE_MS;
     own_addresses_find(dd->conf, &dd->own);
-    return true;
+    return secure_load(d, &dd->secure, err);
 }
 
 /* Edges are announced before `start`. */

@@ -41,7 +41,8 @@ struct target {
     const char *host;    /* name; owned by the list */
     struct netaddr addr; /* with port */
     uint16_t preference;
-    bool bad; /* was silent or refused lately */
+    bool bad;   /* was silent or refused lately */
+    bool plain; /* its TLS does not work: in the clear, then */
     enum { TARGET_UNTRIED, TARGET_PENDING, TARGET_TRIED } state;
 };
 

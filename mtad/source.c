@@ -13,13 +13,12 @@
 #include "conf/map.h"
 #include "conf/tls.h"
 #include "mtad/opener.h"
+#include "mtad/outgoing.h"
 #include "mtad/ticket.h"
 
 #define PEM_MAX (1024u * 1024u)
 
-/* Takes fd. */
-static void source_add(struct host *h, enum role role, enum ipc_source kind, const char *name,
-                       const char *path, int fd)
+void source_add(struct host *h, enum role role, enum ipc_source kind, const char *name, const char *path, int fd)
 {
     h->sources = mem_resize(h->sources, h->source_n + 1, sizeof *h->sources);
     h->sources[h->source_n++] = (struct source_fd){ role, kind, mem_str(name), mem_str(path), fd };
@@ -116,5 +115,5 @@ static bool tickets_open(struct host *h, struct err *err)
 
 bool source_open_all(struct host *h, struct err *err)
 {
-    return maps_open(h, err) && tls_open(h, err) && tickets_open(h, err);
+    return maps_open(h, err) && tls_open(h, err) && tickets_open(h, err) && outgoing_open(h, err);
 }

@@ -147,6 +147,7 @@ enum agent_kind { AGENT_DEPOSIT, AGENT_COMMAND, AGENT_USER_COMMAND, AGENT_ALIAS_
 enum ipc_source {
     SOURCE_SPOOL, SOURCE_MAP, SOURCE_RESOLV, SOURCE_ROOT, SOURCE_CERT, SOURCE_KEY, SOURCE_PASSWD,
     SOURCE_STATE,
+    SOURCE_CA, SOURCE_SECRET, /* deliverd: authorities; a login, named by its section */
     SOURCE_CONF, /* a new configuration of a daemon without generations; the name is its number */
     SOURCE_TICKETS, /* smtpd: seed of the keys of session tickets */
 };

@@ -21,6 +21,31 @@ void sasl_secret_init(struct sasl_secret *s, struct strv login, struct strv pass
     buf_addv(&s->password, password);
 }
 
+static bool has_control(struct strv s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] < 32 || s.p[i] == 127)
+            return true;
+    return false;
+}
+
+bool sasl_secret_read(struct sasl_secret *s, struct strv user, struct strv text, const char **why)
+{
+    struct strv line = strv_make("", 0);
+
+    (void)strv_cut(&text, '\n', &line);
+    if (line.n && line.p[line.n - 1] == '\r')
+        line.n--;
+    *why = "the first line is neither a password nor login:password";
+    if (user.n == 0 && (!strv_cut(&line, ':', &user) || !line.p))
+        line.n = user.n = 0;
+    sasl_secret_init(s, user, line);
+    if (user.n == 0 || line.n == 0)
+        return false;
+    *why = "login or password is too long or holds control characters";
+    return buf_ok(&s->login) && buf_ok(&s->password) && !has_control(user) && !has_control(line);
+}
+
 void sasl_secret_clear(struct sasl_secret *s)
 {
     buf_clear(&s->login);

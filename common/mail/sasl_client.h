@@ -20,6 +20,10 @@ struct sasl_secret {
 };
 
 void sasl_secret_init(struct sasl_secret *s, struct strv login, struct strv password);
+/* From a file: the first line is the password, or with user empty "login:password". False with why; to clear
+   in any case. */
+bool sasl_secret_read(struct sasl_secret *s, struct strv user, struct strv text, const char **why)
+    __attribute__((warn_unused_result));
 void sasl_secret_clear(struct sasl_secret *s);
 
 /* One exchange. Nothing of it is encoded: base64 and lines are the caller's. */

@@ -21,7 +21,7 @@ class Authority:
 
     def host(self, name, *names, days=20):
         key, cert, both = (self.dir / f'{name}{s}' for s in ('.key', '.pem', '.both.pem'))
-        san = ','.join(f'DNS:{n}' for n in (name, *names))
+        san = ','.join(n if n.startswith('IP:') else f'DNS:{n}' for n in (name, *names))
         request = openssl('req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-subj', f'/CN={name}')
         ext = self.dir / f'{name}.ext'
         ext.write_text(f'subjectAltName = {san}\n')
@@ -35,6 +35,15 @@ class Authority:
         c = ssl.create_default_context(cafile=str(self.ca))
         if not verify:
             c.check_hostname, c.verify_mode = False, ssl.CERT_NONE
+        return c
+
+    def server(self, name, verify=False):
+        """The server's side; verify: clients must show a certificate of this authority."""
+        c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        c.load_cert_chain(self.dir / f'{name}.pem', self.dir / f'{name}.key')
+        if verify:
+            c.verify_mode = ssl.CERT_REQUIRED
+            c.load_verify_locations(self.ca)
         return c
 
 

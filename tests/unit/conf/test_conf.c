@@ -10,6 +10,7 @@
 #include "conf/queue.h"
 #include "conf/relay.h"
 #include "conf/route.h"
+#include "conf/secret.h"
 #include "conf/tls.h"
 #include "conf/top.h"
 #include "conf/users.h"
@@ -59,6 +60,7 @@ static const char defaults[] =
     "    spool = /var/mail    # default\n"
     "    command = [ ]    # default\n"
     "    user = \"\"    # default\n"
+    "    forward = yes    # default\n"
     "    from_line = no    # default\n"
     "    timeout = 10m    # default\n"
     "    root = \"\"    # default\n"
@@ -77,6 +79,7 @@ static const char defaults[] =
     "    spool = /var/mail    # default\n"
     "    command = [ ]    # default\n"
     "    user = \"\"    # default\n"
+    "    forward = yes    # default\n"
     "    from_line = no    # default\n"
     "    timeout = 10m    # default\n"
     "    root = /var/lib/mansio/mail    # default\n"
@@ -91,7 +94,12 @@ static const char defaults[] =
     "    port = 25    # default\n"
     "    family = any    # default\n"
     "    tls = offer    # default\n"
+    "    tls_name = \"\"    # default\n"
+    "    ca = \"\"    # default\n"
+    "    certificate = \"\"    # default\n"
+    "    key = \"\"    # default\n"
     "    auth = \"\"    # default\n"
+    "    auth_without_tls = no    # default\n"
     "    helo = mx.example.com    # default\n"
     "    connect_timeout = 30s    # default\n"
     "    timeout = 5m    # default\n"
@@ -191,6 +199,8 @@ static const char full[] =
     "route Partner.example { via = \"[2001:db8::1]:26\"  helo = other.example.com }\n"
     "route .sub.example { family = ipv6  idle = 0 }\n"
     "route .example { via = 192.0.2.1  port = 26 }\n"
+    "route isp.example { via = mail.isp.example  tls = implicit  auth = isp  ca = /etc/isp.pem }\n"
+    "secret isp { user = me  file = /etc/mansio/isp.secret }\n"
     "queue { retry = [ 1m, 1h ]  reserve = 1G  postmaster = \"root@example.com\" }\n"
     "log { to = stderr  level = debug  facility = local3 }\n"
     "dns { servers = [ 127.0.0.1, \"[::1]:5353\" ]  trust_ad = yes }\n"
@@ -316,6 +326,13 @@ static void grants_no_more(void **state)
     assert_null(c->relay);
     assert_int_equal(conf_route_for(c, SV("x.example"))->max_connections, 20);
     assert_null(conf_route_for(c, SV("x.example"))->helo);
+    assert_int_equal(c->secret_n, 0);
+    conf_free(&c);
+
+    c = part_of(full, ROLE_DELIVERD);
+    assert_int_equal(conf_route_for(c, SV("isp.example"))->port, 465);
+    assert_string_equal(conf_secret_find(c, SV("isp"))->user, "me");
+    assert_null(conf_secret_find(c, SV("isp"))->file); /* its content is mtad's to give */
     conf_free(&c);
 
     c = part_of(full, ROLE_DNSD);

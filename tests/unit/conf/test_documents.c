@@ -122,6 +122,7 @@ static bool is_example(const char *section, const char *field)
         ".hostname",       "relay.from", "address.aliases", "address.virtual",   "address.masquerade",
         "tls.certificate", "tls.key",    "listen.address",  "listen.submission", "listen.tls",
         "listen.auth",     "map.type",   "map.source",      "map.entries",       "auth.users",
+        "secret.file",
     };
     char name[64];
     snprintf(name, sizeof(name), "%s.%s", section, field);
@@ -158,7 +159,8 @@ static void sample_shows_all(void **state)
     buf_init(&text, 1 << 20);
     struct conf *conf = sample(true, &text);
     struct conf *plain =
-        conf_must("plain", "hostname = mx.example.com  listen a { address = \"192.0.2.1:25\" }");
+        conf_must("plain", "hostname = mx.example.com  listen a { address = \"192.0.2.1:25\" }\n"
+                  "secret a { file = /a }");
     for (size_t i = 0; conf_kinds[i]; i++) {
         const struct conf_kind *kind = conf_kinds[i];
         for (size_t f = 0; kind->fields[f].name; f++) {

@@ -123,10 +123,10 @@ static void servers_that_lie(void **state)
         { "far too many", "r=" NONCE "x,s=W22Z,i=99999999999999999999", NULL,
           "its challenge makes no sense" },
         { "line break", "r=" NONCE "x\r\n,s=W22Z,i=4096", NULL, "its challenge makes no sense" },
-        { "wrong signature", SERVER_FIRST, "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G5=",
-          "it does not prove that it knows the password" },
-        { "another signature", SERVER_FIRST, "v=AAAATRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
-          "it does not prove that it knows the password" },
+        { "wrong signature", SERVER_FIRST,
+          "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G5=", "it does not prove that it knows the password" },
+        { "another signature", SERVER_FIRST,
+          "v=AAAATRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=", "it does not prove that it knows the password" },
         { "short signature", SERVER_FIRST, "v=6rri", "it does not prove that it knows the password" },
         { "no signature", SERVER_FIRST, "", "it does not prove that it knows the password" },
         { "error", SERVER_FIRST, "e=invalid-proof", "it does not prove that it knows the password" },
@@ -149,6 +149,37 @@ static void servers_that_lie(void **state)
         if (p.c.answer.len || sasl_client_is_done(&p.c))
             fail_msg("%s: goes on", cases[i].name);
         end(&p);
+    }
+}
+
+static void files_of_secrets(void **state)
+{
+    static const struct {
+        const char *user, *text, *login, *password; /* login NULL: refused */
+    } cases[] = {
+        { "me", "secret\n", "me", "secret" },
+        { "me", "secret", "me", "secret" },
+        { "me", "secret\r\nmore\n", "me", "secret" },
+        { "me", " se:cret \n", "me", " se:cret " },
+        { "", "me@x.test:se:cret\n", "me@x.test", "se:cret" },
+        { "me", "", NULL, NULL },
+        { "me", "\nsecret\n", NULL, NULL },
+        { "", "secret\n", NULL, NULL },
+        { "", ":secret\n", NULL, NULL },
+        { "", "me:\n", NULL, NULL },
+        { "me", "se\tcret\n", NULL, NULL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sasl_secret s;
+        const char *why;
+        bool ok = sasl_secret_read(&s, SV(cases[i].user), SV(cases[i].text), &why);
+
+        if (ok != (cases[i].login != NULL) || (ok && (strcmp(buf_cstr(&s.login), cases[i].login) != 0 ||
+                                                      strcmp(buf_cstr(&s.password), cases[i].password) != 0)))
+            fail_msg("`%s`: %s, %s", cases[i].text, buf_cstr(&s.login), buf_cstr(&s.password));
+        sasl_secret_clear(&s);
     }
 }
 
@@ -194,9 +225,9 @@ static void our_own_server(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plain_and_login), cmocka_unit_test(scram_of_the_rfc),
+        cmocka_unit_test(plain_and_login),   cmocka_unit_test(scram_of_the_rfc),
         cmocka_unit_test(names_are_escaped), cmocka_unit_test(servers_that_lie),
-        cmocka_unit_test(our_own_server),
+        cmocka_unit_test(files_of_secrets),  cmocka_unit_test(our_own_server),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
