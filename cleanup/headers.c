@@ -50,9 +50,6 @@ static void survey_field(struct survey *s, struct strv name)
         if (!strv_istarts(name, SV_LIT("Resent-")))
             return;
         s->resent_any = true;
-        s->resent_date |= strv_iis(name, "Resent-Date");
-        s->resent_id |= strv_iis(name, "Resent-Message-ID");
-        s->resent |= strv_iis(name, "Resent-From") || strv_iis(name, "Resent-Sender");
         return;
     default: return;
     }
@@ -67,6 +64,14 @@ static struct survey survey(struct strv block)
         if (f.name.n)
             survey_field(&s, f.name);
     return s;
+}
+
+/* What the set of the last resending has; older ones are what they are. */
+static void survey_resent(struct strv set, struct survey *s)
+{
+    s->resent_date = header_count(set, "Resent-Date") > 0;
+    s->resent_id = header_count(set, "Resent-Message-ID") > 0;
+    s->resent = header_count(set, "Resent-From") > 0 || header_count(set, "Resent-Sender") > 0;
 }
 
 static void add_date(struct buf *out, const char *name, int64_t wall_ms)
@@ -153,8 +158,10 @@ enum headers_verdict headers_build(const struct headers_in *in, struct buf *out)
     if (s.hops > in->max_hops)
         return HEADERS_LOOP;
     received_write(in->received, out);
-    if (in->own)
+    if (in->own && s.resent_any) {
+        survey_resent(header_resent(in->block), &s);
         add_resent(in, &s, out);
+    }
     if (in->own && !s.resent_any)
         add_missing(in, &s, out);
     if (in->own && (s.drop || in->domain.n))

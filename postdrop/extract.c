@@ -34,10 +34,13 @@ bool extract_header(struct strv block, struct buf *out, struct err *err)
         { "To", "Cc", "Bcc" },
         { "Resent-To", "Resent-Cc", "Resent-Bcc" },
     };
-    bool resent = header_count(block, fields[1][0]) || header_count(block, fields[1][1]) ||
-                  header_count(block, fields[1][2]);
+    struct strv set = header_resent(block);
+    bool resent =
+        header_count(set, fields[1][0]) || header_count(set, fields[1][1]) || header_count(set, fields[1][2]);
     struct header_field f;
 
+    if (resent)
+        block = set;
     while (header_next(&block, &f))
         for (size_t i = 0; i < 3; i++)
             if (strv_iis(f.name, fields[resent][i]) && !extract_text(f.value, out, err))

@@ -9,6 +9,6 @@
    one of them is none; err. */
 bool extract_text(struct strv text, struct buf *out, struct err *err) __attribute__((warn_unused_result));
 
-/* The same for To, Cc and Bcc of a header block with CRLF; when it has resent recipients, for these alone
-   (RFC 5322 3.6.6). */
+/* The same for To, Cc and Bcc of a header block with CRLF; when its last resending has
+   recipients, for these alone (RFC 5322 3.6.6). */
 bool extract_header(struct strv block, struct buf *out, struct err *err) __attribute__((warn_unused_result));

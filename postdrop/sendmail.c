@@ -7,11 +7,13 @@
 #include "postdrop/message.h"
 #include "postdrop/options.h"
 #include "postdrop/person.h"
+#include "postdrop/place.h"
 #include "postdrop/smtp.h"
 #include "postdrop/submit.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gnu/libc-version.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -263,10 +265,19 @@ static int daemon_run(const struct options *o)
 
 static int version_run(const struct options *o)
 {
-    (void)o;
-    printf("Mansio " MANSIO_VERSION "\nSubmission: drop files up to %u bytes, %u recipients\n",
-           DROP_MESSAGE_MAX, DROP_RCPTS_MAX);
-    printf("Compiled with: C library %d.%d\n", __GLIBC__, __GLIBC_MINOR__);
+    struct buf drop;
+
+    buf_init(&drop, 8192);
+    place_find(o->conf ? o->conf : PLACE_CONF, &drop);
+    printf("Mansio " MANSIO_VERSION "\n");
+    printf("    Features: STARTTLS, AUTH (PLAIN, LOGIN, SCRAM-SHA-256), LMTP, Maildir, mbox, commands, "
+           ".forward\n");
+    printf("    Built with: " MANSIO_LIBRARIES ", C library %d.%d; runs with C library %s\n", __GLIBC__,
+           __GLIBC_MINOR__, gnu_get_libc_version());
+    printf("    Configuration: %s\n", o->conf ? o->conf : PLACE_CONF);
+    printf("    Submission: into %s, up to %u bytes and %u recipients\n", buf_cstr(&drop), DROP_MESSAGE_MAX,
+           DROP_RCPTS_MAX);
+    buf_clear(&drop);
     return EX_OK;
 }
 

@@ -166,3 +166,32 @@ void header_unfold(struct strv value, struct buf *out)
             buf_addc(out, value.p[i] == '\r' || value.p[i] == '\n' ? ' ' : value.p[i]);
     }
 }
+
+/* Nothing but trace fields tells where an older set begins, or a field that this one has already. */
+struct strv header_resent(struct strv block)
+{
+    static const char *const names[] = {
+        "Resent-From", "Resent-Sender",   "Resent-To",         "Resent-Cc",
+        "Resent-Bcc",  "Resent-Reply-To", "Resent-Message-ID", "Resent-Date",
+    };
+    struct strv rest = block;
+    const char *begin = NULL, *end = NULL;
+    struct header_field f;
+    unsigned seen = 0;
+
+    while (header_next(&rest, &f)) {
+        unsigned bit = 0;
+
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+            if (strv_iis(f.name, names[i]))
+                bit = 1u << i;
+        if ((seen & bit) || (seen && (strv_iis(f.name, "Received") || strv_iis(f.name, "Return-Path"))))
+            break;
+        if (!bit)
+            continue;
+        seen |= bit;
+        begin = begin ? begin : f.whole.p;
+        end = f.whole.p + f.whole.n;
+    }
+    return begin ? strv_make(begin, (size_t)(end - begin)) : strv_make(block.p, 0);
+}

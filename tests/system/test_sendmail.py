@@ -97,7 +97,7 @@ def test_options():
         assert 'no option' in sendmail(h, '-z', 'user', status=USAGE)
         assert 'systemctl' in sendmail(h, '-bd', status=USAGE) and 'systemctl' in sendmail(h, '-q1h', status=USAGE)
         assert 'no mode' in sendmail(h, '-bt', status=USAGE)
-        assert 'Mansio' in sendmail(h, '-d0.1')
+        assert all(w in sendmail(h, '-d0.1') for w in ('Mansio ', 'STARTTLS', 'OpenSSL 3', 'c-ares', f'{h.dir}/spool/drop'))
         drop_empty(h)
         assert len(h.mailbox()) == 4
 
@@ -159,6 +159,16 @@ def test_verbose_needs_no_host_no_reader_and_no_fifo():
         stall(h, False)
         h.wait_mail(count=6)
         assert len(h.log_lines('queue.recovery.done')) == 2, 'queued lived'
+
+
+def test_what_a_notice_needs_is_kept_in_the_envelope():
+    with Host(conf='route far.test { via = "127.0.0.1:1" }') as h:
+        sendmail(h, '-N', 'success,delay', '-V', 'QQ314159', '-R', 'hdrs', 'a@far.test')
+        h.wait_log('delivery.result')
+        record = b''.join(p.read_bytes() for p in (h.dir / 'spool/seg').glob('*.seg'))
+        assert b'\nenvid: QQ314159\n' in record and b'\nret: 2\n' in record and b'\nnotify: 10\n' in record
+        for bad in (['-N', 'never,delay'], ['-N', 'x'], ['-R', 'some']):
+            sendmail(h, *bad, 'a@far.test', status=USAGE)
 
 
 def test_smtp_on_standard_input():

@@ -23,6 +23,11 @@ static const struct {
     { "Bcc goes, folds included", true,
       "Date: x\r\nBcc: a@b,\r\n c@d\r\nMessage-ID: <1@2>\r\nbcc:\r\nTo: e@f\r\n",
       "Date: x\r\nMessage-ID: <1@2>\r\nTo: e@f\r\n" },
+    { "a second resending is completed, whatever the first has", true,
+      "Resent-From: r@s\r\nResent-From: o@s\r\nResent-Date: x\r\nResent-Message-ID: <3@4>\r\nDate: x\r\n"
+      "Message-ID: <1@2>\r\nFrom: a@b\r\n",
+      "{RD}{RI}Resent-From: r@s\r\nResent-From: o@s\r\nResent-Date: x\r\nResent-Message-ID: <3@4>\r\nDate: "
+      "x\r\nMessage-ID: <1@2>\r\nFrom: a@b\r\n" },
     { "Resent-Bcc goes, resent set is completed", true,
       "Resent-From: r@s\r\nResent-Bcc: z@z\r\nDate: x\r\nMessage-ID: <1@2>\r\n",
       "{RD}{RI}Resent-From: r@s\r\nDate: x\r\nMessage-ID: <1@2>\r\n" },

@@ -158,6 +158,11 @@ static void test_extract(void **state)
         { "To: a, B C <b@x.org>\r\nCc: c\r\nBcc: d@x.org\r\nSubject: e\r\n", "a\nb@x.org\nc\nd@x.org\n" },
         { "To: a\r\nResent-Cc: b\r\n", "b\n" },
         { "To: a\r\nResent-From: b\r\n", "a\n" },
+        { "Resent-From: n\r\nResent-To: new\r\nResent-Cc: too\r\nResent-From: o\r\nResent-To: old\r\nTo: "
+          "a\r\n",
+          "new\ntoo\n" },
+        { "Resent-To: new\r\nReceived: x\r\nResent-Cc: old\r\nTo: a\r\n", "new\n" },
+        { "Received: x\r\nResent-To: new\r\nSubject: y\r\nResent-Bcc: too\r\nTo: a\r\n", "new\ntoo\n" },
         { "To: undisclosed-recipients:;\r\n", "" },
         { "Subject: a\r\n", "" },
         { "To: a b\r\n", NULL },
