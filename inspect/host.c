@@ -76,12 +76,31 @@ static const char *program_fault(const char *path)
     return st.st_mode & 0111 ? NULL : "is not executable";
 }
 
+/* A server may come later than its host: its mail waits until then. */
+static void server_look(const struct conf_mailbox *m, struct findings *f)
+{
+    const char *path = m->method == CONF_METHOD_LMTP ? m->via.path : NULL, *why = NULL;
+    struct stat st;
+
+    if (!path)
+        return;
+    if (stat(path, &st) < 0)
+        why = strerror(errno);
+    else if (!S_ISSOCK(st.st_mode))
+        why = "is no socket";
+    if (why)
+        findings_at(f, FINDING_FAULT, &m->head, "mailbox", "via",
+                    "start the LMTP server; what waits goes out by itself then",
+                    "socket %s: %s; mail for it waits in the queue", path, why);
+}
+
 void inspect_programs(const struct conf *conf, struct findings *f)
 {
     for (size_t i = 0; i < conf->mailbox_n; i++) {
         const struct conf_mailbox *m = conf->mailboxes[i];
         const char *why;
 
+        server_look(m, f);
         if (!conf_mailbox_is_command(m) || m->command.n == 0 || !(why = program_fault(m->command.v[0])))
             continue;
         findings_at(f, FINDING_FAULT, &m->head, "mailbox",

@@ -21,6 +21,7 @@ struct inspect_options {
 void inspect_all(const struct conf *conf, const struct inspect_options *o, struct findings *f);
 
 void inspect_users(const struct conf *conf, struct findings *f);
+/* Programs that commands name, sockets that servers listen at. */
 void inspect_programs(const struct conf *conf, struct findings *f);
 void inspect_mailboxes(const struct conf *conf, bool privileged, struct findings *f);
 void inspect_secrets(const struct conf *conf, struct findings *f);

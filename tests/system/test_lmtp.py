@@ -172,6 +172,7 @@ def test_server_that_is_not_there_and_comes():
         down = h.wait_log('delivery.lmtp.down', mailbox='dove')
         assert f'rule={h.dir}/etc/mansio.conf:{rule_line(h, "mailbox dove")}' in down
         assert 'mailbox dove' in wait_for('status names it', lambda: (lambda t: 'mailbox dove' in t and t)(mtactl(h, 'status')))
+        assert f'mansio.conf:{rule_line(h, "mailbox dove")}' in next(l for l in mtactl(h, 'check').splitlines() if 'No such file' in l)
         # Its other mailboxes do not wait for it.
         h.send(all_to('user'))
         h.wait_mail()
