@@ -1,10 +1,10 @@
 """Deliveries under TLS and with a login: opportunistic and required TLS, smart hosts, and servers that cheat."""
-import json, os, re, shutil, ssl, subprocess
+import base64, json, os, re, shutil, socket, ssl, subprocess, threading
 
 import pytest
 
 import fakedns
-from host import BUILD, DEADLINE, IS_ROOT, Host, Raw, free_port, wait_for
+from host import BUILD, IS_ROOT, ROOT, Host, free_port
 from sink import Sink
 
 from tls import Authority, TlsHost
@@ -22,8 +22,7 @@ def authority(tmp_path_factory):
     a.host('other.test')
     a.host('me.demo.test')
     a.host('ip.test', 'IP:127.0.0.11')
-    (a.dir / 'late').mkdir()
-    a.host('late.test', 'mx1.far.test', days=-1)
+    a.host('late.test', 'isp.test', days=-1)
     a.stranger = Authority(a.dir / 'stranger')
     a.stranger.host('mx1.far.test')
     a.mail = a.host('mail.demo.test')
@@ -70,24 +69,24 @@ def login(port, how='require', more='', host='isp.test', user='me@isp.test'):
 # ---- opportunistic ----
 
 def test_offered_tls_is_used_whatever_the_certificate_is(authority):
-    with TlsSink(authority.stranger.server('mx1.far.test'), '127.0.0.11') as s, Relay(f'port = {s.port}') as h:
+    with TlsSink(authority.stranger.server('mx1.far.test'), '127.0.0.11') as s, Relay(f'port = {s.port} idle = 0') as h:
         h.delivered(h.mail('a@one.test'))
         m = s.wait_messages(1)[0]
         assert m['tls'] == 'TLSv1.3' and s.in_clear() == ['EHLO', 'STARTTLS']
-        assert [line.split()[0] for secure, line in m['session'].lines if secure][:2] == ['EHLO', 'MAIL']
+        assert [line[:4] for secure, line in m['session'].lines if secure][:2] == ['EHLO', 'MAIL']
         line = h.wait_log('relay.session.ended')
         assert 'tls="TLSv1.3 TLS_' in line and 'verified=yes' not in line and 'verified="' in line
 
 
 def test_good_certificate_is_said_to_be_one(authority):
-    with TlsSink(authority.server('mx1.far.test'), '127.0.0.11') as s, Relay(f'port = {s.port} ca = "{authority.ca}"') as h:
+    with TlsSink(authority.server('mx1.far.test'), '127.0.0.11') as s, Relay(f'port = {s.port} ca = "{authority.ca}" idle = 0') as h:
         h.delivered(h.mail('a@one.test'))
         assert 'verified=yes' in h.wait_log('relay.session.ended')
 
 
 @pytest.mark.parametrize('how', ['none', 'refuse'])
 def test_no_tls_is_no_reason_to_wait(authority, how):
-    with TlsSink(authority.server('mx1.far.test'), '127.0.0.11', how=how) as s, Relay(f'port = {s.port}') as h:
+    with TlsSink(authority.server('mx1.far.test'), '127.0.0.11', how=how) as s, Relay(f'port = {s.port} idle = 0') as h:
         h.delivered(h.mail('a@one.test'))
         assert s.wait_messages(1)[0]['tls'] is None and len(s.sessions) == 1
         assert 'tls=' not in h.wait_log('relay.session.ended')
@@ -150,7 +149,7 @@ def test_required_or_it_waits(authority, name, how, words):
 
 
 def test_required_and_good(authority):
-    with TlsSink(authority.server('mx1.far.test'), '127.0.0.11') as s, Relay(f'via = "isp.test:{s.port}" {REQUIRE} ca = "{authority.ca}"') as h:
+    with TlsSink(authority.server('mx1.far.test'), '127.0.0.11') as s, Relay(f'via = "isp.test:{s.port}" {REQUIRE} ca = "{authority.ca}" idle = 0') as h:
         h.delivered(h.mail())
         assert s.wait_messages(1)[0]['tls'] == 'TLSv1.3' and 'verified=yes' in h.wait_log('relay.session.ended')
 
@@ -237,13 +236,89 @@ def test_clear_text_right_behind_the_handshake(authority):
         assert not s.messages
 
 
-def cases():
-    path = BUILD.parent
-    for p in ('/work', *map(str, __import__('pathlib').Path(__file__).resolve().parents)):
-        f = f'{p}/shared/data/starttls-client/cases.json'
-        if os.path.exists(f):
-            return json.load(open(f))
-    return {}
+VECTORS = ROOT.parent / 'shared/data/starttls-client/cases.json'
+
+
+class Vector:
+    """A misbehaving server of "Why TLS is better without STARTTLS" (USENIX Security 2021)."""
+
+    def __init__(self, case, context):
+        self.case, self.context, self.clear, self.secure = case, context, [], []
+        self.listener = socket.create_server(('127.0.0.11', 0), backlog=50)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                s, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.talk, args=[s], daemon=True).start()
+
+    def talk(self, s):
+        try:
+            self.play(s)
+        except (OSError, ValueError):
+            pass
+        finally:
+            s.close()
+
+    def play(self, s):
+        case, tls, override = self.case, False, {k.upper(): v for k, v in self.case['override_response'].items()}
+        s.sendall(case['greeting'].encode())
+        data, buf = False, b''
+        while True:
+            while b'\n' not in buf:
+                got = s.recv(4096)
+                if not got:
+                    return
+                buf += got
+            line, buf = buf.split(b'\n', 1)
+            verb = line.decode('latin-1').strip().split(' ')[0].upper()
+            if data:
+                if verb == '.':
+                    data = False
+                    s.sendall(b'250 taken\r\n')
+                continue
+            (self.secure if tls else self.clear).append(verb)
+            if tls and verb in [v.upper() for v in case['ignore_commands_tls']]:
+                continue
+            if verb in override and not tls:
+                s.sendall(override[verb].encode())
+            elif verb == 'EHLO':
+                caps = ['x.test', *(case['capabilities_tls'] if tls else case['capabilities'])]
+                s.sendall(''.join(f'250{"-" if i < len(caps) - 1 else " "}{c}\r\n' for i, c in enumerate(caps)).encode())
+            elif verb == 'STARTTLS':
+                s.sendall(case['stls_response'].encode())
+                if case['stls_make_transition']:
+                    s, tls, buf = self.context.wrap_socket(s, server_side=True), True, b''
+            elif verb == 'DATA':
+                data = True
+                s.sendall(b'354 go\r\n')
+            elif verb == 'QUIT':
+                return s.sendall(b'221 bye\r\n')
+            else:
+                s.sendall(b'250 ok\r\n')
+
+
+@pytest.mark.skipif(not VECTORS.exists(), reason='the shared vectors are not here')
+@pytest.mark.parametrize('policy', ['offer', 'require'])
+def test_servers_that_cheat(authority, policy):
+    servers = [Vector(c, authority.server('ip.test')) for c in json.loads(VECTORS.read_text()).values()]
+    routes = ''.join(f'route v{i}.test {{ via = "127.0.0.11:{v.port}" tls = {policy} ca = "{authority.ca}" timeout = 3s }}\n' for i, v in enumerate(servers))
+    with Relay('', routes) as h:
+        for i in range(len(servers)):
+            h.mail(f'a@v{i}.test')
+        h.wait_log('delivery.result', count=len(servers))
+        for i, v in enumerate(servers):
+            said = set(v.clear) & {'MAIL', 'RCPT', 'DATA', 'AUTH', 'RSET'}   # a ClientHello may be among the rest
+            assert policy == 'offer' or not said, (i, v.case, v.clear)
+            delivered = bool(h.log_lines('delivery.result', to=f'a@v{i}.test', status='delivered'))
+            assert not delivered or policy == 'offer' or v.case['stls_make_transition'], v.case
+            assert not h.log_lines('delivery.result', to=f'a@v{i}.test', status='failed')
+            assert 'AUTH' not in v.clear + v.secure
+        assert len(h.pids()['deliverd']) == 2 and not h.log_lines('mtad.child.ended')
 
 
 # ---- logins ----
@@ -333,7 +408,6 @@ def test_login_on_this_very_host_needs_no_tls():
 
 
 def test_our_own_server_as_smart_host(authority):
-    users = f'map logins {{ type = inline  entries = [ "me@mail.demo.test {{PLAIN}}x" ] }}'
     hashed = subprocess.run(['openssl', 'passwd', '-6', CANARY], capture_output=True, text=True, check=True).stdout.strip()
     conf = f'map logins {{ type = inline  entries = [ "me@mail.demo.test {hashed}" ] }}\nauth {{ users = logins }}\n'
     with TlsHost(authority, auth='require', conf=conf) as smart:
@@ -354,17 +428,17 @@ def test_the_password_is_nowhere_but_in_its_file(authority):
     """INCIDENTS 24: everything that the host says and keeps, while the login works and while it does not."""
     with TlsSink(authority.server('mx1.far.test'), '127.0.0.11', auth=['PLAIN', 'LOGIN'], users={'me@isp.test': CANARY}, need_auth=True) as s:
         route, section = login(s.port, more=f'ca = "{authority.ca}"')
-        with Relay(route, section + '\nlog { level = debug }' if False else section, secret=CANARY) as h:
+        with Relay(route, section, secret=CANARY) as h:
             h.delivered(h.mail())
             s.users = {}
-            s.sessions[0].plain.close()
+            s.sessions[0].plain.shutdown(socket.SHUT_RDWR)
+            h.wait_log('relay.session.ended')
             h.deferred(h.mail('b@far.test'))
             out = ''
             for args in (['config'], ['status'], ['status', '--json'], ['queue', 'list'], ['check'], ['sandbox'], ['mailq']):
                 r = subprocess.run([str(BUILD / 'bin/mtactl'), '-c', str(h.dir / 'etc/mansio.conf'), *args], capture_output=True, text=True, timeout=60)
                 out += r.stdout + r.stderr
             assert 'secret isp' in out
-            import base64
             needles = [CANARY.encode(), base64.b64encode(CANARY.encode()), base64.b64encode(b'\0me@isp.test\0' + CANARY.encode())]
             places = [out.encode(), h.log().encode()]
             for base in ('spool', 'state', 'run', 'mail'):

@@ -171,7 +171,7 @@ class Session:
         """Ends TLS in the middle, with words behind it."""
         if self.sink.how == 'reset':
             self.plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b'\x01\0\0\0\0\0\0\0')
-            self.s.detach()
+            os.close(self.s.detach())
             return self.plain.close()
         if self.sink.how == 'notify':
             self.s.setblocking(False)
