@@ -1,4 +1,4 @@
-/* opener.c - files and directories that may lie on a file server: opened by helper processes, with a deadline */
+/* opener.c - what may lie on a file server is opened by helper processes, with a deadline */
 #include "mtad/opener.h"
 
 #include <errno.h>
@@ -22,13 +22,13 @@
 #include "common/os/fd.h"
 #include "common/os/priv.h"
 
-#define OPENERS_MAX    32u
-#define OPEN_MS        8000  /* with mapd's deadline it fits into deliverd's */
-#define WAIT_MS        4000  /* mtad stands still so long */
-#define IDLE_MS        60000 /* all but one end then */
-#define HUNG_MS        60000 /* so long a path that hung is not tried */
-#define HUNG_MAX       64u
-#define OPENER_FD      3
+#define OPENERS_MAX 32u
+#define OPEN_MS     8000  /* with mapd's deadline it fits into deliverd's */
+#define WAIT_MS     4000  /* mtad stands still so long */
+#define IDLE_MS     60000 /* all but one end then */
+#define HUNG_MS     60000 /* so long a path that hung is not tried */
+#define HUNG_MAX    64u
+#define OPENER_FD   3
 
 /* Both ways one datagram; the program is the same, so its layout is too. */
 struct wish {
@@ -104,7 +104,8 @@ static ssize_t datagram(int sock, bool out, void *data, size_t n, int *fd)
         return got;
     *fd = -1;
     c = got > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+        c->cmsg_len == CMSG_LEN(sizeof(int)))
         memcpy(fd, CMSG_DATA(c), sizeof *fd);
     return got;
 }
@@ -159,8 +160,8 @@ static void errand_run(const struct errand *e, int sock, pid_t parent)
     _exit(0);
 }
 
-/* Our end of a channel to a copy of mtad that does something else, or -1. No handler of ours may run in it: the
-   loop's writes into a pipe that both hold. */
+/* Our end of a channel to a copy of mtad that does something else, or -1. No handler of ours may run in it:
+   the loop's writes into a pipe that both hold. */
 static int process_start(const struct errand *e, pid_t *pid)
 {
     pid_t parent = getpid();
@@ -491,7 +492,9 @@ bool opener_probe(struct host *h, void (*look)(void *arg), void *arg, struct err
     if (!done)
         kill(pid, SIGKILL);
     fd_close(&pfd.fd);
-    return done || err_set(err, ERR_TEMP,
-                           "reading the configuration and the files that it names takes longer than %d s: a file "
-                           "system does not answer", WAIT_MS / 1000);
+    return done ||
+           err_set(err, ERR_TEMP,
+                   "reading the configuration and the files that it names takes longer than %d s: a file "
+                   "system does not answer",
+                   WAIT_MS / 1000);
 }

@@ -69,8 +69,8 @@ static void home_take(struct asked *a, struct opened *o)
         return;
     }
     if (o->st.st_uid != a->uid || (o->st.st_mode & S_IWOTH)) {
-        err_set(&o->err, ERR_TEMP, "home directory %s does not belong to %s, or everybody may write it", a->place.path,
-                a->user);
+        err_set(&o->err, ERR_TEMP, "home directory %s does not belong to %s, or everybody may write it",
+                a->place.path, a->user);
         no_home(a, &o->err, true);
         return;
     }

@@ -10,7 +10,8 @@
 enum place_kind {
     PLACE_ROOT,    /* the directory of virtual mailboxes, a description of its own for each agent */
     PLACE_HOME,    /* must be the user's and nobody else's to write */
-    PLACE_SPOOL,   /* mailboxes that are files in one directory, the home beside it; who has no home gets mail too */
+    PLACE_SPOOL,   /* mailboxes that are files in one directory, the home beside it; who has no home gets mail
+                      too */
     PLACE_COMMAND, /* the home, or nothing: what a command finds there is its own business */
 };
 

@@ -1,9 +1,9 @@
 /* watch.c - daemons that live but do not answer: noticed, said, ended where that is safe
  *
  * What ending costs: a worker, dnsd, mapd hold nothing that is not asked again. cleanup and smtpd: what was
- * not answered was not accepted, and doubt is settled by id. deliverd: a message whose final dot is on its way
- * may arrive twice, which is better than never. queued is never ended: its disk hangs, a new one would hang
- * before the same lock, and what it has acknowledged is worth more than the minutes.
+ * not answered was not accepted, and doubt is settled by id. deliverd: a message whose final dot is on its
+ * way may arrive twice, which is better than never. queued is never ended: its disk hangs, a new one would
+ * hang before the same lock, and what it has acknowledged is worth more than the minutes.
  */
 #include "mtad/watch.h"
 
@@ -26,10 +26,10 @@ static const struct patience {
     enum role role;
     unsigned say, end; /* missed rounds */
 } patience[] = {
-    {ROLE_MAPD_WORKER, 1, ROUNDS / 4    },
-    { ROLE_MAPD,       4, ROUNDS * 2    }, /* a large table is read in one go */
-    { ROLE_QUEUED,     4, NEVER         },
-    { ROLE_COUNT,      4, ROUNDS        }, /* all others */
+    { ROLE_MAPD_WORKER, 1, ROUNDS / 4 },
+    { ROLE_MAPD, 4, ROUNDS * 2 }, /* a large table is read in one go */
+    { ROLE_QUEUED, 4, NEVER },
+    { ROLE_COUNT, 4, ROUNDS }, /* all others */
 };
 
 static const struct patience *patience_of(enum role role)
@@ -116,10 +116,12 @@ bool watch_trouble(const struct child *c, const char **text, const char **advice
 {
     if (!c->watch.silent)
         return false;
-    *text = c->watch.ended ? "it does not answer, was ended, and cannot end: the kernel holds it in a system call"
-                           : "it does not answer";
+    *text = c->watch.ended
+                ? "it does not answer, was ended, and cannot end: the kernel holds it in a system call"
+                : "it does not answer";
     *advice = c->watch.ended || c->role == ROLE_QUEUED
-                  ? "look for a disk or file server that hangs (dmesg; state D in ps); if somebody stopped it: kill -CONT"
+                  ? "look for a disk or file server that hangs (dmesg; state D in ps); if somebody stopped "
+                    "it: kill -CONT"
                   : "nothing: it is ended and started anew when it stays so for processes.watchdog";
     return true;
 }

@@ -4,15 +4,12 @@ import json, os, pathlib, re, stat, subprocess, sys
 import pytest
 
 from host import BUILD, ROOT, wait_for
+from private_root import BARE, Root, make_deb, run
 
 LIBEXEC = 'usr/libexec/mansio'
 DAEMONS = ['mtad', 'smtpd', 'cleanup', 'queued', 'deliverd', 'mapd', 'mapd-worker', 'dnsd', 'mansio-agent', 'postdrop']
 LINKS = {'usr/sbin/mtad': LIBEXEC + '/mtad', 'usr/bin/mailq': 'usr/sbin/sendmail', 'usr/bin/newaliases': 'usr/sbin/sendmail',
          'usr/lib/sendmail': 'usr/sbin/sendmail'}
-
-
-def run(*argv, **more):
-    return subprocess.run([str(a) for a in argv], check=True, capture_output=True, text=True, **more).stdout
 
 
 @pytest.fixture(scope='module')
@@ -24,9 +21,7 @@ def tree(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def deb(tmp_path_factory):
-    top = tmp_path_factory.mktemp('deb')
-    run('cpack', '--config', BUILD / 'CPackConfig.cmake', '-G', 'DEB', '-B', top)
-    return next(top.glob('mansio_*.deb'))
+    return make_deb(BUILD, tmp_path_factory.mktemp('deb'))
 
 
 def listed_users():
@@ -97,58 +92,6 @@ def test_control(deb):
     assert '-rwxr-xr-x root/root' in next(l for l in content.splitlines() if l.endswith(LIBEXEC + '/mtad'))
 
 
-class Root:
-    """A copy of this machine's root that is thrown away: an overlay in a name space of its own, with its own network,
-    name and processes. Whatever runs in it ends with it."""
-
-    SETUP = r'''set -e
-b=$1; n=$2
-mount -t tmpfs none "$b"
-mkdir "$b/upper" "$b/work" "$b/root"
-mount -t overlay none -o "lowerdir=/,upperdir=$b/upper,workdir=$b/work" "$b/root"
-cd "$b/root"
-mount -t proc none proc; mount --rbind /dev dev; mount -t tmpfs none run; mount -t tmpfs none tmp
-hostname "$n"
-ip link set lo up
-echo up
-read -r end || true'''
-
-    def __init__(self, base, name='bare'):
-        base.mkdir()
-        self.root = base / 'root'
-        self.holder = subprocess.Popen(
-            ['unshare', '-m', '-n', '-u', '-p', '--fork', '--kill-child', '--propagation', 'private', 'bash', '-c', self.SETUP,
-             'root', str(base), name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        if self.holder.stdout.readline() != 'up\n':
-            why = self.holder.communicate()[1]
-            pytest.skip(f'no overlay of the root here: {why.strip()}')
-        pid = self.holder.pid
-        self.init = int(pathlib.Path(f'/proc/{pid}/task/{pid}/children').read_text().split()[0])
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.holder.communicate('end\n')
-
-    def argv(self, command):
-        return ['nsenter', '-t', str(self.init), '-m', '-n', '-u', '-p', 'chroot', str(self.root), '/usr/bin/env', '-i',
-                'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'HOME=/root', 'LC_ALL=C.UTF-8', 'DEBIAN_FRONTEND=noninteractive',
-                'bash', '-c', command]
-
-    def sh(self, command, status=0, **more):
-        done = subprocess.run(self.argv(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more)
-        assert done.returncode == status, f'{command}: exit status {done.returncode}\n{done.stdout}'
-        return done.stdout
-
-    def put(self, source, name):
-        subprocess.run(self.argv(f'cat >{name}'), input=pathlib.Path(source).read_bytes(), check=True)
-
-
-# As little of this machine's own Mansio as possible: no users of it, no configuration, no other mail system.
-BARE = r'''sed -i '/^mansio-/d' /etc/passwd /etc/shadow /etc/group /etc/gshadow
-rm -rf /etc/mansio /var/spool/mansio /var/lib/mansio /etc/mailname
-'''
 SEND = r'''/usr/bin/python3 - "$@" <<'X'
 import smtplib, sys
 s = smtplib.SMTP('127.0.0.1', 25, timeout=30)
@@ -179,6 +122,7 @@ def test_install_upgrade_remove_purge(root, deb):
     assert modes[1].startswith('/var/spool/mansio 7') and modes[1].endswith(' mansio-queued')
     assert modes[2] == '/var/lib/mansio 755 root'
     root.sh('mtad -n')
+    assert '\nmap aliases {\n    type = aliases\n    source = /etc/aliases\n' in conf and '\naddress {\n    aliases = aliases\n' in conf
     assert root.sh('dpkg -V mansio') == ''
 
     assert root.sh('stat -c "%a %U:%G" /usr/libexec/mansio/postdrop') == '2755 root:mansio-drop\n'
@@ -267,11 +211,3 @@ def test_check_install(root, deb):
     assert root.sh('stat -c "%a %U" /etc') == '755 root\n'
     root.sh('rm /var/spool/mansio/drop; userdel mansio-dnsd')
     assert 'no such user' in root.sh('mtactl check --install', status=1)
-
-
-@pytest.mark.root
-@pytest.mark.long
-def test_minbase(deb):
-    """A root with nothing in it but what every Debian has."""
-    done = subprocess.run(['bash', ROOT / 'tests/system/minbase-package.sh', deb], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
