@@ -86,27 +86,38 @@ void client_die(struct client *c, struct client_result r, const char *how)
 
 /* ---- accidents ---- */
 
+/* RFC 2033 4.2: one reply per accepted recipient, in their order. */
+static void give_next(struct client *c, const struct client_result *r)
+{
+    while (c->rcpt_open && c->rcpt_state[c->end_next] != RCPT_ACCEPTED)
+        c->end_next++;
+    if (c->rcpt_open)
+        give(c, c->end_next, r);
+}
+
 /* RFC 5321 4.2: the first digit says it. A server that answered 250 has the message, whatever it wrote
- * behind that: deferring would deliver it again at each attempt. */
+ * behind that: deferring would deliver it again at each attempt. False: somebody has no answer. */
 static bool die_answered(struct client *c)
 {
     static const enum ipc_outcome outcomes[] = {
         [2] = OUTCOME_DELIVERED, [4] = OUTCOME_DEFERRED, [5] = OUTCOME_FAILED
     };
     int first = c->end_code / 100;
+    struct client_result r;
     struct buf why;
 
-    if (c->lmtp || (first != 2 && first != 4 && first != 5))
+    if (first != 2 && first != 4 && first != 5)
         return false;
     buf_init(&why, CLIENT_TEXT_MAX);
     buf_addf(&why, "%d (%s)", c->end_code, buf_cstr(&c->text));
-    buf_reset(&c->text);
-    buf_addv(&c->text, buf_view(&why));
+    r = client_own_words(c, CLIENT_END, outcomes[first], CLIENT_FINAL, STATUS((uint8_t)first, 0, 0));
+    r.text = buf_view(&why);
+    if (c->lmtp)
+        give_next(c, &r);
+    if (!c->lmtp || !c->rcpt_open)
+        client_die(c, r, "protocol error");
     buf_clear(&why);
-    client_die(c,
-               client_own_words(c, CLIENT_END, outcomes[first], CLIENT_FINAL, STATUS((uint8_t)first, 0, 0)),
-               "protocol error");
-    return true;
+    return c->state == CLIENT_DEAD;
 }
 
 /* At the end of the message nobody knows what the server did: not tried again in this attempt. */
@@ -256,11 +267,8 @@ static void on_end(struct client *c)
         give_all(c, &r);
         return;
     }
-    /* RFC 2033 4.2: one reply per accepted recipient, in their order. */
-    while (c->rcpt_open && c->rcpt_state[c->end_next] != RCPT_ACCEPTED)
-        c->end_next++;
-    if (c->rcpt_open)
-        give(c, c->end_next, &r);
+    c->end_code = 0;
+    give_next(c, &r);
     if (c->rcpt_open)
         client_expect(c, CLIENT_END, 0);
 }
