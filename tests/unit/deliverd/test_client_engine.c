@@ -142,17 +142,16 @@ static const struct dialog dialogs[] = {
       "S: 250 first\nS: 250-second\nS: 550 is another\n",
       "0 delivered 2.0.0 end remote: 250 first\n1 delivered 2.0.0 end: 250 (protocol error by the server "
       "while waiting for the reply to the end of the message: line 2: another code than before)\n"
-      "2 deferred 4.5.0 end maybe: protocol error by the server while waiting for the reply to the end of the "
-      "message: line 2: "
-      "another code than before; it may have been delivered\n",
+      "2 deferred 4.5.0 end maybe: protocol error by the server while waiting for the reply to the end of "
+      "the message: line 2: another code than before; it may have been delivered\n",
       .lmtp = true, .ends = CLIENT_OVER },
     { "LMTP nonsense without a code",
       "S: 220 l\nC: LHLO own.test\nS: 250-l\nS: 250 PIPELINING\nM: 2\nC: MAIL FROM:<s@own.test>\nC: RCPT "
       "TO:<a@x.test>\nC: RCPT TO:<b@x.test>\n"
       "C: DATA\nS: 250 ok\nS: 250 ok\nS: 250 ok\nS: 354 go\n" BODY "S: 550 no\nS: what\n",
       "0 failed 5.0.0 end remote: 550 no\n"
-      "1 deferred 4.5.0 end maybe: protocol error by the server while waiting for the reply to the end of the "
-      "message: line 1: bad reply code; it may have been delivered\n",
+      "1 deferred 4.5.0 end maybe: protocol error by the server while waiting for the reply to the end of "
+      "the message: line 1: bad reply code; it may have been delivered\n",
       .lmtp = true, .ends = CLIENT_OVER },
     { "status of another class is not believed", HELLO ONE "S: 450 5.2.2 full\n",
       "0 deferred 4.0.0 rcpt remote: 450 5.2.2 full\n", .ends = CLIENT_READY },
