@@ -1,7 +1,11 @@
 /* config.c - config: the configuration as files say it, in the caller's process */
+#include <stdlib.h>
 #include <sysexits.h>
 
+#include "common/base/mem.h"
+#include "conf/auth.h"
 #include "conf/conf.h"
+#include "conf/map.h"
 #include "mtactl/command.h"
 
 /* `    name = value    # file:line` below `kind [name] {` */
@@ -39,6 +43,25 @@ static void line_row(struct tool *t, struct strv line, char section[256])
     row_clear(&r);
 }
 
+/* A login is shown, its secret is not. */
+static void secrets_mask(struct conf *conf)
+{
+    const struct conf_map *found = conf->auth->users[0] ? conf_map_find(conf, SV(conf->auth->users)) : NULL;
+
+    for (size_t i = 0; found && i < found->entries.n; i++) {
+        struct strv rest = SV(found->entries.v[i]), login = SV_LIT("");
+        struct buf text;
+
+        strv_word(&rest, &login);
+        buf_init(&text, 65536);
+        buf_addv(&text, login);
+        buf_adds(&text, " ***");
+        free(found->entries.v[i]);
+        found->entries.v[i] = mem_str(buf_cstr(&text));
+        buf_clear(&text);
+    }
+}
+
 int command_config(struct tool *t, int argc, char **argv)
 {
     char section[256] = "";
@@ -50,6 +73,7 @@ int command_config(struct tool *t, int argc, char **argv)
     (void)argv;
     if (!tool_conf(t, NULL, &conf))
         return tool_end(t, EX_CONFIG, "%s is not in order", t->conf_path);
+    secrets_mask(conf);
     buf_init(&text, 256u << 20);
     conf_describe(conf, &text);
     conf_free(&conf);

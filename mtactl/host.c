@@ -21,13 +21,12 @@ int command_stop(struct tool *t, int argc, char **argv)
 /* The new processes read their tables before the old ones retire. */
 #define RELOAD_WAIT_MS 150000
 
-int command_reload(struct tool *t, int argc, char **argv)
+static int reload_from(struct tool *t, const char *from)
 {
     struct rows rows = { 0 };
     struct ask a = { .role = ROLE_MTAD, .act = "reload", .row = ask_collect, .arg = &rows };
 
-    (void)argc;
-    (void)argv;
+    ask_text(&a, "from", SV(from));
     if (t->wait_ms < RELOAD_WAIT_MS)
         t->wait_ms = RELOAD_WAIT_MS;
     ask_run(&a, t);
@@ -41,6 +40,20 @@ int command_reload(struct tool *t, int argc, char **argv)
     }
     rows_clear(&rows);
     return tool_end(t, a.code, "%s", a.text);
+}
+
+int command_reload(struct tool *t, int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return reload_from(t, "files");
+}
+
+int command_reload_previous(struct tool *t, int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return reload_from(t, "previous");
 }
 
 int command_log(struct tool *t, int argc, char **argv)

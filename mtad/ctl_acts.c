@@ -19,6 +19,7 @@
 #include "mtad/drain.h"
 #include "mtad/generation.h"
 #include "mtad/graph.h"
+#include "mtad/history.h"
 #include "mtad/reload.h"
 
 /* Resident memory; 0 when it cannot be told. */
@@ -211,14 +212,37 @@ static void report_rows(struct ctl_call *call, const struct buf *report)
     }
 }
 
+/* 0: the files. False: answered. */
+static bool reload_source(struct host *h, struct ctl_call *call, unsigned *number)
+{
+    struct err err = { 0 };
+    struct buf text;
+    bool ok = true;
+
+    *number = 0;
+    if (!strv_is(ctl_text(call, "from"), "previous"))
+        return true;
+    buf_init(&text, HISTORY_BYTES_MAX);
+    ok = history_previous(h, number, &text, &err);
+    buf_clear(&text);
+    if (!ok)
+        ctl_done(call, EX_DATAERR, "%s", err.text);
+    return ok;
+}
+
 static void on_reload(void *arg, struct ctl_call *call)
 {
     struct host *h = arg;
     struct reload_call *r;
     struct buf report;
+    unsigned number;
+    char by[48];
 
     buf_init(&report, 65536);
-    if (host_reload(h, &report) == RELOAD_REFUSED) {
+    if (!reload_source(h, call, &number))
+        return;
+    snprintf(by, sizeof by, "uid:%u", ctl_uid(call));
+    if (host_reload(h, number, by, &report) == RELOAD_REFUSED) {
         report_rows(call, &report);
         ctl_done(call, EX_CONFIG, "the new configuration was refused; the old one goes on untouched");
         buf_clear(&report);
@@ -231,7 +255,47 @@ static void on_reload(void *arg, struct ctl_call *call)
     reload_watch(h, on_reloaded, r);
 }
 
+/* ---- kept configurations ---- */
+
+static void on_history(void *arg, struct ctl_call *call)
+{
+    history_rows(arg, call);
+    ctl_done(call, 0, NULL);
+}
+
+#define DATA_STEP 32768u
+
+/* The text of one, in portions: cursor is the offset. */
+static void on_kept(void *arg, struct ctl_call *call)
+{
+    struct err err = { 0 };
+    uint64_t number = 0, at = ctl_cursor(call);
+    struct buf text;
+    struct strv rest;
+
+    ctl_number(call, "number", &number);
+    buf_init(&text, HISTORY_BYTES_MAX);
+    if (number > UINT32_MAX || !history_text(arg, (unsigned)number, &text, &err)) {
+        ctl_done(call, EX_DATAERR, "%s", number > UINT32_MAX ? "no such number" : err.text);
+    } else {
+        rest = at < text.len ? strv_from(buf_view(&text), at) : SV_LIT("");
+        ctl_data(call, strv_sub(rest, 0, rest.n < DATA_STEP ? rest.n : DATA_STEP));
+        if (rest.n > DATA_STEP)
+            ctl_more(call, at + DATA_STEP);
+        else
+            ctl_done(call, 0, NULL);
+    }
+    buf_clear(&text);
+}
+
 const struct ctl_act ctl_acts[] = {
-    { "status", on_status, false }, { "degraded", on_degraded, false }, { "reload", on_reload, true }, { "stop", on_stop, true },
-    { "log", on_log, true },        { "edges", on_edges, false },  { .name = NULL },
+    { "status", on_status, false },
+    { "degraded", on_degraded, false },
+    { "reload", on_reload, true },
+    { "stop", on_stop, true },
+    { "log", on_log, true },
+    { "edges", on_edges, false },
+    { "history", on_history, false },
+    { "kept", on_kept, false },
+    { .name = NULL },
 };

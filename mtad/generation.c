@@ -1,6 +1,7 @@
 /* generation.c - one configuration with everything that was opened for it, and the slots of its processes */
 #include "mtad/generation.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,11 +18,13 @@
 #include "conf/users.h"
 #include "inspect/inspect.h"
 #include "mtad/directory.h"
+#include "mtad/history.h"
 #include "mtad/identity.h"
 #include "mtad/listener.h"
 #include "mtad/opener.h"
 #include "mtad/source.h"
 
+#define CONF_BYTES_MAX (16u << 20)
 #define PROCESS_MAX 255u /* SETUP's number */
 
 bool role_is_lasting(enum role role)
@@ -245,6 +248,24 @@ static bool lasting_check(const struct conf *now, const struct conf *next, struc
     return true;
 }
 
+/* One that was accepted before. The places in it are those of the files of that time. */
+static bool kept_open(struct host *next, struct buf *report, struct conf_errors *errs)
+{
+    struct err err = { 0 };
+    struct buf text;
+    char name[32];
+    bool ok;
+
+    buf_init(&text, CONF_BYTES_MAX);
+    snprintf(name, sizeof name, "history/%u.conf", next->reload_history);
+    ok = history_text(next, next->reload_history, &text, &err);
+    if (!ok)
+        buf_addf(report, "%s\n", err.text);
+    ok = ok && conf_parse_text(buf_view(&text), name, ROLE_MTAD, &next->conf, errs);
+    buf_clear(&text);
+    return ok;
+}
+
 static bool conf_open(struct host *next, struct buf *report)
 {
     struct conf_options options = { .overrides = next->options.overrides,
@@ -253,7 +274,8 @@ static bool conf_open(struct host *next, struct buf *report)
     bool ok;
 
     conf_errors_init(&errs);
-    ok = conf_load_with(next->options.conf_path, &options, &next->conf, &errs);
+    ok = next->reload_history ? kept_open(next, report, &errs)
+                              : conf_load_with(next->options.conf_path, &options, &next->conf, &errs);
     if (!ok)
         conf_errors_text(&errs, report);
     conf_errors_clear(&errs);
@@ -298,7 +320,8 @@ struct generation *generation_load(struct host *h, struct buf *report)
 {
     /* The functions that fill a host at its start fill this one; only what they opened is kept. */
     struct host next = { .options = h->options, .privileged = h->privileged, .generations = h->generations,
-                         .openers = h->openers };
+                         .openers = h->openers, .reload_history = h->reload_history,
+                         .history_dir = h->history_dir };
     struct generation *g;
     struct err err = { 0 };
     bool ok;
@@ -314,6 +337,8 @@ struct generation *generation_load(struct host *h, struct buf *report)
          host_seal_confs(&next, &err);
     g = mem_new(sizeof *g);
     g->host = h;
+    g->history = h->reload_history;
+    snprintf(g->by, sizeof g->by, "%s", h->reload_by);
     take_from(g, &next);
     if (!ok) {
         if (err.cls != ERR_OK)

@@ -16,6 +16,8 @@ struct generation {
     struct host *host;
     unsigned number; /* never used again */
     enum generation_state state;
+    unsigned history;  /* the kept configuration that it was made of; 0: the files */
+    char by[48];       /* who asked for it */
     unsigned row;      /* of graph_roles: who starts now */
     struct conf *conf; /* owned, like all that follows */
     int confs[ROLE_COUNT];
@@ -30,7 +32,8 @@ struct generation {
 /* The one that host_load and host_prepare made; it is the current one from here on. Makes its children. */
 struct generation *generation_first(struct host *h);
 /* Loads and opens everything anew; listening sockets that are there already are shared. Nothing of it is in
-   use yet, and nothing changes when it fails: NULL, and lines for the operator are added to report. */
+   use yet, and nothing changes when it fails: NULL, and lines for the operator are added to report. Reads the
+   files, or the kept configuration h->reload_history. */
 struct generation *generation_load(struct host *h, struct buf *report);
 /* Slots for its processes, entered in the list of those alive. */
 void generation_enter(struct generation *g);

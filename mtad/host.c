@@ -25,6 +25,7 @@
 #include "mtad/drain.h"
 #include "mtad/edge.h"
 #include "mtad/generation.h"
+#include "mtad/history.h"
 #include "mtad/identity.h"
 #include "mtad/listener.h"
 #include "mtad/log_target.h"
@@ -129,7 +130,7 @@ static void on_reload(void *arg, int signo)
 
     (void)signo;
     buf_init(&report, 65536);
-    host_reload(arg, &report);
+    host_reload(arg, 0, "SIGHUP", &report);
     buf_clear(&report);
 }
 
@@ -174,6 +175,7 @@ int host_run(struct host *h)
     h->maps = maps_client_new(h->loop, ROLE_MTAD);
     h->began_ms = loop_now(h->loop);
     opener_begin(h);
+    history_begin(h);
     g = generation_first(h);
     ctl_watch(h);
     edge_watch_own(h);

@@ -103,6 +103,10 @@ struct host {
     struct generation *reloading;   /* of them; NULL: none is being started */
     unsigned generation_last;       /* number */
     bool tables_ready;              /* of reloading, in mapd */
+    const char *history_dir;        /* borrowed: of processes.state, which never changes */
+    unsigned history_number;        /* of the kept configuration that runs; 0: it could not be kept */
+    unsigned reload_history;        /* what the next reload takes: a kept configuration, 0: the files */
+    char reload_by[48];             /* who asked for it */
     bool reload_wanted;             /* once a former generation has ended */
     struct reload_watcher *reload_watchers; /* owned list */
     struct loop_task reload_again;

@@ -16,6 +16,7 @@
 #include "mtad/degraded.h"
 #include "mtad/edge.h"
 #include "mtad/generation.h"
+#include "mtad/history.h"
 #include "mtad/listener.h"
 #include "mtad/log_target.h"
 #include "mtad/supervise.h"
@@ -175,7 +176,7 @@ static void on_again(void *arg)
         return;
     h->reload_wanted = false;
     buf_init(&report, 65536);
-    if (host_reload(h, &report) == RELOAD_REFUSED)
+    if (host_reload(h, h->reload_history, h->reload_by, &report) == RELOAD_REFUSED)
         watchers_tell(h, false, buf_cstr(&report));
     buf_clear(&report);
 }
@@ -289,6 +290,26 @@ static void log_follow(struct host *h, const struct conf *former)
         child_level_send(&h->children[i], (enum log_level)h->conf->log->level);
 }
 
+/* What runs is kept, or was. */
+static void settle(struct host *h, const struct generation *g)
+{
+    char text[400];
+
+    if (!g->history) {
+        history_accept(h, "reload", g->by);
+        degraded_set(h, "configuration", NULL, NULL);
+        return;
+    }
+    h->history_number = g->history;
+    LOG(WARN, "mtad.reload.previous", KI("configuration", g->history), KS("by", g->by));
+    snprintf(text, sizeof text,
+             "an older configuration (number %u of mtactl config history) runs since %s called reload "
+             "--previous, not what the files say; a restart takes the files",
+             g->history, g->by);
+    degraded_set(h, "configuration", text,
+                 "mend the files (mtactl config diff shows what they say), then: mtactl reload");
+}
+
 void reload_ready(struct generation *g)
 {
     struct host *h = g->host;
@@ -298,7 +319,7 @@ void reload_ready(struct generation *g)
     h->reloading = NULL;
     g->state = GENERATION_CURRENT;
     generation_show(g);
-    degraded_set(h, "configuration", NULL, NULL);
+    settle(h, g);
     log_follow(h, former->conf);
     each_of_role(h, ROLE_QUEUED, g, conf_send);
     LOG(INFO, "mtad.reload.done", KI("generation", g->number), KI("former", former->number),
@@ -362,10 +383,14 @@ static enum reload_result waits(struct host *h, struct buf *report, const char *
     return RELOAD_WAITS;
 }
 
-enum reload_result host_reload(struct host *h, struct buf *report)
+enum reload_result host_reload(struct host *h, unsigned history, const char *by, struct buf *report)
 {
     struct child *mapd = child_find(h, ROLE_MAPD, 0);
     struct generation *g;
+
+    h->reload_history = history;
+    if (by != h->reload_by)
+        snprintf(h->reload_by, sizeof h->reload_by, "%s", by);
 
     if (h->phase != HOST_RUNNING) {
         buf_adds(report, h->phase == HOST_STARTING ? "the service has not started yet\n"

@@ -16,8 +16,9 @@ enum reload_result {
     RELOAD_WAITS,   /* for the end of a former one; begins by itself, then the watchers are told */
 };
 
-/* SIGHUP, and the operator's word. The report is logged too. */
-enum reload_result host_reload(struct host *h, struct buf *report);
+/* SIGHUP, and the operator's word. The report is logged too. history: the number of a kept configuration, 0
+   for the files; by: who asks. */
+enum reload_result host_reload(struct host *h, unsigned history, const char *by, struct buf *report);
 /* fn runs once, when the reload that was just begun (or waits) has ended: done, or why not. */
 void reload_watch(struct host *h, void (*fn)(void *arg, bool ok, const char *text), void *arg);
 void reload_unwatch(struct host *h, void *arg);

@@ -16,6 +16,7 @@
 #include "mtad/degraded.h"
 #include "mtad/drain.h"
 #include "mtad/generation.h"
+#include "mtad/history.h"
 #include "mtad/notify.h"
 #include "mtad/opener.h"
 #include "mtad/reload.h"
@@ -144,6 +145,7 @@ static void all_ready(struct host *h)
     h->phase = HOST_RUNNING;
     h->current->state = GENERATION_CURRENT;
     LOG(INFO, "mtad.ready", KI("children", h->child_n), KI("listeners", h->listener_n));
+    history_accept(h, "start", "mtad");
     notify_ready(h);
     if (h->options.try_forbidden)
         attempt_begin(h);

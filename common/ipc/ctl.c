@@ -204,6 +204,11 @@ void ctl_more(struct ctl_call *call, uint64_t cursor)
     call_end(call, 0, NULL, cursor);
 }
 
+unsigned ctl_uid(const struct ctl_call *call)
+{
+    return (unsigned)call->client->who.uid;
+}
+
 void ctl_later(struct ctl_call *call, void (*gone)(void *data), void *data)
 {
     call->gone = gone;

@@ -32,6 +32,7 @@ void ctl_server_client(struct ctl_server *s, int fd); /* takes fd: a connected c
 /* Arguments: valid until the call is done. p NULL: not given. */
 struct strv ctl_text(const struct ctl_call *call, const char *name);
 bool ctl_number(const struct ctl_call *call, const char *name, uint64_t *out);
+unsigned ctl_uid(const struct ctl_call *call); /* who connected */
 const char *ctl_act_name(const struct ctl_call *call);
 uint64_t ctl_cursor(const struct ctl_call *call); /* 0 at first */
 /* The nth (from 0) of an argument that was given several times. */
