@@ -38,10 +38,10 @@ struct drop {
     int fd;                  /* owned */
     uint64_t offset, size, uid;
     struct intake intake;
-    struct buf chunk;        /* owned */
-    struct span name, login; /* in txn.words */
-    bool read;               /* all of it */
-    bool is_notice;          /* about the file: the transaction is not what it holds */
+    struct buf chunk;                 /* owned */
+    struct span name, login, warning; /* in txn.words */
+    bool read;                        /* all of it */
+    bool is_notice;                   /* about the file: the transaction is not what it holds */
 };
 
 static struct drop *drop_new(struct txn *t, const struct ipc_in *in, int fd)
@@ -78,6 +78,11 @@ void drop_free(struct drop **dp)
 uint64_t drop_uid(const struct drop *d)
 {
     return d->uid;
+}
+
+struct strv drop_warning(const struct txn *t)
+{
+    return txn_view(t, t->drop->warning);
 }
 
 /* ---- addresses ---- */
@@ -265,6 +270,7 @@ static bool take_head(struct txn *t, const struct drop_head *h, struct err *err)
     buf_clear(&full);
     d->name = txn_keep(t, h->name);
     d->login = txn_keep(t, h->login);
+    d->warning = txn_keep(t, h->warning);
     t->envid = txn_keep(t, h->envid);
     t->has_ret = h->ret != 0;
     t->ret = h->ret;
@@ -383,7 +389,7 @@ static bool notice_start(struct txn *t)
         n->drop = d;
         d->txn = n;
         d->is_notice = true;
-        d->name = d->login = (struct span){ 0 };
+        d->name = d->login = d->warning = (struct span){ 0 };
         resolve_all(n);
         if (txn_is_refused(n))
             txn_finish(n);

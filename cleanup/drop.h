@@ -20,6 +20,7 @@ void drop_resolved(struct txn_rcpt *r, const struct resolve_result *result);
 void drop_pump(struct txn *t);
 
 uint64_t drop_uid(const struct drop *d);
+struct strv drop_warning(const struct txn *t); /* what postdrop says about the sender; a view of t */
 /* What a missing From says; false for a notice, which has one. The caller clears it. */
 bool drop_from(const struct txn *t, struct mailbox *out);
 

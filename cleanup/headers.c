@@ -158,6 +158,13 @@ enum headers_verdict headers_build(const struct headers_in *in, struct buf *out)
     if (s.hops > in->max_hops)
         return HEADERS_LOOP;
     received_write(in->received, out);
+    if (in->warning.n) {
+        buf_adds(out, "X-Authentication-Warning: ");
+        buf_addv(out, in->hostname);
+        buf_adds(out, ": ");
+        buf_addv(out, in->warning); /* postdrop's words: one line, no control bytes */
+        buf_adds(out, "\r\n");
+    }
     if (in->own && s.resent_any) {
         survey_resent(header_resent(in->block), &s);
         add_resent(in, &s, out);
@@ -238,6 +245,7 @@ void headers_run(struct txn *t)
         const struct conf_top *top = conf->top;
 
         in.from = &from;
+        in.warning = drop_warning(t);
         in.domain = SV(top->domains.n ? top->domains.v[0] : top->hostname);
         trace.uid = (int64_t)drop_uid(t->drop);
     }

@@ -16,6 +16,7 @@ struct headers_in {
     int64_t wall_ms;                 /* of a Date that is missing */
     size_t max_hops;
     const struct mailbox *from;      /* of a From that is missing; NULL: it stays missing */
+    struct strv warning;             /* for X-Authentication-Warning; empty: none */
     struct strv domain;              /* completes bare names (`To: root`); empty: they stay bare */
 };
 

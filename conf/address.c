@@ -34,6 +34,12 @@ static const struct conf_field fields[] = {
           .doc = "How many recipients a message may have when all aliases are expanded."),
     FIELD(conf_address, max_hops, CT_INT, "50", .min = 10, .max = 1000, CLEANUP,
           .doc = "Hosts that a message may have passed (its `Received` fields); more is a loop."),
+    /* For postdrop, which reads the file itself. */
+    FIELD(conf_address, sender_warning, CT_BOOL, "no",
+          .doc = "Whether a message whose local submitter names somebody else as its sender (`sendmail -f`) "
+                 "gets a field `X-Authentication-Warning` that says so."),
+    FIELD(conf_address, trusted, CT_USERS,
+          .doc = "Users who may name any sender without that warning; root always may."),
     FIELD(conf_address, masquerade, CT_BLOCK, .block = &masquerade_kind, CLEANUP,
           .doc = "Shows one domain instead of several in the addresses of own senders."),
     FIELD_END

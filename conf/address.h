@@ -17,5 +17,7 @@ struct conf_address {
     int64_t max_depth;              /* of alias expansion and :include: files */
     int64_t max_expansion;          /* recipients that one message may become */
     int64_t max_hops;               /* Received fields; more is a loop */
+    bool sender_warning;            /* local submissions: tell when -f names somebody else */
+    struct conf_strings trusted;    /* users of whom that is not told */
     struct conf_masquerade *masquerade;     /* NULL when absent */
 };

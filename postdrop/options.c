@@ -131,7 +131,7 @@ static bool take_notify(struct options *o, const char *v, struct err *err)
     return true;
 }
 
-/* -q, -qRtext, -qSsender, -qIid; -q1h would be a daemon. */
+/* -q, -qf, -qRtext, -qSsender, -qIid; -q1h would be a daemon. */
 static bool take_queue(struct options *o, const char *v, struct err *err)
 {
     (void)err;
@@ -141,7 +141,7 @@ static bool take_queue(struct options *o, const char *v, struct err *err)
         o->match = v + 1;
         return true;
     }
-    o->mode = *v == '\0' && o->mode != MODE_DAEMON ? MODE_FLUSH : MODE_DAEMON;
+    o->mode = (*v == '\0' || strcmp(v, "f") == 0) && o->mode != MODE_DAEMON ? MODE_FLUSH : MODE_DAEMON;
     return true;
 }
 

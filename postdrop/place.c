@@ -7,6 +7,7 @@
 #include "conf/source.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
@@ -31,23 +32,67 @@ static const char *directory_of(const struct conf_node *root)
     return found;
 }
 
+struct reading {
+    struct conf_files *files;
+    struct conf_node *root;
+    struct conf_parser parser;
+    struct conf_errors errs;
+    bool ok;
+};
+
+static void reading_begin(struct reading *r, const char *conf)
+{
+    r->files = mem_new(sizeof *r->files);
+    r->root = conf_node_new(NODE_BLOCK, "");
+    r->parser = (struct conf_parser){ .names = dict_new() };
+    conf_errors_init(&r->errs);
+    r->parser.errs = &r->errs;
+    r->ok = conf_files_read(r->files, &r->parser, conf, r->root);
+}
+
+static void reading_end(struct reading *r)
+{
+    conf_node_free(&r->root);
+    conf_files_clear(r->files);
+    conf_errors_clear(&r->errs);
+    dict_free(&r->parser.names, free);
+    free(r->files);
+}
+
 void place_find(const char *conf, struct buf *out)
 {
-    struct conf_files *files = mem_new(sizeof *files);
-    struct conf_node *root = conf_node_new(NODE_BLOCK, "");
-    struct conf_parser parser = { .names = dict_new() };
-    struct conf_errors errs;
-    const char *directory = NULL;
+    struct reading r;
+    const char *directory;
 
-    conf_errors_init(&errs);
-    parser.errs = &errs;
-    if (conf_files_read(files, &parser, conf, root))
-        directory = directory_of(root);
+    reading_begin(&r, conf);
+    directory = r.ok ? directory_of(r.root) : NULL;
     buf_adds(out, directory ? directory : PLACE_SPOOL);
     buf_adds(out, "/drop");
-    conf_node_free(&root);
-    conf_files_clear(files);
-    conf_errors_clear(&errs);
-    dict_free(&parser.names, free);
-    free(files);
+    reading_end(&r);
+}
+
+static bool has_word(const struct conf_node *field, const char *word)
+{
+    for (size_t i = 0; field && i < field->word_n; i++)
+        if (strcmp(field->words[i].text, word) == 0)
+            return true;
+    return false;
+}
+
+bool place_warns_of(const char *conf, const char *user)
+{
+    bool warns = false, trusted = false;
+    struct reading r;
+
+    reading_begin(&r, conf);
+    for (size_t i = 0; r.ok && i < r.root->child_n; i++) {
+        const struct conf_node *address = r.root->children[i];
+
+        if (address->kind != NODE_BLOCK || strcmp(address->name, "address") != 0)
+            continue;
+        warns = has_word(conf_node_find(address, "sender_warning"), "yes");
+        trusted = has_word(conf_node_find(address, "trusted"), user);
+    }
+    reading_end(&r);
+    return warns && !trusted;
 }

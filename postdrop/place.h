@@ -13,3 +13,7 @@ bool place_is_privileged(void);
    mistake elsewhere in a file that is being edited keeps no mail from being taken; a file that is missing or
    cannot be read leaves the default. Never says what stands in the file. */
 void place_find(const char *conf, struct buf *out);
+
+/* address.sender_warning of the same file, and whether address.trusted lists this user: false when nothing is
+   to be said about what he calls himself. */
+bool place_warns_of(const char *conf, const char *user);

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,8 @@ __attribute__((visibility("default"))) const char *__asan_default_options(void)
     return "detect_leaks=0";
 }
 #endif
+
+#define WARNING_MAX 512u
 
 static int complain(int status, const char *text)
 {
@@ -124,6 +127,28 @@ static int copy(struct input *in, struct file *f, struct watch *w, struct err *e
     return file_commit(f, err) ? EX_OK : file_status(err);
 }
 
+/* Who runs this is known here for sure, what he calls himself is not. The null sender is nobody else. */
+static void warn(const char *conf, struct drop_head *head, char text[WARNING_MAX])
+{
+    const struct passwd *pw = getpwuid(getuid());
+    struct strv sender = head->sender, local = sender;
+    char login[64];
+    size_t at;
+
+    head->warning = SV_LIT("");
+    if (pw && strlen(pw->pw_name) < sizeof login)
+        snprintf(login, sizeof login, "%s", pw->pw_name);
+    else
+        snprintf(login, sizeof login, "uid %u", (unsigned)getuid());
+    if (strv_find(sender, '@', &at))
+        local = strv_sub(sender, 0, at);
+    if (getuid() == 0 || sender.n == 0 || strv_is(local, login) || !place_warns_of(conf, login))
+        return;
+    snprintf(text, WARNING_MAX, "%s set sender to %.*s using -f", login,
+             (int)(sender.n < 400 ? sender.n : 400), sender.p);
+    head->warning = SV(text);
+}
+
 static int store(struct input *in, const char *directory)
 {
     struct file f = { .dir = -1, .fd = -1 };
@@ -151,6 +176,7 @@ static int store(struct input *in, const char *directory)
 int main(int argc, char **argv)
 {
     static struct input in;
+    char warning[WARNING_MAX];
     struct buf directory;
     const char *conf;
     int status;
@@ -163,6 +189,8 @@ int main(int argc, char **argv)
     buf_init(&in.head, DROP_HEAD_MAX + CHUNK_MAX);
     place_find(conf, &directory);
     status = head_read(&in);
+    if (status == EX_OK)
+        warn(conf, &in.fields, warning);
     if (status == EX_OK)
         status = store(&in, buf_cstr(&directory));
     drop_head_clear(&in.fields);

@@ -23,6 +23,7 @@ static const struct row {
     { { "envid", 5 }, TEXT, offsetof(struct drop_head, envid), 256 },
     { { "notify", 6 }, NUMBER, offsetof(struct drop_head, notify), 15 },
     { { "ret", 3 }, NUMBER, offsetof(struct drop_head, ret), 2 },
+    { { "warning", 7 }, TEXT, offsetof(struct drop_head, warning), 600 },
     { { "verbose", 7 }, NUMBER, offsetof(struct drop_head, verbose), 1 },
 };
 

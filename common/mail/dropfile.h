@@ -29,6 +29,7 @@ struct drop_head {
     struct strv envid;  /* RFC 3461; may be empty */
     uint64_t notify;    /* RFC 3461 NOTIFY bits as in the queue's envelope; 0: not said */
     uint64_t ret;       /* RFC 3461 RET: 1 full, 2 headers; 0: not said */
+    struct strv warning; /* postdrop's, for X-Authentication-Warning; empty: none */
     uint64_t verbose;   /* 1: the submitter watches (postdrop/watch.h) */
     struct strv *rcpts; /* owned array; the texts are borrowed */
     size_t rcpt_n, rcpt_cap;

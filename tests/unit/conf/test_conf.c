@@ -50,6 +50,8 @@ static const char defaults[] =
     "    max_depth = 10    # default\n"
     "    max_expansion = 1000    # default\n"
     "    max_hops = 50    # default\n"
+    "    sender_warning = no    # default\n"
+    "    trusted = [ ]    # default\n"
     "}\n"
     "mailbox {    # default\n"
     "    lookup = passwd    # default\n"
