@@ -16,7 +16,7 @@
 #include "conf/tls.h"
 #include "conf/top.h"
 
-static bool pem_read(const char *path, struct buf *out, mode_t *mode, struct err *err)
+bool inspect_read(const char *path, struct buf *out, mode_t *mode, struct err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     struct stat st;
@@ -38,8 +38,8 @@ bool certificate_load(const struct conf_tls_section *tls, struct buf *cert, stru
     struct tls_pair pair = { .name = tls->certificate };
     mode_t mode = 0;
 
-    if (!pem_read(tls->certificate, cert, &mode, err) ||
-        (tls->key[0] != '\0' && !pem_read(tls->key, key, &mode, err)))
+    if (!inspect_read(tls->certificate, cert, &mode, err) ||
+        (tls->key[0] != '\0' && !inspect_read(tls->key, key, &mode, err)))
         return false;
     *open_key = mode & S_IROTH;
     pair.certificate = buf_view(cert);

@@ -1,6 +1,8 @@
 /* certificate.h - are the certificates and keys of the configuration good for anything? */
 #pragma once
 
+#include <sys/types.h>
+
 #include "common/base/err.h"
 #include "inspect/finding.h"
 
@@ -14,5 +16,8 @@ struct conf_tls_section;
    NULL, or set when everybody may read the key. */
 bool certificate_load(const struct conf_tls_section *tls, struct buf *cert, struct buf *key, int64_t *expires,
                       bool *open_key, struct err *err) __attribute__((warn_unused_result));
+/* The file as it is now, and its mode. */
+bool inspect_read(const char *path, struct buf *out, mode_t *mode, struct err *err)
+    __attribute__((warn_unused_result));
 /* Every pair as smtpd will load it. */
 void inspect_certificates(const struct conf *conf, struct findings *f);

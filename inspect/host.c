@@ -169,6 +169,7 @@ void inspect_all(const struct conf *conf, const struct inspect_options *o, struc
     if (o->mailboxes)
         inspect_mailboxes(conf, o->privileged, f);
     inspect_programs(conf, f);
+    inspect_outgoing(conf, f);
     inspect_secrets(conf, f);
     inspect_sense(conf, f);
 }

@@ -24,6 +24,8 @@ void inspect_users(const struct conf *conf, struct findings *f);
 /* Programs that commands name, sockets that servers listen at. */
 void inspect_programs(const struct conf *conf, struct findings *f);
 void inspect_mailboxes(const struct conf *conf, bool privileged, struct findings *f);
+/* Authorities, certificates and logins of routes. */
+void inspect_outgoing(const struct conf *conf, struct findings *f);
 void inspect_secrets(const struct conf *conf, struct findings *f);
 /* What is allowed, and hardly meant: an open relay, AUTH that comes late, a name nobody can look up. */
 void inspect_sense(const struct conf *conf, struct findings *f);

@@ -1,7 +1,6 @@
 /* outgoing.c - certificates, authorities and logins of routes */
 #include "mtad/outgoing.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,7 +8,6 @@
 
 #include "common/base/log.h"
 #include "common/ipc/schema.h"
-#include "common/mail/sasl_client.h"
 #include "common/net/tls.h"
 #include "common/os/fd.h"
 #include "common/os/file.h"
@@ -21,7 +19,6 @@
 
 #define PEM_MAX    (1024u * 1024u)
 #define SECRET_MAX 4096u
-#define SYSTEM_CA  "/etc/ssl/certs/ca-certificates.crt"
 
 /* A file that a section names. */
 struct named {
@@ -79,27 +76,6 @@ static bool is_there(const struct host *h, const struct named *n, const char *na
     return false;
 }
 
-static bool content_check(const struct host *h, const struct named *n, const char *name, struct strv text,
-                          struct err *err)
-{
-    const struct conf_secret *conf = NULL;
-    struct sasl_secret secret;
-    const char *why;
-    char where[512];
-    bool ok = true;
-
-    if (n->kind == SOURCE_CA && name[0] != '\0')
-        ok = tls_ca_check(text, n->path, NULL, err);
-    if (n->kind == SOURCE_SECRET) {
-        conf = conf_secret_find(h->conf, SV(name));
-        ok = sasl_secret_read(&secret, SV(conf->user), text, &why) ||
-             err_set(err, ERR_CONF, "%s: %s", n->path, why);
-        sasl_secret_clear(&secret);
-    }
-    where_of(n, where, sizeof where);
-    return ok || err_wrap(err, "%s", where);
-}
-
 /* One copy serves all routes that name the file. */
 static bool seal(struct host *h, const struct named *n, const char *name, struct err *err)
 {
@@ -109,7 +85,7 @@ static bool seal(struct host *h, const struct named *n, const char *name, struct
 
     if (is_there(h, n, name))
         return true;
-    ok = named_read(h, n, &text, err) && content_check(h, n, name, buf_view(&text), err);
+    ok = named_read(h, n, &text, err);
     if (ok) {
         fd = file_seal(n->field, buf_view(&text), err);
         ok = fd >= 0 || err_wrap(err, "%s", n->path);
@@ -136,75 +112,36 @@ static struct named of_secret(const struct conf_secret *s)
     return (struct named){ SOURCE_SECRET, "secret", "file", s->file, &s->head, SECRET_MAX };
 }
 
-static bool verifies(const struct conf_route *r)
+/* The system's collection may be missing where nothing is verified; its name is empty. */
+static bool authorities_open(struct host *h, const struct conf_route *r, struct err *err)
 {
-    return r->tls == CONF_TLS_REQUIRE || r->tls == CONF_TLS_IMPLICIT;
-}
+    struct named n = of_route(r, SOURCE_CA);
 
-/* The system's collection may be missing where nothing is verified. */
-static bool authorities(const struct conf_route *r, struct named *out, struct err *err)
-{
-    char where[512];
-
-    *out = of_route(r, SOURCE_CA);
-    if (out->path[0] != '\0')
-        return true;
-    out->path = SYSTEM_CA;
-    if (access(SYSTEM_CA, R_OK) == 0)
-        return true;
-    out->path = "";
-    if (!verifies(r))
-        return true;
-    conf_where_text(conf_where(&r->head, "route", "tls"), where, sizeof where);
-    return err_set(err, ERR_CONF,
-                   "%s: " SYSTEM_CA
-                   ": %s: servers cannot be verified without it; install ca-certificates, or "
-                   "set ca",
-                   where, strerror(errno));
-}
-
-static bool pair_check(struct host *h, const struct named *cert, const struct named *key, struct err *err)
-{
-    struct buf certificate, secret;
-    struct tls_pair pair;
-    char where[512];
-    bool ok;
-
-    buf_init_secret(&secret, PEM_MAX);
-    ok = named_read(h, cert, &certificate, err) && (key->path[0] == '\0' || named_read(h, key, &secret, err));
-    if (ok) {
-        pair = (struct tls_pair){ cert->path, buf_view(&certificate), buf_view(&secret) };
-        where_of(cert, where, sizeof where);
-        ok = tls_pair_check(&pair, NULL, err) || err_wrap(err, "%s", where);
-    }
-    buf_clear(&certificate);
-    buf_clear(&secret);
-    return ok;
+    if (n.path[0] != '\0')
+        return seal(h, &n, "ca", err);
+    n.path = TLS_SYSTEM_CA;
+    return access(TLS_SYSTEM_CA, F_OK) != 0 || seal(h, &n, "", err);
 }
 
 static bool pair_open(struct host *h, const struct conf_route *r, struct err *err)
 {
     struct named cert = of_route(r, SOURCE_CERT), key = of_route(r, SOURCE_KEY);
 
-    return cert.path[0] == '\0' || (pair_check(h, &cert, &key, err) && seal(h, &cert, "", err) &&
-                                    (key.path[0] == '\0' || seal(h, &key, "", err)));
+    return cert.path[0] == '\0' ||
+           (seal(h, &cert, "", err) && (key.path[0] == '\0' || seal(h, &key, "", err)));
 }
 
 static bool route_open(struct host *h, const struct conf_route *r, struct err *err)
 {
     const struct conf_secret *secret = conf_secret_find(h->conf, SV(r->auth));
-    struct named ca, login;
+    struct named login;
 
     if (secret) {
         login = of_secret(secret);
         if (!seal(h, &login, secret->head.name, err))
             return false;
     }
-    if (r->tls == CONF_TLS_NONE)
-        return true;
-    /* The system's is named by an empty name, whatever its path is. */
-    return authorities(r, &ca, err) && (ca.path[0] == '\0' || seal(h, &ca, r->ca[0] ? "ca" : "", err)) &&
-           pair_open(h, r, err);
+    return r->tls == CONF_TLS_NONE || (authorities_open(h, r, err) && pair_open(h, r, err));
 }
 
 bool outgoing_open(struct host *h, struct err *err)

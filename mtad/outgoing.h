@@ -3,6 +3,7 @@
 
 #include "mtad/host.h"
 
-/* Sealed copies of all files that routes and their secrets name, looked at as deliverd will. What cannot be
-   used is named with the line of the configuration; a secret that everybody can read is warned about. */
+/* Sealed copies of all files that routes and their secrets name (what is in them, inspect.h looks at). What
+   cannot be opened is named with the line of the configuration; a secret that everybody can read is warned
+   about. */
 bool outgoing_open(struct host *h, struct err *err) __attribute__((warn_unused_result));

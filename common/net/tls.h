@@ -41,6 +41,9 @@ struct tls_info {
     bool resumed;       /* taken up again with a ticket: no certificate was shown */
 };
 
+/* Debian's collection of authorities (package ca-certificates). */
+#define TLS_SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt"
+
 /* Everything that would be loaded at the first session: call before the jail shuts. */
 void tls_warm_up(void);
 

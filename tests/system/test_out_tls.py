@@ -57,8 +57,14 @@ class Relay(Host):
         return self.wait_log('delivery.result', id=qid, status='delivered')
 
 
+def mtactl(h, *args, code=0):
+    r = subprocess.run([str(BUILD / 'bin/mtactl'), '-c', str(h.dir / 'etc/mansio.conf'), *args], capture_output=True, text=True, timeout=60)
+    assert code is None or r.returncode == code, r
+    return r.stdout + r.stderr
+
+
 def mailq(h):
-    return subprocess.run([str(BUILD / 'bin/mtactl'), '-c', str(h.dir / 'etc/mansio.conf'), 'mailq'], capture_output=True, text=True, timeout=60).stdout
+    return mtactl(h, 'mailq')
 
 
 def login(port, how='require', more='', host='isp.test', user='me@isp.test'):
@@ -363,13 +369,10 @@ def test_wrong_password_makes_mail_wait_and_noise(authority):
             other = h.mail('b@far.test')
             assert '535 5.7.8' in h.deferred(other)
             assert len([1 for x in s.sessions for _, line in x.lines if line.startswith('AUTH')]) == 1
-            status = subprocess.run([str(BUILD / 'bin/mtactl'), '-c', str(h.dir / 'etc/mansio.conf'), 'status'], capture_output=True, text=True)
-            assert 'login isp' in status.stdout
+            assert 'login isp' in mtactl(h, 'status', code=None)
             # Mended and reloaded: it goes out.
             (h.dir / 'etc/private/secret').write_text(CANARY + '\n')
-            reload = subprocess.run([str(BUILD / 'bin/mtactl'), '-c', str(h.dir / 'etc/mansio.conf'), 'reload'], capture_output=True, text=True, timeout=60)
-            assert reload.returncode == 0, reload
-            subprocess.run([str(BUILD / 'bin/mtactl'), '-c', str(h.dir / 'etc/mansio.conf'), 'queue', 'flush', 'all'], capture_output=True, timeout=60)
+            mtactl(h, 'reload')
             assert {m['user'] for m in s.wait_messages(2)} == {'me@isp.test'}
 
 
@@ -436,8 +439,7 @@ def test_the_password_is_nowhere_but_in_its_file(authority):
             h.deferred(h.mail('b@far.test'))
             out = ''
             for args in (['config'], ['status'], ['status', '--json'], ['queue', 'list'], ['check'], ['sandbox'], ['mailq']):
-                r = subprocess.run([str(BUILD / 'bin/mtactl'), '-c', str(h.dir / 'etc/mansio.conf'), *args], capture_output=True, text=True, timeout=60)
-                out += r.stdout + r.stderr
+                out += mtactl(h, *args, code=None)
             assert 'secret isp' in out
             needles = [CANARY.encode(), base64.b64encode(CANARY.encode()), base64.b64encode(b'\0me@isp.test\0' + CANARY.encode())]
             places = [out.encode(), h.log().encode()]
@@ -484,6 +486,8 @@ def test_a_secret_that_all_can_read_is_told(authority):
         with h:
             line = h.wait_log('mtad.secret.open')
             assert 'mansio.conf:' in line and 'etc/private/secret' in line
+            out = mtactl(h, 'check', code=None)
+            assert re.search(r'mansio.conf:\d+.*etc/private/secret: the password is readable by everybody; chmod o-r', out), out
 
 
 @pytest.mark.parametrize('text,words', [('', 'neither a password nor'), ('a\tb', 'control characters')])
@@ -504,6 +508,5 @@ def test_certificates_change_at_reload(authority):
         qid = h.mail()
         assert 'issuer' in h.deferred(qid)
         shutil.copy(authority.ca, ca)
-        r = subprocess.run([str(BUILD / 'bin/mtactl'), '-c', str(h.dir / 'etc/mansio.conf'), 'reload'], capture_output=True, text=True, timeout=60)
-        assert r.returncode == 0, r
+        mtactl(h, 'reload')
         h.delivered(qid)
