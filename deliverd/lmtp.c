@@ -356,13 +356,11 @@ static void on_hosts(void *arg, const struct dns_hosts *hosts)
     struct lmtp_delivery *v = arg;
     struct route r = server_route(v->server);
     struct strv hostname = SV(v->l->d->conf->top->hostname);
+    struct strv why = hosts->text.n ? strv_sub(hosts->text, 0, 300) : SV("no address");
     char text[600];
 
     if (hosts->answer != DNS_OK) {
-        snprintf(text, sizeof text, "look-up of %s: %.*s", v->server->m->via.host,
-                 (int)strv_sub(hosts->text, 0, 300).n, hosts->text.n ? hosts->text.p : "no address");
-        if (!hosts->text.n)
-            snprintf(text, sizeof text, "look-up of %s: no address", v->server->m->via.host);
+        snprintf(text, sizeof text, "look-up of %s: %.*s", v->server->m->via.host, (int)why.n, why.p);
         server_failed(v, text);
         return;
     }
