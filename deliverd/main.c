@@ -5,6 +5,7 @@
 #include "common/proc/daemon.h"
 #include "conf/conf.h"
 #include "deliverd/agents.h"
+#include "deliverd/ctl.h"
 #include "deliverd/deliverd.h"
 #include "deliverd/job.h"
 #include "deliverd/lmtp.h"
@@ -71,13 +72,13 @@ static void deliverd_edge(struct daemon *d, enum role peer, unsigned index, int 
     case ROLE_QUEUED: jobs_edge(dd->jobs, fd); return;
     case ROLE_DNSD: dns_client_edge(dd->dns, fd); return;
     case ROLE_MAPD: maps_client_edge(dd->maps, fd); return;
+    case ROLE_MTACTL: deliverd_ctl_client(dd, fd); return;
     case ROLE_MTAD:
     case ROLE_SMTPD:
     case ROLE_CLEANUP:
     case ROLE_DELIVERD:
     case ROLE_MAPD_WORKER:
     case ROLE_AGENT:
-    case ROLE_MTACTL:
     case ROLE_COUNT: break;
     }
     close(fd);

@@ -50,5 +50,6 @@ int command_map_get(struct tool *t, int argc, char **argv);
 int command_map_reload(struct tool *t, int argc, char **argv);
 int command_address(struct tool *t, int argc, char **argv);
 int command_passwd(struct tool *t, int argc, char **argv);
+int command_test(struct tool *t, int argc, char **argv);
 int command_policy(struct tool *t, int argc, char **argv);
 int command_reload(struct tool *t, int argc, char **argv);

@@ -17,6 +17,7 @@
 #include "conf/queue.h"
 #include "conf/users.h"
 #include "mtactl/command.h"
+#include "mtactl/install.h"
 
 #define ADMIN_GROUP "mansio-admin"
 
@@ -30,6 +31,7 @@ struct place {
 struct check {
     struct tool *t;
     struct rows rows;
+    bool look; /* repair nothing */
     size_t faults, repaired;
 };
 
@@ -74,8 +76,16 @@ static bool owner_of(const struct place *p, uid_t *uid, gid_t *gid)
     return gr != NULL;
 }
 
-static const char *outcome_of(bool ok)
+static bool may_repair(const struct check *c)
 {
+    errno = EPERM;
+    return !c->look;
+}
+
+static const char *outcome_of(const struct check *c, bool ok)
+{
+    if (c->look)
+        return "it repairs that";
     return ok ? "repaired" : geteuid() == 0 ? strerror(errno) : "root's call repairs it";
 }
 
@@ -98,8 +108,8 @@ static int place_open(struct check *c, const struct place *p)
     }
     /* 0700 until it has its owner. */
     errno = EACCES;
-    fd = geteuid() == 0 && mkdir(p->path, 0700) == 0 ? open(p->path, flags) : -1;
-    fault(c, p->path, "is missing", outcome_of(fd >= 0));
+    fd = !c->look && geteuid() == 0 && mkdir(p->path, 0700) == 0 ? open(p->path, flags) : -1;
+    fault(c, p->path, "is missing", outcome_of(c, fd >= 0));
     return fd;
 }
 
@@ -127,12 +137,13 @@ static void place_check(struct check *c, const struct place *p)
         if (st.st_uid != uid || st.st_gid != gid) {
             snprintf(text, sizeof text, "belongs to %u:%u instead of %s:%s", (unsigned)st.st_uid,
                      (unsigned)st.st_gid, p->user, p->group ? p->group : p->user);
-            fault(c, p->path, text, outcome_of(fchown(fd, uid, gid) == 0 && fstat(fd, &st) == 0));
+            fault(c, p->path, text,
+                  outcome_of(c, may_repair(c) && fchown(fd, uid, gid) == 0 && fstat(fd, &st) == 0));
         }
         if ((st.st_mode & 07777) != p->mode) {
             snprintf(text, sizeof text, "has mode %04o instead of %04o", (unsigned)st.st_mode & 07777u,
                      (unsigned)p->mode);
-            fault(c, p->path, text, outcome_of(fchmod(fd, p->mode) == 0));
+            fault(c, p->path, text, outcome_of(c, may_repair(c) && fchmod(fd, p->mode) == 0));
         }
     }
     fd_close(&fd);
@@ -187,6 +198,14 @@ static void check_all(struct check *c, const struct conf *conf)
     directory(c, state, "/mapd", (struct place){ .user = u->mapd, .mode = 0700 });
     directory(c, conf->processes->runtime, "", (struct place){ .user = "root", .mode = 0755 });
     check_postdrop(c, u->drop);
+}
+
+void install_look(struct tool *t, const struct conf *conf, struct rows *rows)
+{
+    struct check c = { .t = t, .look = true };
+
+    check_all(&c, conf);
+    *rows = c.rows;
 }
 
 int command_check_install(struct tool *t, int argc, char **argv)

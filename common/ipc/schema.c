@@ -369,7 +369,7 @@ FIELDS(f_ctl_done) = { R(CODE, U64, 255, "exit status, as of sysexits.h"),
                        O(CURSOR, U64, 0, "there is more: call again with this"), END };
 
 #define B(role)  ROLE_BIT(ROLE_##role)
-#define CONTROLLED (B(MTAD) | B(QUEUED) | B(MAPD) | B(CLEANUP) | B(SMTPD))
+#define CONTROLLED (B(MTAD) | B(QUEUED) | B(MAPD) | B(CLEANUP) | B(SMTPD) | B(DELIVERD))
 #define CHILDREN (B(SMTPD) | B(CLEANUP) | B(QUEUED) | B(DELIVERD) | B(MAPD) | B(MAPD_WORKER) | B(DNSD))
 #define ALL      (CHILDREN | B(MTAD) | B(AGENT))
 #define MSG(type, class, fds, from, to, fields, doc)                                                         \

@@ -40,6 +40,7 @@ ROWS = {
     'policy': (HOST, [('--client 192.0.2.1 --from a@far.test --to user@demo.test', 0, 'reply'),
                       ('--client 192.0.2.1 --from a@far.test --to a@far.test', 1, 'reply'), ('--client x', 64, None)]),
     'passwd': (FILES, [('--list', 0, 'login'), ('--delete nobody', 65, None), ('a b', 64, None)]),
+    'test': (FILES, [('', None, 'check'), ('--to', 64, None)]),
     'map list': (HOST, [('', 0, 'map')]),
     'map get': (HOST, [('users user@demo.test', 0, 'entry'), ('users x@demo.test', 1, None), ('nomap x', 65, None)]),
     'map reload': (HOST, [('', 0, 'map'), ('users', 0, 'map'), ('nomap', 65, None)]),
