@@ -131,6 +131,27 @@ def test_verbose_shows_the_dialogue_of_the_delivery():
         assert all('verbose' not in m['data'].decode(errors='replace') for m in s.messages)
 
 
+def test_verbose_ends_when_nothing_is_tried():
+    """Held, paused, refused, not taken now: said, and no waiting for what does not come."""
+    with Host(users=('user', 'postmaster', 'sender'), mtad=['--fault', 'cleanup.drop.parse:EIO']) as h:
+        def mtactl(*words):
+            subprocess.run([str(BUILD / 'bin/mtactl'), '-c', str(h.dir / 'etc/mansio.conf'), *words], check=True, capture_output=True)
+
+        assert sendmail(h, '-v', 'user', message=b'Subject: later\n\n').splitlines()[-1].startswith('not now, it is tried again: ')
+        mtactl('freeze', 'root@demo.test')
+        assert sendmail(h, '-v', 'user').splitlines()[-1] == 'the message is held in the queue by the operator'
+        mtactl('thaw', 'root@demo.test')
+        h.wait_mail()
+        mtactl('pause', 'out')
+        assert sendmail(h, '-v', 'user').splitlines()[-1] == 'the message is in the queue; the operator has paused deliveries'
+        mtactl('resume', 'out')
+        h.wait_mail(count=2)
+        # refused as a whole: what is delivered, and shown, is the notice
+        said = sendmail(h, '-v', '-f', 'sender', 'user', message=b'X: ' + b'y' * 300_000 + b'\n\n')
+        assert 'sender@demo.test... Sent via' in said
+        wait_for('the first one, in its second attempt', lambda: [m for m in h.mailbox() if b'Subject: later' in m], 60)
+
+
 def test_verbose_needs_no_host_no_reader_and_no_fifo():
     with Host() as h:
         h.stop()
