@@ -190,7 +190,7 @@ void forward_resolved(struct txn_rcpt *r, const struct resolve_result *result)
     if (result->verdict == VERDICT_REFUSE)
         txn_final_add(t, r, txn_view(t, r->rcpt), r->local);
     for (size_t i = 0; i < result->leaf_n; i++)
-        txn_final_add(t, r, result->leaves[i].address, result->leaves[i].local);
+        txn_final_leaf(t, r, &result->leaves[i]);
 }
 
 /* ---- the message ---- */

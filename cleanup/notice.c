@@ -262,7 +262,7 @@ void notice_resolved(struct txn_rcpt *r, const struct resolve_result *result)
     r->state = RCPT_ACCEPTED;
     t->accepted++;
     for (size_t i = 0; i < result->leaf_n; i++)
-        txn_final_add(t, r, result->leaves[i].address, result->leaves[i].local);
+        txn_final_leaf(t, r, &result->leaves[i]);
     /* Nobody of that name here, or /dev/null: delivery says so in the log, and a failed notice makes no
        further one. Refusing would make queued ask for ever. */
     if (!t->final_n)

@@ -72,7 +72,7 @@ static void rcpt_accept(struct txn_rcpt *r, const struct resolve_result *result)
         return;
     }
     for (size_t i = 0; i < result->leaf_n; i++)
-        txn_final_add(t, r, result->leaves[i].address, result->leaves[i].local);
+        txn_final_leaf(t, r, &result->leaves[i]);
     if (!buf_ok(&t->words)) {
         rcpt_refuse(r, 452, "4.5.3", SV_LIT("Too many recipients"), SV_LIT("envelope size"));
         txn_refuse(t, VERDICT_TEMPFAIL, 452, "4.5.3", "Too many recipients", "envelope size");

@@ -1,5 +1,5 @@
 /* resolve.c - recipients to final addresses: a tree of questions, breadth first, a bounded number at once */
-#include "cleanup/resolve.h"
+#include "cleanup/resolve_inner.h"
 
 #include "cleanup/target.h"
 #include "common/base/dict.h"
@@ -17,218 +17,14 @@
 #define AT_ONCE        16 /* questions of one recipient that mapd has at a time */
 #define NODES_PER_LEAF 4  /* aliases of aliases: more nodes than this per permitted address is a bomb */
 #define NODES_EXTRA    100
-
-enum node_state { NODE_NEW, NODE_ASKED, NODE_EXPANDED, NODE_LEAF, NODE_DISCARD, NODE_UNKNOWN };
-
-struct node {
-    struct resolve *r;
-    struct address address; /* owned */
-    struct node *parent;    /* NULL: the recipient itself */
-    struct node *next;
-    unsigned depth, uses; /* KEYS_* that are still to ask */
-    enum node_state state;
-    bool local;
-    bool again;          /* came up below itself: stands for its mailbox, if it has one */
-    const char *include; /* owned: this node is an :include: list of the aliases map, not an address */
-    uint64_t handle;
-};
-
-struct resolve {
-    struct resolve_env env;
-    struct node *first, **tail, *ask_next; /* owned; nodes in the order they were found */
-    size_t node_n, asked, leaf_n, leaf_max, discards;
-    struct dict *seen; /* keys of nodes; NULL until there is a second node */
-    struct resolve_result result;
-    int refusal_code; /* of the first `error:`; 0: none */
-    char refusal_enhanced[12], refusal_text[320];
-    bool over;
-    char rule[256];
-    struct buf leaf_text;
-    struct resolve_leaf *leaves;
-    resolve_done *done;
-    void *arg;
-};
+#define TARGET_MAX     2000u /* of the frames that carry it */
 
 static void node_free(struct node *n)
 {
     address_clear(&n->address);
     free((char *)n->include);
+    free((char *)n->target);
     free(n);
-}
-
-/* ---- ends ---- */
-
-static void cancel_all(struct resolve *r)
-{
-    for (struct node *n = r->first; n; n = n->next) {
-        if (n->state != NODE_ASKED)
-            continue;
-        n->state = NODE_UNKNOWN;
-        r->env.cancel(r->env.ctx, n->handle);
-    }
-    r->asked = 0;
-    r->ask_next = NULL;
-}
-
-static void set_reply(struct resolve *r, int code, const char *enhanced, const char *text)
-{
-    r->result.code = code;
-    snprintf(r->result.enhanced, sizeof r->result.enhanced, "%s", enhanced);
-    r->result.verdict = code < 500 ? VERDICT_TEMPFAIL : VERDICT_REFUSE;
-    r->result.text = SV(text); /* a literal, or ours */
-    r->result.rule = SV(r->rule);
-}
-
-static void node_text(const struct node *n, struct buf *out)
-{
-    if (!n->include)
-        address_format(&n->address, out);
-    else
-        buf_addf(out, ":include:%s", n->include);
-}
-
-static void set_rule(struct resolve *r, const char *map, struct strv origin)
-{
-    snprintf(r->rule, sizeof r->rule, "map %s%s%.*s", map, origin.n ? ", " : "", (int)origin.n, origin.p);
-}
-
-static void warn_unknown(const struct resolve *r)
-{
-    for (const struct node *n = r->first; n; n = n->next) {
-        struct buf b;
-
-        if (n->state != NODE_UNKNOWN)
-            continue;
-        buf_init(&b, 1024);
-        node_text(n, &b);
-        LOG(WARN, "cleanup.alias.broken", KS("id", r->env.id), KV("rcpt", buf_view(&b)), KS("rule", r->rule));
-        buf_clear(&b);
-    }
-}
-
-static void collect(struct resolve *r)
-{
-    size_t count = 0, at = 0, *ends;
-    const struct node *n;
-
-    for (n = r->first; n; n = n->next)
-        count += n->state == NODE_LEAF || n->state == NODE_UNKNOWN;
-    r->leaves = mem_array(count + 1, sizeof *r->leaves);
-    ends = mem_array(count + 1, sizeof *ends);
-    for (n = r->first; n; n = n->next) {
-        if (n->state != NODE_LEAF && n->state != NODE_UNKNOWN)
-            continue;
-        address_format(&n->address, &r->leaf_text);
-        r->leaves[at].local = n->local;
-        ends[at++] = r->leaf_text.len;
-    }
-    for (size_t i = 0; i < at; i++) {
-        size_t from = i ? ends[i - 1] : 0;
-
-        r->leaves[i].address = strv_sub(buf_view(&r->leaf_text), from, ends[i] - from);
-    }
-    free(ends);
-    r->result.leaves = r->leaves;
-    r->result.leaf_n = at;
-    r->result.verdict = VERDICT_ACCEPT;
-}
-
-/* Where nothing was found the reason is all there is to tell; smtpd's line has room for the rule alone. */
-static void rule_why(struct resolve *r, struct strv why)
-{
-    size_t n = strlen(r->rule);
-
-    snprintf(r->rule + n, sizeof r->rule - n, "%s%.*s", n ? ": " : "",
-             (int)(why.n < 250 ? why.n : 250), why.p);
-}
-
-/* Could not tell, or only the administrator can: the whole recipient waits. */
-static void fail(struct resolve *r, const struct node *n, const char *enhanced, const char *text,
-                 struct strv why)
-{
-    struct buf b;
-
-    rule_why(r, why);
-    buf_init(&b, 1024);
-    node_text(n, &b);
-    LOG(WARN, "cleanup.resolve.failed", KS("id", r->env.id), KV("rcpt", buf_view(&b)), KV("why", why),
-        KS("rule", r->rule));
-    buf_clear(&b);
-    cancel_all(r);
-    r->over = true;
-    set_reply(r, 451, enhanced, text);
-}
-
-static bool is_postmaster(const struct node *n)
-{
-    return n->local && !n->include && address_is_postmaster(&n->address);
-}
-
-/* RFC 5321 4.5.1: postmaster is always there, and whoever writes to him may want to tell of these very
-   tables. His own address, which no table leads further, is delivered to the mailbox that needs no entry. */
-static void keep_postmaster(struct resolve *r, const struct node *at, struct node *postmaster,
-                            const char *why)
-{
-    struct buf b;
-
-    buf_init(&b, 1024);
-    node_text(at, &b);
-    LOG(WARN, "cleanup.postmaster.kept", KS("id", r->env.id), KV("rcpt", buf_view(&b)), KS("why", why),
-        KS("rule", r->rule));
-    buf_clear(&b);
-    cancel_all(r);
-    for (struct node *n = r->first; n; n = n->next)
-        n->state = NODE_EXPANDED;
-    postmaster->state = NODE_LEAF;
-    r->over = true;
-    collect(r);
-}
-
-/* A table that is not there will not be there soon: mail about that must come through. */
-static void keep_postmaster_unasked(struct resolve *r, const struct node *at, struct strv why)
-{
-    rule_why(r, why);
-    keep_postmaster(r, at, r->first, "a table or list cannot be read");
-}
-
-static void fail_conf(struct resolve *r, const struct node *n, const char *why)
-{
-    if (is_postmaster(r->first))
-        keep_postmaster(r, n, r->first, why);
-    else
-        fail(r, n, "4.3.5", "The address cannot be resolved here at the moment", SV(why));
-}
-
-/* Nobody was found. Whoever was sent to postmaster on the way stops there. */
-static void conclude_nobody(struct resolve *r)
-{
-    struct node *n = r->first;
-
-    while (n && !is_postmaster(n))
-        n = n->next;
-    if (n) {
-        keep_postmaster(r, r->first, n,
-                        r->refusal_code ? "the tables refuse postmaster" : "the alias leads to nobody");
-    } else if (r->refusal_code) {
-        set_reply(r, r->refusal_code, r->refusal_enhanced, r->refusal_text);
-    } else if (r->node_n > 1) {
-        /* Aliases that lead to nobody, or in a circle: the tables are wrong, not the sender. */
-        fail_conf(r, r->first, "the alias leads to nobody");
-    } else {
-        snprintf(r->rule, sizeof r->rule, "no virtual, alias or mailbox entry");
-        set_reply(r, 550, "5.1.1", "No such mailbox here");
-    }
-}
-
-static void conclude(struct resolve *r)
-{
-    r->over = true;
-    if (r->leaf_n || r->discards) {
-        warn_unknown(r);
-        collect(r);
-    } else {
-        conclude_nobody(r);
-    }
 }
 
 /* ---- growing the tree ---- */
@@ -271,7 +67,7 @@ static bool seen_add(struct resolve *r, struct strv key)
 
 static bool is_below_postmaster(const struct node *n)
 {
-    while (n && !is_postmaster(n))
+    while (n && !resolve_is_postmaster(n))
         n = n->parent;
     return n != NULL;
 }
@@ -306,11 +102,11 @@ static bool admit(struct resolve *r, const struct node *parent, const struct add
 static bool room_for_more(struct resolve *r, const struct node *parent)
 {
     if ((int64_t)parent->depth + 1 > r->env.conf->address->max_depth) {
-        fail_conf(r, parent, "aliases nested deeper than address.max_depth");
+        resolve_fail_conf(r, parent, "aliases nested deeper than address.max_depth");
         return false;
     }
     if (r->node_n >= r->leaf_max * NODES_PER_LEAF + NODES_EXTRA) {
-        fail_conf(r, parent, "more targets than address.max_expansion allows");
+        resolve_fail_conf(r, parent, "more targets than address.max_expansion allows");
         return false;
     }
     return true;
@@ -349,6 +145,51 @@ static void grow_include(struct resolve *r, struct node *parent, struct strv pat
     address_copy(&parent->address, &n->address);
 }
 
+static void leaf(struct resolve *r, struct node *n)
+{
+    n->state = NODE_LEAF;
+    if (++r->leaf_n > r->leaf_max)
+        resolve_fail_conf(r, n, "more addresses than address.max_expansion allows");
+}
+
+/* A command or file of an alias: a recipient of its own, which nobody but the table can name. */
+static void grow_program(struct resolve *r, struct node *parent, char kind, struct strv text)
+{
+    struct buf target, key;
+    struct node *n;
+    bool fresh;
+
+    if (!room_for_more(r, parent))
+        return;
+    buf_init(&target, TARGET_MAX);
+    buf_init(&key, 16384);
+    buf_addc(&target, '@');
+    if (kind == '|')
+        buf_addc(&target, '|');
+    buf_addv(&target, text);
+    buf_addc(&key, 't');
+    node_key(&parent->address, NULL, &key);
+    buf_addc(&key, '\n');
+    buf_addv(&key, buf_view(&target));
+    if (!buf_ok(&target)) {
+        resolve_fail_conf(r, parent, "a command or file is longer than 2000 bytes");
+    } else if ((fresh = seen_add(r, buf_view(&key)))) {
+        n = node_add(r, parent, 0);
+        address_copy(&parent->address, &n->address);
+        n->target = mem_str(buf_cstr(&target));
+        n->local = true;
+        leaf(r, n);
+    }
+    buf_clear(&target);
+    buf_clear(&key);
+}
+
+static bool programs_permitted(const struct resolve *r, const struct node *parent, unsigned use)
+{
+    return use == KEYS_ALIASES && !parent->include && parent->local &&
+           strcmp(r->env.conf->address->commands, "none") != 0;
+}
+
 static void grow_item(struct resolve *r, struct node *parent, const struct list_item *item, unsigned use)
 {
     unsigned uses = item->kind == LIST_FINAL ? KEYS_MAILBOX : KEYS_ALL;
@@ -361,15 +202,18 @@ static void grow_item(struct resolve *r, struct node *parent, const struct list_
         if (target_address(item->text, &parent->address, extension, use == KEYS_VIRTUAL, &a))
             grow_address(r, parent, &a, uses);
         else
-            fail_conf(r, parent, "a target is no address");
+            resolve_fail_conf(r, parent, "a target is no address");
         return;
     case LIST_INCLUDE: grow_include(r, parent, item->text); return;
     case LIST_DISCARD: r->discards++; return;
     case LIST_COMMAND:
     case LIST_FILE:
-        fail_conf(r, parent, "a target is a command or file, which this version cannot serve");
+        if (programs_permitted(r, parent, use))
+            grow_program(r, parent, item->kind == LIST_COMMAND ? '|' : '/', item->text);
+        else
+            resolve_fail_conf(r, parent, "a target is a command or file, not permitted here (address.commands)");
         return;
-    case LIST_BAD: fail_conf(r, parent, "a target has an unclosed quote or bracket"); return;
+    case LIST_BAD: resolve_fail_conf(r, parent, "a target has an unclosed quote or bracket"); return;
     }
 }
 
@@ -408,13 +252,6 @@ static void expand(struct resolve *r, struct node *n, struct strv value, unsigne
 }
 
 /* ---- answers ---- */
-
-static void leaf(struct resolve *r, struct node *n)
-{
-    n->state = NODE_LEAF;
-    if (++r->leaf_n > r->leaf_max)
-        fail_conf(r, n, "more addresses than address.max_expansion allows");
-}
 
 static void nobody(struct resolve *r, struct node *n)
 {
@@ -472,7 +309,7 @@ static void found(struct resolve *r, struct node *n, const struct maps_answer *a
     /* The chain is made again rather than kept: most recipients need it once. */
     node_chain(r, n, r->env.chain);
     if (a->index >= r->env.chain->n) {
-        fail_conf(r, n, "mapd answered another question");
+        resolve_fail_conf(r, n, "mapd answered another question");
         return;
     }
     item = &r->env.chain->items[a->index];
@@ -481,7 +318,7 @@ static void found(struct resolve *r, struct node *n, const struct maps_answer *a
         leaf(r, n);
         return;
     }
-    set_rule(r, item->map, a->origin);
+    resolve_set_rule(r, item->map, a->origin);
     expand(r, n, a->value, item->use);
 }
 
@@ -505,10 +342,11 @@ static void ask_more(struct resolve *r)
         struct node *n = r->ask_next;
 
         r->ask_next = n->next;
-        ask(r, n);
+        if (!n->target)
+            ask(r, n);
     }
     if (!r->over && !r->asked && !r->ask_next)
-        conclude(r);
+        resolve_conclude(r);
 }
 
 static void on_answer(void *arg, const struct maps_answer *a)
@@ -522,15 +360,15 @@ static void on_answer(void *arg, const struct maps_answer *a)
     case ANSWER_FOUND: found(r, n, a); break;
     case ANSWER_ABSENT:
         if (n->include)
-            fail_conf(r, n, "the :include: list is not loaded");
+            resolve_fail_conf(r, n, "the :include: list is not loaded");
         else
             nobody(r, n);
         break;
     case ANSWER_FAILED:
-        if (a->broken && is_postmaster(r->first))
-            keep_postmaster_unasked(r, n, a->why);
+        if (a->broken && resolve_is_postmaster(r->first))
+            resolve_keep_postmaster_unasked(r, n, a->why);
         else
-            fail(r, n, "4.3.0", "Address lookup failed, please try again later", a->why);
+            resolve_fail(r, n, "4.3.0", "Address lookup failed, please try again later", a->why);
         break;
     }
     ask_more(r);
@@ -570,7 +408,7 @@ void resolve_free(struct resolve **rp)
     if (!r)
         return;
     *rp = NULL;
-    cancel_all(r);
+    resolve_cancel(r);
     while (r->first) {
         struct node *n = r->first;
 

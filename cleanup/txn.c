@@ -229,6 +229,11 @@ void txn_final_add_target(struct txn *t, const struct txn_rcpt *r, struct strv a
     final_add(t, r, address, true, target);
 }
 
+void txn_final_leaf(struct txn *t, const struct txn_rcpt *r, const struct resolve_leaf *leaf)
+{
+    final_add(t, r, leaf->address, leaf->local, leaf->target);
+}
+
 static void body_add(struct txn *t, struct strv bytes)
 {
     t->body_size += bytes.n;

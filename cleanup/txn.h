@@ -12,6 +12,7 @@ struct forward;
 struct notice;
 struct peer;
 struct resolve;
+struct resolve_leaf;
 
 /* Text of the envelope, kept in txn.words: one allocation for all of it. */
 struct span {
@@ -118,6 +119,8 @@ struct txn_rcpt *txn_rcpt_add(struct txn *t, struct strv rcpt);
 void txn_final_add(struct txn *t, const struct txn_rcpt *r, struct strv address, bool local);
 /* The same for one target of an own address: another target of it is another recipient. */
 void txn_final_add_target(struct txn *t, const struct txn_rcpt *r, struct strv address, struct strv target);
+/* Either, as the resolver found it. */
+void txn_final_leaf(struct txn *t, const struct txn_rcpt *r, const struct resolve_leaf *leaf);
 
 /* Message bytes, in order. Splits header and body; over-long headers refuse the message. */
 void txn_data(struct txn *t, struct strv bytes);

@@ -28,6 +28,12 @@ static const struct conf_field fields[] = {
     FIELD(conf_address, extension, CT_STRING, "\"+\"", .max = 8, KEY_MAKERS,
           .doc = "Characters that end the name of a user in an address: mail for user+list goes to user. "
                  "\"\" is off."),
+    FIELD(conf_address, commands, CT_STRING, "none", CLEANUP_MAPD,
+          .doc = "Whether `|command` and `/file` may be targets of aliases: `none`; a directory, of which "
+                 "the commands are taken whatever path the alias names (as smrsh does); `any`. They run "
+                 "without a shell, as `command_user`."),
+    FIELD(conf_address, command_user, CT_USER, "nobody", .roles = ROLE_BIT(ROLE_MAPD),
+          .doc = "System user that the commands of aliases run as and that owns their files; never root."),
     FIELD(conf_address, max_depth, CT_INT, "10", .min = 1, .max = 100, CLEANUP,
           .doc = "How often an alias may lead to a further one."),
     FIELD(conf_address, max_expansion, CT_INT, "1000", .min = 1, .max = 100000, CLEANUP,
@@ -45,9 +51,21 @@ static const struct conf_field fields[] = {
     FIELD_END
 };
 
+static void check_commands(struct conf_check *check, struct conf_address *address)
+{
+    const char *commands = address->commands;
+
+    if (commands && strcmp(commands, "none") != 0 && strcmp(commands, "any") != 0 && commands[0] != '/')
+        conf_check_fail(check, address, "commands", 0, "\"%s\" is neither none nor any nor a directory",
+                        commands);
+    if (address->command_user && strcmp(address->command_user, "root") == 0)
+        conf_check_fail(check, address, "command_user", 0, "commands never run as root");
+}
+
 static void check_address(struct conf_check *check, void *section)
 {
     struct conf_address *address = section;
+    check_commands(check, address);
     for (const char *c = address->extension; *c; c++) {
         if (!byte_in_set(*c, "+-_=#~."))
             conf_check_fail(check, address, "extension", 0,

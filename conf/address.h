@@ -14,6 +14,8 @@ struct conf_address {
     char *aliases;                  /* name of a map; "" for none */
     char *virtual_map;              /* field `virtual`: name of a map; "" for none */
     char *extension;                /* separator characters of user+extension; "" is off */
+    char *commands;                 /* "none", "any", or a directory: of which aliases may run programs */
+    char *command_user;             /* system user that they run as, and that owns files */
     int64_t max_depth;              /* of alias expansion and :include: files */
     int64_t max_expansion;          /* recipients that one message may become */
     int64_t max_hops;               /* Received fields; more is a loop */

@@ -18,7 +18,8 @@ static const struct conf_choice method_choices[] = {
 };
 
 static const struct conf_choice forward_choices[] = {
-    { "yes", CONF_FORWARD_ALL }, { "addresses", CONF_FORWARD_ADDRESSES }, { "no", CONF_FORWARD_NO }, { NULL, 0 },
+    { "yes", CONF_FORWARD_ALL }, { "addresses", CONF_FORWARD_ADDRESSES }, { "no", CONF_FORWARD_NO },
+    { NULL, 0 },
 };
 
 #define READERS .roles = ROLE_BIT(ROLE_MAPD) | ROLE_BIT(ROLE_DELIVERD) | ROLE_BIT(ROLE_CLEANUP)

@@ -272,6 +272,35 @@ static void deposit(struct local_rcpt *r, const struct mailbox_place *place)
     deposit_start(r->l->d->agents, SV(m->head.name), place->user, &r->deposit);
 }
 
+/* A command or file of the alias that the address is: mtad asks the table once more and runs what stands
+   there, as the user that is configured for it. */
+static void alias_deposit(struct local_rcpt *r)
+{
+    struct job *j = r->l->job;
+    struct strv target = strv_from(j->rcpts[r->i].target, 1), name = target;
+    bool command = strv_starts(target, SV_LIT("|"));
+    struct mailbox_place place;
+    size_t at;
+
+    if (!mailbox_place_postmaster(r->l->d->conf, &place)) {
+        result_own(r, OUTCOME_DEFERRED, STATUS(4, 3, 5), "lookup", SV("there is no section postmaster"));
+        return;
+    }
+    deposit_prepare(r, &place);
+    snprintf(r->relay, sizeof r->relay, "%.*s", (int)(target.n < 250 ? target.n : 250), target.p);
+    r->deposit.kind = command ? DEPOSIT_COMMAND : DEPOSIT_MBOX;
+    r->deposit.agent_kind = command ? AGENT_ALIAS_COMMAND : AGENT_ALIAS_FILE;
+    r->deposit.target = target;
+    r->deposit.quota = 0;
+    command_values(r, &place);
+    if (!command && strv_rfind(target, '/', &at))
+        name = strv_from(target, at + 1);
+    free(r->path);
+    r->path = strv_dup(command ? SV_LIT("command") : name);
+    r->deposit.path = SV(r->path);
+    deposit_start(r->l->d->agents, SV(place.mailbox->head.name), SV_LIT(""), &r->deposit);
+}
+
 /* The user wants the message elsewhere. What stands here for a command that he has no more is for his
    mailbox: asked again as if it had been named. */
 static void on_forward(void *arg, const struct ipc_in *in)
@@ -433,6 +462,10 @@ static void ask(struct local_rcpt *r)
     key_chain_init(&r->chain);
     if (!address_parse(l->job->rcpts[r->i].rcpt, ADDRESS_UTF8 | ADDRESS_LOCAL_OK, &r->address, &why)) {
         result_own(r, OUTCOME_FAILED, STATUS(5, 1, 3), "lookup", SV(why));
+        return;
+    }
+    if (strv_starts(l->job->rcpts[r->i].target, SV_LIT("@"))) {
+        alias_deposit(r);
         return;
     }
     keys_for_address(&r->chain, l->d->conf, &r->address, KEYS_MAILBOX | KEYS_OWN);

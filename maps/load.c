@@ -99,7 +99,7 @@ static bool look_at_targets(struct load *l, struct strv key, struct strv value, 
     if (t.unserved)
         LOG(WARN, "mapd.alias.unserved", KS("map", l->map->conf->head.name), KS("file", s->file),
             KI("line", s->at), KV("key", key),
-            KS("why", "commands and files as targets are not served; its mail is refused for now"));
+            KS("why", "commands and files as targets are served only as address.commands permits"));
     if (!t.includes)
         return true;
     if (!l->includes)

@@ -17,12 +17,15 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/ipc/channel.h"
+#include "common/mail/address.h"
 #include "common/os/fd.h"
 #include "common/proc/frame_io.h"
+#include "conf/address.h"
 #include "conf/conf.h"
 #include "conf/mailbox.h"
 #include "conf/processes.h"
 #include "maps/client.h"
+#include "mtad/agent_alias.h"
 #include "mtad/agent_user.h"
 #include "mtad/child.h"
 #include "mtad/generation.h"
@@ -31,6 +34,7 @@
 #include "mtad/status.h"
 
 #define PASSWD_MAP "passwd"
+#define TARGET_MAX 2049u /* with its NUL */
 
 struct agent {
     pid_t pid;
@@ -52,7 +56,9 @@ struct who {
     char path[PATH_MAX];
     bool peer_mtad;
     bool command; /* runs a program: the section's, or the user's own */
-    bool own;     /* of the user's ~/.forward */
+    enum agent_kind kind;
+    const struct conf_address *address; /* of an alias's target: what is permitted */
+    char target[TARGET_MAX]; /* the same: "|command" or "/file" */
     pid_t asker;
     uint64_t txn;
 };
@@ -64,6 +70,8 @@ struct request {
     uint64_t txn;
     const struct mailbox_root *root;
     enum agent_kind kind;
+    const struct conf_address *address; /* of the generation that asks, which waits for the answer */
+    char target[TARGET_MAX];
     char user[65];
 };
 
@@ -126,6 +134,28 @@ static void own_command_frame(const struct conf_mailbox *m, struct ipc_out *o)
     ipc_put_u64(o, TAG_FLAGS, COMMAND_FROM_LINE | COMMAND_LITERAL | COMMAND_OF_USER);
 }
 
+static bool alias_command_frame(const struct who *w, struct ipc_out *o, struct err *err)
+{
+    struct alias_command command;
+    bool ok = alias_command_split(w->address->commands, SV(w->target + 1), &command, err);
+
+    ipc_begin(o, IPC_A_COMMAND, 0);
+    for (size_t i = 0; ok && i < command.n; i++)
+        ipc_put_text(o, TAG_VALUE, SV(command.text.data + command.at[i]));
+    ipc_put_u64(o, TAG_DEADLINE, (uint64_t)w->root->section->timeout);
+    ipc_put_u64(o, TAG_FLAGS, COMMAND_FROM_LINE | COMMAND_LITERAL);
+    alias_command_clear(&command);
+    return ok;
+}
+
+static bool any_command_frame(const struct who *w, struct ipc_out *o, struct err *err)
+{
+    if (w->kind == AGENT_ALIAS_COMMAND)
+        return alias_command_frame(w, o, err);
+    (w->kind == AGENT_USER_COMMAND ? own_command_frame : command_frame)(w->root->section, o);
+    return true;
+}
+
 /* What the agent finds on its channel before deliverd can write to it. */
 static bool frames_queue(struct host *h, const struct who *w, int fd, struct err *err)
 {
@@ -134,7 +164,7 @@ static bool frames_queue(struct host *h, const struct who *w, int fd, struct err
                              .generation = h->current->number,
                              .uid = w->uid,
                              .gid = w->gid,
-                             .group = w->root->group == w->gid ? 0 : w->root->group,
+                             .group = w->root->group == w->gid || w->address ? 0 : w->root->group,
                              .conf = -1,
                              .jail = -1,
                              .peer_mtad = w->peer_mtad,
@@ -164,8 +194,7 @@ static bool frames_queue(struct host *h, const struct who *w, int fd, struct err
         ok = frame_io_send(fd, &o, err);
     }
     if (ok && w->command) {
-        (w->own ? own_command_frame : command_frame)(w->root->section, &o);
-        ok = frame_io_send(fd, &o, err);
+        ok = any_command_frame(w, &o, err) && frame_io_send(fd, &o, err);
     }
     ipc_out_clear(&o);
     return ok;
@@ -265,6 +294,8 @@ static enum place_kind place_of(const struct who *w)
 {
     if (w->command)
         return PLACE_COMMAND;
+    if (w->kind == AGENT_ALIAS_FILE)
+        return PLACE_HOME; /* the directory of the file */
     if (w->root->fd >= 0)
         return PLACE_ROOT;
     return w->root->section->method == CONF_METHOD_MBOX && w->root->section->path[0] == '\0' ? PLACE_SPOOL
@@ -290,14 +321,15 @@ static void place_and_start(struct child *c, uint64_t txn, const struct who *w, 
     place_ask(c->host, &wish, on_place, g);
 }
 
-static bool who_user(const struct host *h, struct strv value, struct who *w, struct strv *home, struct err *err)
+static bool who_user(const struct host *h, struct strv value, struct who *w, struct strv *home,
+                     struct err *err)
 {
     uint64_t uid, gid;
 
     if (!passwd_value_read(value, &uid, &gid, home))
         return err_set(err, ERR_TEMP, "mapd gave no ids for %s", w->user);
     if (h->privileged) {
-        bool pipe = w->root->section->method == CONF_METHOD_PIPE;
+        bool pipe = w->root->section->method == CONF_METHOD_PIPE || w->address;
 
         if (!(pipe ? agent_ids_permitted(SV(w->user), uid, gid, err)
                    : agent_user_permitted(w->root->section, SV(w->user), uid, gid, err)))
@@ -308,6 +340,14 @@ static bool who_user(const struct host *h, struct strv value, struct who *w, str
     w->uid = (uid_t)uid;
     w->gid = (gid_t)gid;
     return true;
+}
+
+static struct strv file_directory(const char *path)
+{
+    size_t at = 0;
+
+    strv_rfind(SV(path), '/', &at);
+    return strv_make(path, at ? at : 1);
 }
 
 static void on_user(void *arg, const struct maps_answer *a)
@@ -321,8 +361,10 @@ static void on_user(void *arg, const struct maps_answer *a)
         struct strv home = SV_LIT("");
         bool ok = false;
 
-        w.command = r->kind != AGENT_DEPOSIT;
-        w.own = r->kind == AGENT_USER_COMMAND;
+        w.kind = r->kind;
+        w.command = r->kind != AGENT_DEPOSIT && r->kind != AGENT_ALIAS_FILE;
+        w.address = r->address;
+        memcpy(w.target, r->target, sizeof w.target);
         snprintf(w.user, sizeof w.user, "%s", r->user);
         if (a->answer == ANSWER_FOUND)
             ok = who_user(c->host, a->value, &w, &home, &err);
@@ -330,6 +372,8 @@ static void on_user(void *arg, const struct maps_answer *a)
             err_set(&err, ERR_PERM, "there is no user %s", r->user);
         else
             err_set(&err, ERR_TEMP, "cannot tell who %s is: %.*s", r->user, (int)a->why.n, a->why.p);
+        if (ok && r->kind == AGENT_ALIAS_FILE)
+            home = file_directory(r->target);
         if (ok)
             place_and_start(c, r->txn, &w, home);
         else
@@ -338,21 +382,81 @@ static void on_user(void *arg, const struct maps_answer *a)
     free(r);
 }
 
-static void user_ask(struct child *c, uint64_t txn, const struct mailbox_root *root, enum agent_kind kind,
-                     const char *user)
+static struct request *request_new(struct child *c, uint64_t txn, const struct mailbox_root *root,
+                                   enum agent_kind kind)
 {
     struct request *r = mem_new(sizeof *r);
+
+    *r = (struct request){ .child = c, .pid = c->pid, .txn = txn, .root = root, .kind = kind };
+    return r;
+}
+
+/* Takes r, whose user is set. */
+static void user_ask(struct request *r)
+{
+    const struct conf_mailbox *m = r->root->section;
     struct key_chain chain;
 
-    *r = (struct request){
-        .child = c, .pid = c->pid, .txn = txn, .root = root, .kind = kind
-    };
-    snprintf(r->user, sizeof r->user, "%s", user);
     key_chain_init(&chain);
-    key_chain_add(&chain, conf_mailbox_is_system(root->section) ? root->section->lookup : PASSWD_MAP,
-                  SV(user));
-    maps_ask(c->host->maps, &chain, MAPS_DEADLINE_MS, on_user, r);
+    key_chain_add(&chain, conf_mailbox_is_system(m) ? m->lookup : PASSWD_MAP, SV(r->user));
+    maps_ask(r->child->host->maps, &chain, MAPS_DEADLINE_MS, on_user, r);
     key_chain_clear(&chain);
+}
+
+/* ---- commands and files of aliases ---- */
+
+/* The table itself says what is run: whoever asks cannot choose it. */
+static void on_alias(void *arg, const struct maps_answer *a)
+{
+    struct request *r = arg;
+    struct child *c = r->child;
+    struct alias_command command = { .n = 0 };
+    struct err err = { 0 };
+
+    if (!c->control || c->pid != r->pid) {
+        free(r);
+        return;
+    }
+    if (a->answer == ANSWER_FAILED)
+        err_set(&err, ERR_TEMP, "cannot tell what the alias has: %.*s", (int)a->why.n, a->why.p);
+    else if (a->answer == ANSWER_ABSENT || !alias_has_target(a->value, SV(r->target)))
+        err_set(&err, ERR_PERM, "the alias has this command or file no more: %.200s", r->target);
+    else if (r->target[0] == '|' &&
+             !alias_command_split(r->address->commands, SV(r->target + 1), &command, &err))
+        err_wrap(&err, "%.*s", (int)a->origin.n, a->origin.p);
+    alias_command_clear(&command);
+    if (err.cls == ERR_OK) {
+        user_ask(r);
+        return;
+    }
+    refuse(c, r->txn, &err, r->root->section->head.name, r->user);
+    free(r);
+}
+
+static void alias_ask(struct child *c, const struct ipc_in *in, const struct mailbox_root *root,
+                      enum agent_kind kind)
+{
+    struct request *r = request_new(c, in->txn, root, kind);
+    struct err err = { 0 };
+    struct key_chain chain;
+    struct address rcpt;
+
+    r->address = c->gen->conf->address;
+    snprintf(r->user, sizeof r->user, "%.64s", r->address->command_user);
+    if (!strv_cstr(ipc_get(in, TAG_TARGET), r->target, sizeof r->target) ||
+        r->target[0] != (kind == AGENT_ALIAS_COMMAND ? '|' : '/') ||
+        strcmp(r->address->commands, "none") == 0 || r->address->aliases[0] == '\0' ||
+        !address_parse(ipc_get(in, TAG_RCPT), ADDRESS_UTF8, &rcpt, NULL)) {
+        err_set(&err, ERR_PERM, "commands and files of aliases are not permitted (address.commands)");
+        refuse(c, in->txn, &err, root->section->head.name, r->user);
+        free(r);
+        return;
+    }
+    key_chain_init(&chain);
+    keys_for_address(&chain, c->gen->conf, &rcpt, KEYS_ALIASES | KEYS_OWN);
+    maps_ask(c->host->maps, &chain, MAPS_DEADLINE_MS, on_alias, r);
+    key_chain_clear(&chain);
+    address_clear(&rcpt);
 }
 
 /* By the configuration that the asking deliverd has. */
@@ -365,7 +469,8 @@ static const struct mailbox_root *root_find(const struct generation *g, struct s
     return NULL;
 }
 
-/* What a section's mail may be given to: its own method; files and commands of ~/.forward where they may be. */
+/* What a section's mail may be given to: its own method; files and commands of ~/.forward where they may
+   be. */
 static bool kind_permitted(const struct conf_mailbox *m, enum agent_kind kind)
 {
     bool own = conf_mailbox_is_system(m) && m->forward == CONF_FORWARD_ALL;
@@ -388,6 +493,7 @@ void agent_request(struct child *c, struct ipc_in *in)
     char user[65], mailbox[65];
     enum agent_kind kind = (enum agent_kind)ipc_get_u64(in, TAG_KIND);
     struct who w = { .root = root, .dirfd = -1, .spoolfd = -1 };
+    struct request *r;
 
     strv_cstr(ipc_get(in, TAG_USER), user, sizeof user);
     strv_cstr(ipc_get(in, TAG_MAILBOX), mailbox, sizeof mailbox);
@@ -395,16 +501,21 @@ void agent_request(struct child *c, struct ipc_in *in)
         err_set(&err, ERR_TEMP, "the service stops");
     else if (!root)
         err_set(&err, ERR_PERM, "there is no mailbox section of that name");
-    else if (!kind_permitted(root->section, kind))
+    else if (kind < AGENT_ALIAS_COMMAND && !kind_permitted(root->section, kind))
         err_set(&err, ERR_PERM, "the mailbox section is of another kind");
-    else if (root->section->method == CONF_METHOD_LMTP)
+    else if (kind < AGENT_ALIAS_COMMAND && root->section->method == CONF_METHOD_LMTP)
         err_set(&err, ERR_PERM, "a server has these mailboxes");
-    else if (root->section->method == CONF_METHOD_PIPE && strcmp(user, root->section->user) != 0)
+    else if (kind < AGENT_ALIAS_COMMAND && root->section->method == CONF_METHOD_PIPE &&
+             strcmp(user, root->section->user) != 0)
         err_set(&err, ERR_PERM, "the pipe runs as somebody else");
-    else if (root->fd < 0 && !user[0])
+    else if (kind < AGENT_ALIAS_COMMAND && root->fd < 0 && !user[0])
         err_set(&err, ERR_PERM, "whose mailbox?");
     if (err.cls != ERR_OK) {
         refuse(c, in->txn, &err, mailbox, user);
+        return;
+    }
+    if (kind >= AGENT_ALIAS_COMMAND) {
+        alias_ask(c, in, root, kind);
         return;
     }
     /* Without root everything is the caller's, whatever the map says. */
@@ -415,7 +526,9 @@ void agent_request(struct child *c, struct ipc_in *in)
         place_and_start(c, in->txn, &w, SV_LIT(""));
         return;
     }
-    user_ask(c, in->txn, root, kind, user);
+    r = request_new(c, in->txn, root, kind);
+    memcpy(r->user, user, sizeof r->user);
+    user_ask(r);
 }
 
 void agent_kill(struct child *c, const struct ipc_in *in)

@@ -1,8 +1,8 @@
 /* forward.c - recipients whose ~/.forward sends the message on: submitted anew by cleanup, done by its commit
  *
- * deliverd names the targets and keeps the job; the recipient runs until this is over. The new message carries
- * "forward/ID/RCPT" as its origin, so a crash at any point leaves either a recipient that is tried again, or a
- * record that says he is done: the same message is never sent on twice.
+ * deliverd names the targets and keeps the job; the recipient runs until this is over. The new message
+ * carries "forward/ID/RCPT" as its origin, so a crash at any point leaves either a recipient that is tried
+ * again, or a record that says he is done: the same message is never sent on twice.
  */
 #include "common/base/dict.h"
 #include "common/base/log.h"

@@ -55,8 +55,8 @@ bool origin_forward(struct strv origin, struct entry *e)
 
     memset(e, 0, sizeof *e);
     e->kind = ENTRY_DELIVERED;
-    if (!strv_cut(&rest, '/', &word) || !strv_is(word, "forward") || !rest.p || !strv_cut(&rest, '/', &word) ||
-        !id_parse(word, &e->id) || !rest.p || !list_valid(rest))
+    if (!strv_cut(&rest, '/', &word) || !strv_is(word, "forward") || !rest.p ||
+        !strv_cut(&rest, '/', &word) || !id_parse(word, &e->id) || !rest.p || !list_valid(rest))
         return false;
     e->list = rest;
     return true;

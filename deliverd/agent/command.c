@@ -326,7 +326,7 @@ static bool pipes_make(struct exec *x, struct run *r)
 
 static const char *shown(const struct command *c)
 {
-    return c->shown ? c->shown : c->argv[0];
+    return c->shown ? c->shown : c->literal ? "of the alias" : c->argv[0];
 }
 
 static void started(const struct command *c, struct run *r, struct command_result *out)

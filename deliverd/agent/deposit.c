@@ -334,8 +334,8 @@ static bool forward_asked(struct deposit *d, const struct deposit_request *r)
     return true;
 }
 
-/* A command that the user himself wrote, or none: deliverd is not believed, and who mended or removed it since
-   gets the message into the mailbox. True: there is a result. */
+/* A command that the user himself wrote, or none: deliverd is not believed, and who mended or removed it
+   since gets the message into the mailbox. True: there is a result. */
 static bool command_denied(struct deposit *d, const struct deposit_request *r)
 {
     struct err err = { 0 };

@@ -447,7 +447,7 @@ static void refusal_says_why(void **state)
         { "broken@own.test", "map m: table broken" },
         { "deepbroken@own.test", "map aliases, /etc/t:7: map m: table broken" },
         { "prog@own.test",
-          "map aliases, /etc/t:7: a target is a command or file, which this version cannot serve" },
+          "map aliases, /etc/t:7: a target is a command or file, not permitted here (address.commands)" },
     };
 
     (void)state;
