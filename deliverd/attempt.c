@@ -11,19 +11,14 @@
 #include "common/base/mem.h"
 #include "conf/conf.h"
 #include "conf/route.h"
-#include "conf/top.h"
+#include "deliverd/attempt_inner.h"
 #include "deliverd/deliverd.h"
-#include "deliverd/dial.h"
 #include "deliverd/job.h"
-#include "deliverd/pool.h"
-#include "deliverd/route.h"
-#include "deliverd/secure.h"
 #include "deliverd/trouble.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DNS_DEADLINE_MS  60000
 #define ATTEMPT_MS       300000 /* no further host is tried after that; what waits behind us should go on */
 #define TRANSACTIONS_MAX 20u    /* of one attempt, whatever servers say */
 
@@ -31,40 +26,6 @@ enum todo {
     TODO_NOW,        /* in the next transaction */
     TODO_OTHER_HOST, /* this host had trouble with it */
     TODO_NOTHING,
-};
-
-struct attempt {
-    struct job *job;
-    struct deliverd *d;
-    struct route route;
-    struct pool_wait wait;
-    int64_t began; /* loop ms; with the slot, or when the line was joined */
-    bool slot;     /* ours at wait.dest */
-    struct dns_ask ask;
-    struct loop_timer again; /* dnsd is away */
-    int64_t asked;           /* loop ms, first */
-    struct targets targets;
-    bool resolved;
-    struct netaddr avoid; /* had trouble with us already; AF_UNSPEC: none */
-    struct dial dial;
-    struct connection *c; /* ours; NULL between */
-    bool reused;          /* c comes from the pool */
-    bool stale;           /* and was dead already */
-    unsigned transactions;
-
-    uint8_t *todo;          /* owned: per recipient of the job */
-    size_t *map;            /* owned: recipient of the transaction -> of the job */
-    struct strv *addresses; /* owned */
-    struct client_message m;
-    uint64_t body_at;
-
-    struct { /* what hosts said or did instead of taking mail */
-        struct buf text;
-        char relay[340];
-        struct status status;
-        const char *step; /* NULL: nothing yet */
-        bool remote;
-    } failure;
 };
 
 /* ---- who watches ---- */
@@ -141,7 +102,7 @@ void attempt_free(struct attempt **a)
 }
 
 /* The same end for every recipient that has no better one. */
-static void finish_with(struct attempt *a, enum ipc_outcome outcome, struct status status, const char *step,
+void attempt_finish_with(struct attempt *a, enum ipc_outcome outcome, struct status status, const char *step,
                         const char *text)
 {
     struct job_outcome o = { .outcome = outcome, .status = status, .step = step, .text = SV(text) };
@@ -164,7 +125,7 @@ static void finish_with_failures(struct attempt *a)
     };
 
     if (!o.step) {
-        finish_with(a, OUTCOME_DEFERRED, STATUS(4, 4, 0), "connect", "no host could be tried");
+        attempt_finish_with(a, OUTCOME_DEFERRED, STATUS(4, 4, 0), "connect", "no host could be tried");
         return;
     }
     for (size_t i = 0; i < a->job->rcpt_n; i++)
@@ -249,7 +210,7 @@ static bool is_bad(void *arg, const struct netaddr *addr)
     return trouble_has_address(a->d->trouble, addr, loop_now(a->d->loop));
 }
 
-static void dial_targets(struct attempt *a)
+void attempt_dial(struct attempt *a)
 {
     a->resolved = true;
     for (size_t i = 0; a->avoid.family != AF_UNSPEC && i < a->targets.n; i++)
@@ -258,145 +219,6 @@ static void dial_targets(struct attempt *a)
     targets_sort(&a->targets, is_bad, a, trouble_has_v6(a->d->trouble, loop_now(a->d->loop)));
     dial_init(&a->dial, a->d, a->route.conf, &a->targets, &dial_ops, a);
     dial_next(&a->dial);
-}
-
-/* ---- where to ---- */
-
-/* A domain of the world is as it is: permanent. A smart host was written by the operator, who can mend it. */
-static void no_target(struct attempt *a, struct status status, const char *before, const char *behind,
-                      const char *host_text)
-{
-    char text[900];
-    bool host = a->route.kind != ROUTE_MX;
-    struct strv name = strv_sub(a->route.host, 0, 255);
-
-    if (host)
-        snprintf(text, sizeof text, "smart host %.*s of route %s %s", (int)name.n, name.p,
-                 a->route.conf->head.name, host_text);
-    else
-        snprintf(text, sizeof text, "%s %.*s %s", before, (int)name.n, name.p, behind);
-    if (host)
-        status.cls = 4;
-    finish_with(a, host ? OUTCOME_DEFERRED : OUTCOME_FAILED, status, "dns", text);
-}
-
-static void no_target_now(struct attempt *a, struct status status, const char *what, struct strv why)
-{
-    char text[900];
-    struct strv name = strv_sub(a->route.host, 0, 255);
-
-    why = strv_sub(why, 0, 300);
-    snprintf(text, sizeof text, "%s of %.*s: %.*s", what, (int)name.n, name.p, (int)why.n, why.p);
-    finish_with(a, OUTCOME_DEFERRED, status, "dns", text);
-}
-
-static void use_hosts(struct attempt *a, const struct dns_hosts *hosts)
-{
-    struct strv hostname = SV(a->d->conf->top->hostname);
-
-    switch (targets_make(hosts, &a->route, hostname, &a->d->own, &a->targets)) {
-    case TARGETS_OK: dial_targets(a); return;
-    case TARGETS_LOOP:
-        no_target(a, STATUS(5, 4, 6), "mail for", "loops back to this host", "is this host itself");
-        return;
-    case TARGETS_NONE:
-        no_target(a, STATUS(5, 4, 4), "no mail server of", "has an address", "has no address");
-        return;
-    case TARGETS_NONE_TEMP:
-        no_target_now(a, STATUS(4, 4, 3), "look-up of the mail servers' addresses", SV("failed for now"));
-        return;
-    case TARGETS_NONE_FAMILY:
-        no_target_now(a, STATUS(4, 4, 4), "no mail server",
-                      SV(a->route.family == FAMILY_IPV4 ? "has an IPv4 address, which the route asks for"
-                                                        : "has an IPv6 address, which the route asks for"));
-        return;
-    }
-}
-
-/* dnsd is being replaced: a matter of seconds, and nobody else's fault. */
-static void ask_again(struct attempt *a)
-{
-    if (loop_now(a->d->loop) - a->asked < a->d->patience_ms)
-        loop_timer_set(&a->again, SERVICE_AGAIN_MS);
-    else
-        finish_with(a, OUTCOME_DEFERRED, STATUS(4, 3, 0), STEP_SERVICE,
-                    "host look-up: no answer from the own DNS service");
-}
-
-static void on_hosts(void *arg, const struct dns_hosts *hosts)
-{
-    struct attempt *a = arg;
-
-    if (hosts->lost) {
-        ask_again(a);
-        return;
-    }
-    switch (hosts->answer) {
-    case DNS_OK: use_hosts(a, hosts); return;
-    case DNS_NXDOMAIN: no_target(a, STATUS(5, 1, 2), "domain", "does not exist", "does not exist"); return;
-    case DNS_NODATA:
-        no_target(a, STATUS(5, 1, 2), "domain", "has neither MX nor address records", "has no address");
-        return;
-    case DNS_NULLMX:
-        no_target(a, STATUS(5, 1, 10), "domain", "takes no mail (null MX)", "takes no mail");
-        return;
-    case DNS_TEMPFAIL:
-        no_target_now(a, STATUS(4, 4, 3), "look-up", hosts->text.n ? hosts->text : SV("failed"));
-        return;
-    }
-}
-
-static void use_address(struct attempt *a)
-{
-    targets_make_address(&a->route, &a->targets);
-    dial_targets(a);
-}
-
-/* Of an address that was written down this is known before anything is asked. */
-static bool is_loop(struct attempt *a)
-{
-    bool literal = a->job->dest.n && a->job->dest.p[0] == '[';
-
-    if (a->route.kind != ROUTE_ADDRESS || !own_addresses_have(&a->d->own, &a->route.addr))
-        return false;
-    finish_with(a, literal ? OUTCOME_FAILED : OUTCOME_DEFERRED, STATUS(literal ? 5 : 4, 4, 6), "route",
-                "this address is the host's own: mail would loop");
-    return true;
-}
-
-static const struct login *refused_login(const struct attempt *a)
-{
-    const struct secure_route *s = secure_of(a->d->secure, a->route.conf);
-
-    return s && s->login && s->login->refused_until > loop_now(a->d->loop) ? s->login : NULL;
-}
-
-static void ask(struct attempt *a)
-{
-    const struct login *refused = refused_login(a);
-    char text[900];
-
-    if (refused) {
-        snprintf(text, sizeof text, "login %.64s was refused a moment ago: %s", refused->name,
-                 buf_cstr(&refused->refused));
-        finish_with(a, OUTCOME_DEFERRED, STATUS(4, 7, 8), "auth", text);
-        return;
-    }
-    switch (a->route.kind) {
-    case ROUTE_ADDRESS: use_address(a); return;
-    case ROUTE_HOST:
-        dns_host(&a->ask, a->d->dns, a->route.host, a->route.family, DNS_DEADLINE_MS, on_hosts, a);
-        return;
-    case ROUTE_MX:
-        dns_mx(&a->ask, a->d->dns, a->route.host, a->route.family, DNS_DEADLINE_MS, on_hosts, a);
-        return;
-    }
-}
-
-static void resolve(struct attempt *a)
-{
-    a->asked = loop_now(a->d->loop);
-    ask(a);
 }
 
 /* ---- transactions ---- */
@@ -494,7 +316,7 @@ static void go_elsewhere(struct attempt *a, bool alive)
     if (a->resolved || !time_is_left(a))
         next_host(a);
     else
-        resolve(a);
+        attempt_resolve(a);
 }
 
 static void on_finished(void *arg, struct connection *c, bool alive)
@@ -578,17 +400,17 @@ static void on_granted(void *arg, struct connection *c)
     a->began = loop_now(a->d->loop);
     if (c) {
         use_pooled(a, c);
-    } else if (refused_login(a)) { /* in its own turn of the loop: whoever ends now lets the next one in */
+    } else if (attempt_login_refused(a)) { /* in its own turn of the loop: whoever ends now lets the next one in */
         a->asked = loop_now(a->d->loop);
         loop_timer_set(&a->again, 1);
     } else {
-        resolve(a);
+        attempt_resolve(a);
     }
 }
 
 static void on_again(void *arg)
 {
-    ask(arg);
+    attempt_ask(arg);
 }
 
 static struct attempt *attempt_new(struct job *j)
@@ -619,11 +441,11 @@ void attempt_start(struct job *j)
     if (!route_find(j->d->conf, j->dest, &a->route, &err)) {
         bool permanent = err.cls == ERR_PERM;
 
-        finish_with(a, permanent ? OUTCOME_FAILED : OUTCOME_DEFERRED,
+        attempt_finish_with(a, permanent ? OUTCOME_FAILED : OUTCOME_DEFERRED,
                     STATUS(permanent ? 5 : 4, permanent ? 1 : 4, permanent ? 2 : 4), "route", err.text);
         return;
     }
-    if (is_loop(a))
+    if (attempt_is_loop(a))
         return;
     share = route_share(j->d->conf, a->route.conf, j->d->index);
     switch (pool_get(j->d->pool, SV(a->route.key), share, &a->wait, &c)) {
@@ -633,7 +455,7 @@ void attempt_start(struct job *j)
         return;
     case POOL_OPEN:
         a->slot = true;
-        resolve(a);
+        attempt_resolve(a);
         return;
     case POOL_WAIT: return;
     }

@@ -1,0 +1,61 @@
+/* attempt_inner.h - what the parts of an attempt share; nobody else includes it */
+#pragma once
+
+#include "deliverd/client_engine.h"
+#include "deliverd/dial.h"
+#include "deliverd/pool.h"
+#include "deliverd/route.h"
+#include "dnsd/client.h"
+
+struct job;
+
+struct attempt {
+    struct job *job;
+    struct deliverd *d;
+    struct route route;
+    struct pool_wait wait;
+    int64_t began; /* loop ms; with the slot, or when the line was joined */
+    bool slot;     /* ours at wait.dest */
+    struct dns_ask ask;
+    struct loop_timer again; /* dnsd is away */
+    int64_t asked;           /* loop ms, first */
+    struct targets targets;
+    bool resolved;
+    struct netaddr avoid; /* had trouble with us already; AF_UNSPEC: none */
+    struct dial dial;
+    struct connection *c; /* ours; NULL between */
+    bool reused;          /* c comes from the pool */
+    bool stale;           /* and was dead already */
+    unsigned transactions;
+
+    uint8_t *todo;          /* owned: per recipient of the job */
+    size_t *map;            /* owned: recipient of the transaction -> of the job */
+    struct strv *addresses; /* owned */
+    struct client_message m;
+    uint64_t body_at;
+
+    struct { /* what hosts said or did instead of taking mail */
+        struct buf text;
+        char relay[340];
+        struct status status;
+        const char *step; /* NULL: nothing yet */
+        bool remote;
+    } failure;
+};
+
+/* The same end for every recipient that has no better one. */
+void attempt_finish_with(struct attempt *a, enum ipc_outcome outcome, struct status status, const char *step,
+                         const char *text);
+/* a->targets are there: connects to the best one. */
+void attempt_dial(struct attempt *a);
+
+/* ---- of attempt_route.c ---- */
+
+/* Finished, when true: the address that was written down is ours. */
+bool attempt_is_loop(struct attempt *a);
+/* Looks for targets; what follows comes from the loop, or now when they need no look-up. */
+void attempt_resolve(struct attempt *a);
+/* The same question again. */
+void attempt_ask(struct attempt *a);
+/* The route's login was refused a moment ago: attempt_ask ends it. */
+bool attempt_login_refused(const struct attempt *a);
