@@ -3,10 +3,13 @@ import asyncio, itertools, random, re
 
 
 class Account:
-    """What became of each token: acked (250 after the dot), refused (4xx/5xx at any step), unknown (no answer)."""
+    """What became of each token: acked (250 after the dot), refused (4xx/5xx at any step), unknown (no answer).
+    step: where a token was refused. broken: connections that ended before their first message, as (step, how).
+    serials: of the certificates that clients of TLS were shown."""
 
     def __init__(self):
-        self.acked, self.refused, self.unknown = {}, {}, {}
+        self.acked, self.refused, self.unknown, self.step = {}, {}, {}, {}
+        self.broken, self.serials = [], set()
         self.counter = itertools.count(1)
 
     def __str__(self):
@@ -28,13 +31,39 @@ async def reply(reader):
             return int(line[:3]), text.decode()
 
 
-async def session(port, account, rcpts, stop, rng, sizes, sender):
-    reader, writer = await asyncio.open_connection('127.0.0.1', port, limit=1 << 20)
+class Ended(Exception):
+    """The server said 421."""
+
+
+async def begin(port, account, tls):
+    """A connection behind EHLO. tls: (port, context, name), TLS from the first byte."""
+    step, writer = 'connect', None
     try:
-        if (await reply(reader))[0] != 220:
-            raise Lost
-        writer.write(b'EHLO load.test\r\n')
-        await reply(reader)
+        if tls:
+            reader, writer = await asyncio.open_connection('127.0.0.1', tls[0], limit=1 << 20, ssl=tls[1], server_hostname=tls[2])
+            account.serials.add(writer.get_extra_info('peercert')['serialNumber'])
+        else:
+            reader, writer = await asyncio.open_connection('127.0.0.1', port, limit=1 << 20)
+        for step, line, want in (('greeting', b'', 220), ('ehlo', b'EHLO load.test\r\n', 250)):
+            writer.write(line)
+            code, text = await reply(reader)
+            if code == 421 and step == 'ehlo':
+                raise Ended
+            if code != want:
+                raise ValueError(text)
+        return reader, writer
+    except Exception as e:
+        if writer:
+            writer.close()
+        if not isinstance(e, Ended):
+            account.broken.append((step, repr(e)))
+            raise Lost from e
+        raise
+
+
+async def session(port, account, rcpts, stop, rng, sizes, sender, tls=None):
+    reader, writer = await begin(port, account, tls)
+    try:
         for _ in range(rng.randint(1, 20)):
             if stop.is_set():
                 return
@@ -65,7 +94,7 @@ async def session(port, account, rcpts, stop, rng, sizes, sender):
                 else:
                     raise ValueError(text)
             except ValueError as e:
-                account.refused[token] = str(e)
+                account.refused[token], account.step[token] = str(e), step
                 if str(e).startswith('421'):
                     return
                 writer.write(b'RSET\r\n')
@@ -79,19 +108,22 @@ async def session(port, account, rcpts, stop, rng, sizes, sender):
         writer.close()
 
 
-async def client(port, account, rcpts, stop, seed, sizes, sender):
+async def client(port, account, rcpts, stop, seed, sizes, sender, tls):
     rng = random.Random(seed)
     while not stop.is_set():
         try:
-            await session(port, account, rcpts, stop, rng, sizes, sender)
+            await session(port, account, rcpts, stop, rng, sizes, sender, tls)
+        except Ended:
+            pass
         except (Lost, OSError, asyncio.TimeoutError, ValueError):
             await asyncio.sleep(0.05)       # the server is being restarted: a client that backs off, not a wait for luck
 
 
-async def run(port, rcpts, clients, during, seed=1, sizes=(200, 3000, 3000, 70_000, 300_000), sender='user@demo.test'):
-    """Runs `clients` clients while the coroutine function `during` works; returns the account."""
+async def run(port, rcpts, clients, during, seed=1, sizes=(200, 3000, 3000, 70_000, 300_000), sender='user@demo.test', tls=None):
+    """Runs `clients` clients while the coroutine function `during` works; returns the account. tls: (port, context,
+    name): every third client speaks TLS and verifies the certificate."""
     account, stop = Account(), asyncio.Event()
-    tasks = [asyncio.create_task(client(port, account, rcpts, stop, seed * 1000 + i, sizes, sender)) for i in range(clients)]
+    tasks = [asyncio.create_task(client(port, account, rcpts, stop, seed * 1000 + i, sizes, sender, tls if i % 3 == 0 else None)) for i in range(clients)]
     try:
         await during(account)
     finally:
