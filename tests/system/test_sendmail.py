@@ -1,10 +1,12 @@
 """Local submission: sendmail and postdrop while the host is up, down, crashing, full, and under hostile callers."""
-import os, re, shutil, signal, subprocess, time
+import base64, os, re, shutil, signal, subprocess, time
 
 import pytest
 
 from host import BUILD, DEADLINE, Host, wait_for
 from sink import Sink
+from test_out_tls import CANARY, Relay, authority, login   # noqa: F401 (authority is a fixture)
+from tlssink import TlsSink
 
 SENDMAIL, POSTDROP = str(BUILD / 'bin/sendmail'), str(BUILD / 'bin/postdrop')
 MESSAGE = b'Subject: t\n\nhello\n'
@@ -129,6 +131,19 @@ def test_verbose_shows_the_dialogue_of_the_delivery():
         assert 'RCPT TO:<left@far.test>' in left and 'right' not in left and 'RCPT TO:<right@far.test>' in right and 'left' not in right
         assert not [n for n in os.listdir(h.dir / 'spool/drop') if n != 'bad']
         assert all('verbose' not in m['data'].decode(errors='replace') for m in s.messages)
+
+
+@pytest.mark.parametrize('mechanism', ['PLAIN', 'LOGIN', 'SCRAM-SHA-256'])
+def test_verbose_shows_no_password(authority, mechanism):
+    with TlsSink(authority.server('mx1.far.test'), '127.0.0.11', auth=[mechanism], users={'me@isp.test': CANARY}, need_auth=True) as s:
+        route, section = login(s.port, more=f'ca = "{authority.ca}"')
+        with Relay(route, section, secret=CANARY) as h:
+            said = sendmail(h, '-v', 'a@far.test')
+            assert '>>> STARTTLS\n' in said and f'>>> AUTH {mechanism}' in said and 'a@far.test... Sent via ' in said
+            after = said.split('>>> AUTH')[1].split('<<< 235')[0]
+            for secret in (CANARY, 'me@isp.test', base64.b64encode(CANARY.encode()).decode(), base64.b64encode(f'\0me@isp.test\0{CANARY}'.encode()).decode()):
+                assert secret not in said
+            assert set(re.findall(r'(?m)^(?:>>>|<<<) (?:334 )?(.+)$', after)) <= {'********'}, after
 
 
 def test_verbose_ends_when_nothing_is_tried():
