@@ -150,13 +150,22 @@ static bool lmdb_again(struct map *m, struct strv identity)
     return use(m, &err);
 }
 
+static bool value_read(MDB_val v, struct map_value *out)
+{
+    struct rd rd = rd_make(v.mv_data, v.mv_size);
+    uint8_t format = 0;
+    uint32_t line = 0;
+
+    if (!rd_u8(&rd, &format) || !rd_u32(&rd, &line) || format != FORMAT)
+        return false;
+    *out = (struct map_value){ .text = { (const char *)rd.p, rd.left }, .line = line };
+    return true;
+}
+
 static enum ipc_answer lmdb_get(struct map *m, struct strv key, struct map_value *out, struct err *err)
 {
     struct lmdb *l = m->state;
     MDB_val k = val(key.p, key.n), v;
-    struct rd rd;
-    uint8_t format = 0;
-    uint32_t line = 0;
     int rc;
 
     /* Such a key cannot be in the table: source.c refuses it. */
@@ -169,13 +178,36 @@ static enum ipc_answer lmdb_get(struct map *m, struct strv key, struct map_value
         fail(err, rc, "read");
         return ANSWER_FAILED;
     }
-    rd = rd_make(v.mv_data, v.mv_size);
-    if (!rd_u8(&rd, &format) || !rd_u32(&rd, &line) || format != FORMAT) {
-        err_set(err, ERR_TEMP, "lmdb: a value of another format");
-        return ANSWER_FAILED;
+    if (value_read(v, out))
+        return ANSWER_FOUND;
+    err_set(err, ERR_TEMP, "lmdb: a value of another format");
+    return ANSWER_FAILED;
+}
+
+static bool lmdb_walk(struct map *m, size_t from, size_t max, map_walk_fn *fn, void *arg)
+{
+    struct lmdb *l = m->state;
+    MDB_cursor *cursor;
+    MDB_val k, v;
+    size_t at = 0;
+    int rc;
+
+    if (!l || !l->read || mdb_cursor_open(l->read, l->dbi, &cursor))
+        return false;
+    for (rc = mdb_cursor_get(cursor, &k, &v, MDB_FIRST); !rc; rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) {
+        struct map_value value;
+
+        if (k.mv_size > 0 && *(const char *)k.mv_data == '\0')
+            continue; /* META_KEY */
+        if (at++ < from)
+            continue;
+        if (at > from + max)
+            break;
+        if (value_read(v, &value))
+            fn(arg, strv_make(k.mv_data, k.mv_size), &value);
     }
-    *out = (struct map_value){ .text = { (const char *)rd.p, rd.left }, .line = line };
-    return ANSWER_FOUND;
+    mdb_cursor_close(cursor);
+    return !rc;
 }
 
 /* ---- compiling ---- */
@@ -305,5 +337,6 @@ const struct map_ops map_lmdb = {
     .load_drop = lmdb_drop,
     .load_again = lmdb_again,
     .get = lmdb_get,
+    .walk = lmdb_walk,
     .close = lmdb_close,
 };

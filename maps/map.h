@@ -13,6 +13,8 @@ struct map_value {
     unsigned line; /* of the source; 0: none */
 };
 
+typedef void map_walk_fn(void *arg, struct strv key, const struct map_value *value);
+
 /* A type of table. Local types answer at once and are bounded: they run in mapd itself. Types that may block
    have `worker` and their get runs in mapd-worker only. Types that ask a network later will have a pair
    ask/cancel here. */
@@ -33,6 +35,10 @@ struct map_ops {
     bool (*load_again)(struct map *m, struct strv identity);
 
     enum ipc_answer (*get)(struct map *m, struct strv key, struct map_value *out, struct err *err);
+    /* The entries number from to from + max - 1 of the table in use, in an order of its own that stays as
+       long as the table does. False: there is none behind them. NULL for types that do not know their
+       entries. */
+    bool (*walk)(struct map *m, size_t from, size_t max, map_walk_fn *fn, void *arg);
     void (*close)(struct map *m);
 };
 

@@ -80,6 +80,33 @@ static enum ipc_answer memory_get(struct map *m, struct strv key, struct map_val
     return ANSWER_FOUND;
 }
 
+struct walk {
+    size_t at, from, to;
+    map_walk_fn *fn;
+    void *arg;
+};
+
+static void on_entry(void *arg, struct strv key, void *value)
+{
+    const struct entry *e = value;
+    struct walk *w = arg;
+    struct map_value v = { .text = { e->text, e->n }, .line = e->line };
+    size_t at = w->at++;
+
+    if (at >= w->from && at < w->to)
+        w->fn(w->arg, key, &v);
+}
+
+static bool memory_walk(struct map *m, size_t from, size_t max, map_walk_fn *fn, void *arg)
+{
+    struct walk w = { .from = from, .to = from + max, .fn = fn, .arg = arg };
+    struct tables *t = m->state;
+
+    if (t && t->now)
+        dict_each(t->now, on_entry, &w);
+    return w.at > w.to;
+}
+
 static void memory_close(struct map *m)
 {
     struct tables *t = m->state;
@@ -94,7 +121,8 @@ static void memory_close(struct map *m)
 #define MEMORY(type_, name_)                                                                                 \
     {                                                                                                        \
         .type = (type_), .name = (name_), .load_begin = memory_begin, .load_entry = memory_entry,            \
-        .load_end = memory_end, .load_drop = memory_drop, .get = memory_get, .close = memory_close           \
+        .load_end = memory_end, .load_drop = memory_drop, .get = memory_get, .walk = memory_walk,            \
+        .close = memory_close                                                                                \
     }
 
 const struct map_ops map_inline = MEMORY(CONF_MAP_INLINE, "inline");

@@ -1,6 +1,7 @@
 /* map.c - tables: which there are, what they say, new sources */
 #include "mtactl/ask.h"
 #include "mtactl/command.h"
+#include "mtactl/print.h"
 
 static int rows_command(struct tool *t, struct ask *a)
 {
@@ -36,10 +37,37 @@ int command_map_get(struct tool *t, int argc, char **argv)
 {
     struct ask a = { .role = ROLE_MAPD, .act = "get" };
 
+    ask_text(&a, "map", SV(argv[0]));
+    for (int i = 1; i < argc; i++)
+        ask_text(&a, "key", SV(argv[i]));
+    return rows_command(t, &a);
+}
+
+/* A table may be large: each entry is printed as it comes. */
+static void on_entry(void *arg, struct row *r)
+{
+    struct tool *t = arg;
+
+    if (t->json) {
+        tool_row(t, r);
+        return;
+    }
+    print_safe(&t->out, row_text(r, "key"));
+    buf_addc(&t->out, '\t');
+    print_safe(&t->out, row_text(r, "value"));
+    buf_addc(&t->out, '\n');
+    if (t->out.len > 65536)
+        tool_flush(t);
+}
+
+int command_map_dump(struct tool *t, int argc, char **argv)
+{
+    struct ask a = { .role = ROLE_MAPD, .act = "dump", .row = on_entry, .arg = t };
+
     (void)argc;
     ask_text(&a, "map", SV(argv[0]));
-    ask_text(&a, "key", SV(argv[1]));
-    return rows_command(t, &a);
+    ask_run(&a, t);
+    return tool_end(t, a.code, "%s", a.text);
 }
 
 /* mapd answers after a minute at the latest. */

@@ -310,7 +310,9 @@ def connect(h, name):
 def test_malformed_frames_end_that_client_only():
     """INCIDENTS 4: a bad message on a control socket ended OpenSMTPD."""
     with Host() as h:
-        before = h.pids()
+        # Openers come and go as they are needed.
+        daemons = lambda: {name: pids for name, pids in h.pids().items() if name != 'mtad-opener'}
+        before = daemons()
         for name in ('mtad', 'queued', 'mapd', 'cleanup', 'smtpd'):
             for what, data in frames():
                 s = connect(h, name)
@@ -329,7 +331,7 @@ def test_malformed_frames_end_that_client_only():
             time.sleep(0.1)
             for s in idle:
                 s.close()
-        assert h.pids() == before
+        assert daemons() == before
         assert ctl(h, 'status')[1]['code'] == 0
         h.send('user@demo.test')
         h.wait_mail('user')

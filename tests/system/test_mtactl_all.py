@@ -19,6 +19,9 @@ HOST, FILES = 'host', 'files'
 ROWS = {
     'status': (HOST, [('', 0, 'daemon')]),
     'check': (FILES, [('', 0, None), ('@DIR@/etc/bad.conf', 78, None)]),
+    'config --files': (FILES, [('', None, 'file')]),
+    'config history': (HOST, [('', 0, 'configuration')]),
+    'config diff': (HOST, [('', 0, None), ('running 1', 0, None), ('77', 65, None), ('x', 64, None)]),
     'check --install': (FILES, [('', None, None)]),  # what it finds is this machine's business
     'config': (FILES, [('', 0, 'value')]),
     'log': (HOST, [('debug', 0, None), ('info', 0, None), ('loud', 64, None)]),
@@ -43,7 +46,11 @@ ROWS = {
     'test': (FILES, [('', None, 'check'), ('--to', 64, None)]),
     'map list': (HOST, [('', 0, 'map')]),
     'map get': (HOST, [('users user@demo.test', 0, 'entry'), ('users x@demo.test', 1, None), ('nomap x', 65, None)]),
+    'map dump': (HOST, [('users', 0, 'entry'), ('passwd', 65, None), ('nomap', 65, None)]),
+    'map check': (FILES, [('users', 0, None), ('@DIR@/etc/users', 0, None), ('nomap', 65, None)]),
+    'map build': (FILES, [('users', 0, 'table'), ('passwd', 65, None), ('nomap', 65, None)]),
     'map reload': (HOST, [('', 0, 'map'), ('users', 0, 'map'), ('nomap', 65, None)]),
+    'reload --previous': (HOST, [('', 65, None)]),
     'reload': (HOST, [('', 0, None)]),
     'stop': (HOST, [('', 0, None)]),  # last
 }
@@ -74,6 +81,7 @@ def with_logins(**kw):
     h = Host(relay_from=['127.0.0.0/8'], conf=ROUTE + '\nmap logins { type = text source = "@DIR@/etc/logins" }\nauth { users = logins }', **kw)
     h.write()
     (h.dir / 'etc/logins').write_text('dad@mail.demo.test $y$nothing\n')
+    (h.dir / 'etc/logins').chmod(0o600)
     (h.dir / 'etc/bad.conf').write_text('hostnam = x\n')
     return h
 
@@ -157,7 +165,7 @@ def test_a_host_that_hangs_keeps_nobody():
     with with_logins() as h:
         os.kill(h.proc.pid, signal.SIGSTOP)
         try:
-            patient = {'reload', 'map reload'}  # wait for minutes on purpose
+            patient = {'reload', 'reload --previous', 'map reload'}  # wait for minutes on purpose
             saved = {c: ROWS.pop(c) for c in patient}
             try:
                 answers = all_at_once(h, HOST, '1')
