@@ -62,11 +62,18 @@ static void way_told(struct way *w)
         ctl_put(call, "goes", r->leaves[i].local ? SV_LIT("mailbox") : SV_LIT("route"));
         ctl_row_end(call);
     }
-    if (r->verdict != VERDICT_ACCEPT)
+    if (r->verdict != VERDICT_ACCEPT) {
+        ctl_row(call, "verdict");
+        ctl_put_u64(call, "code", (uint64_t)r->code);
+        ctl_put(call, "enhanced", SV(r->enhanced));
+        ctl_put(call, "text", r->text);
+        ctl_put(call, "rule", r->rule);
+        ctl_row_end(call);
         ctl_done(call, verdict_status(r->verdict), "%d %s %.*s (%.*s)", r->code, r->enhanced, (int)r->text.n,
                  r->text.p, (int)r->rule.n, r->rule.n ? r->rule.p : "");
-    else
+    } else {
         ctl_done(call, 0, "%s", r->leaf_n ? "deliverable" : "accepted, and thrown away as its addresses say");
+    }
     way_free(w);
 }
 

@@ -93,7 +93,7 @@ int command_address(struct tool *t, int argc, char **argv)
             tool_row(t, &rows.list[i]);
         else if (final)
             final_text(&t->out, &rows.list[i]);
-        else
+        else if (strcmp(rows.list[i].kind, "step") == 0)
             step_text(&t->out, &rows.list[i]);
     }
     rows_clear(&rows);

@@ -2,9 +2,11 @@
 #include "smtpd/ctl.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <sysexits.h>
 
 #include "common/ipc/ctl.h"
+#include "conf/auth.h"
 #include "smtpd/engine.h"
 
 #define WORD_MAX 1024u
@@ -16,6 +18,7 @@ struct dry {
     struct ctl_call *call;
     char rule[400]; /* of the last refusal */
     bool refused;
+    bool senders_wanted; /* auth.senders decides, and nobody has asked it yet */
 };
 
 static bool tx_ready(void *arg)
@@ -65,7 +68,17 @@ static void told(void *arg, const char *rule)
     snprintf(d->rule, sizeof d->rule, "%s", rule ? rule : "");
 }
 
+/* The caller asks mapd and calls again: the answer is argument `allowed`. */
+static void tx_sender(void *arg, struct strv login)
+{
+    struct dry *d = arg;
+
+    (void)login;
+    d->senders_wanted = !ctl_text(d->call, "allowed").p;
+}
+
 static const struct engine_ops dry_ops = {
+    .sender = tx_sender,
     .tx_ready = tx_ready,
     .tx_open = tx_nothing,
     .tx_rcpt = tx_rcpt,
@@ -88,13 +101,26 @@ static void reply_row(struct dry *d, struct strv command)
     d->rule[0] = '\0';
 }
 
+/* Whether the recipient exists is cleanup's to say: mtactl has asked it. */
+static struct tx_answer recipient_answer(const struct dry *d)
+{
+    struct tx_answer a = { .verdict = TX_ACCEPT, .enhanced = SV(""), .text = SV(""), .rule = SV("") };
+    uint64_t code = 0;
+
+    if (!ctl_number(d->call, "rcpt_code", &code) || code < 400 || code > 599)
+        return a;
+    a.code = (int)code;
+    a.verdict = code < 500 ? TX_TEMPFAIL : TX_REFUSE;
+    a.enhanced = ctl_text(d->call, "rcpt_enhanced");
+    a.text = ctl_text(d->call, "rcpt_text");
+    a.rule = ctl_text(d->call, "rcpt_rule");
+    return a;
+}
+
 /* False when the client would not come further. */
 static bool say(struct dry *d, const char *before, struct strv word, const char *after)
 {
-    /* Whether the recipient exists is cleanup's to say, and `mtactl policy` asks it. */
-    const struct tx_answer exists = {
-        .verdict = TX_ACCEPT, .enhanced = SV(""), .text = SV(""), .rule = SV("")
-    };
+    const struct tx_answer exists = recipient_answer(d);
     size_t used = 0;
 
     buf_reset(&d->line);
@@ -105,6 +131,10 @@ static bool say(struct dry *d, const char *before, struct strv word, const char 
     engine_input(&d->engine, buf_view(&d->line), &used);
     if (d->engine.wait == AWAIT_NAME)
         engine_name(&d->engine, SV(""));
+    if (d->engine.wait == AWAIT_SENDER && !d->senders_wanted)
+        engine_sender_answer(&d->engine, ctl_text(d->call, "allowed"));
+    if (d->senders_wanted)
+        return false;
     if (d->engine.wait == AWAIT_RCPT)
         engine_rcpt_answer(&d->engine, &exists);
     reply_row(d, strv_trim(buf_view(&d->line)));
@@ -126,24 +156,74 @@ static const struct conf_listen *listener_of(const struct conf *conf, struct str
     return conf->listen_n > 0 ? conf->listens[0] : NULL;
 }
 
+/* The handshake is taken for granted. */
+static bool start_tls(struct dry *d, struct strv helo)
+{
+    if (!say(d, "STARTTLS", SV_LIT(""), ""))
+        return false;
+    engine_secured(&d->engine, SV_LIT("TLS"));
+    return say(d, "EHLO ", helo, "");
+}
+
+/* So is the password: whoever asks may read the file of secrets as well. */
+static bool log_in(struct dry *d, struct strv login)
+{
+    struct engine *e = &d->engine;
+    struct buf text;
+
+    if (!e->tls || e->service->listen->auth == CONF_AUTH_NONE || !e->service->conf->auth)
+        return say(d, "AUTH PLAIN", SV_LIT(""), ""); /* refused */
+    buf_init(&text, 2 * WORD_MAX);
+    for (size_t i = 0; i < login.n; i++)
+        buf_addc(&text, byte_lower(login.p[i]));
+    if (!strv_has(login, '@'))
+        buf_addf(&text, "@%s", e->service->conf->auth->realm);
+    free(e->login);
+    e->login = strv_dup(buf_view(&text));
+    e->own = true;
+    buf_clear(&text);
+    reply_put(&d->out, RE_AUTH_OK, SV_LIT(""));
+    reply_row(d, SV_LIT("AUTH (the password is taken to be right)"));
+    return true;
+}
+
 static void converse(struct dry *d, const struct netaddr *client)
 {
     struct strv name = ctl_text(d->call, "name"), helo = ctl_text(d->call, "helo");
+    struct strv login = ctl_text(d->call, "auth");
+    bool implicit = d->service.listen->tls == CONF_TLS_IMPLICIT;
 
+    if (!helo.p)
+        helo = SV_LIT("client.invalid");
     engine_init(&d->engine, &d->service, client, &dry_ops, d);
     d->engine.out = &d->out;
-    engine_start(&d->engine, false);
+    if (implicit)
+        engine_secured(&d->engine, SV_LIT("TLS"));
+    else
+        engine_start(&d->engine, false);
     engine_name(&d->engine, name.p ? name : SV(""));
     reply_row(d, SV_LIT("(connect)"));
-    if (say(d, "EHLO ", helo.p ? helo : SV_LIT("client.invalid"), "") &&
-        say(d, "MAIL FROM:<", ctl_text(d->call, "from"), ">"))
+    if (say(d, "EHLO ", helo, "") && (implicit || !ctl_text(d->call, "tls").p || start_tls(d, helo)) &&
+        (!login.p || log_in(d, login)) && say(d, "MAIL FROM:<", ctl_text(d->call, "from"), ">"))
         say(d, "RCPT TO:<", ctl_text(d->call, "to"), ">");
+    if (d->senders_wanted) {
+        ctl_row(d->call, "need");
+        ctl_put(d->call, "map", SV(d->service.conf->auth->senders));
+        ctl_put(d->call, "key", SV(d->engine.login));
+        ctl_row_end(d->call);
+    }
     engine_clear(&d->engine);
 }
 
+struct asked {
+    const struct conf *conf;
+    bool tls; /* there is a certificate */
+};
+
 static void on_policy(void *arg, struct ctl_call *call)
 {
-    const struct conf *conf = arg;
+    const struct asked *asked = arg;
+    const struct conf *conf = asked->conf;
     const struct conf_listen *listen = listener_of(conf, ctl_text(call, "listener"));
     struct dry d = { .call = call };
     struct netaddr client;
@@ -157,11 +237,13 @@ static void on_policy(void *arg, struct ctl_call *call)
         return;
     }
     if (!word_is_clean(ctl_text(call, "helo")) || !word_is_clean(ctl_text(call, "from")) ||
-        !word_is_clean(ctl_text(call, "to")) || !word_is_clean(ctl_text(call, "name"))) {
+        !word_is_clean(ctl_text(call, "to")) || !word_is_clean(ctl_text(call, "name")) ||
+        !word_is_clean(ctl_text(call, "auth"))) {
         ctl_done(call, EX_USAGE, "control bytes, or too long");
         return;
     }
     service_init(&d.service, conf, listen);
+    service_set_tls(&d.service, asked->tls);
     buf_init(&d.out, 65536);
     buf_init(&d.line, 8192);
     converse(&d, &client);
@@ -179,11 +261,13 @@ static const struct ctl_act acts[] = {
     { .name = NULL },
 };
 
-void smtpd_ctl_client(struct loop *loop, const struct conf *conf, int fd)
+void smtpd_ctl_client(struct loop *loop, const struct conf *conf, bool tls, int fd)
 {
     static struct ctl_server *server;
+    static struct asked asked;
 
+    asked = (struct asked){ conf, tls };
     if (!server)
-        server = ctl_server_new(loop, ROLE_SMTPD, acts, (void *)(uintptr_t)conf);
+        server = ctl_server_new(loop, ROLE_SMTPD, acts, &asked);
     ctl_server_client(server, fd);
 }

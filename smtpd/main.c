@@ -98,7 +98,8 @@ static void smtpd_edge(struct daemon *d, enum role peer, unsigned index, int fd,
     if (peer == ROLE_CLEANUP)
         server_cleanup(smtpd_server(d), fd, index);
     else if (peer == ROLE_MTACTL)
-        smtpd_ctl_client(daemon_loop(d), daemon_conf(d), fd);
+        smtpd_ctl_client(daemon_loop(d), daemon_conf(d),
+                         ((struct smtpd *)daemon_state(d))->tls != NULL, fd);
     else if (peer == ROLE_DNSD)
         server_dns(smtpd_server(d), fd);
     else

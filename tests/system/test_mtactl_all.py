@@ -41,7 +41,7 @@ ROWS = {
     'queue bounce': (HOST, [('--sender nobody@far.test', 0, None)]),
     'address': (HOST, [('user@demo.test', 0, 'step'), ('nobody@demo.test', 67, None), ('a@b@c', 65, None)]),
     'policy': (HOST, [('--client 192.0.2.1 --from a@far.test --to user@demo.test', 0, 'reply'),
-                      ('--client 192.0.2.1 --from a@far.test --to a@far.test', 1, 'reply'), ('--client x', 64, None)]),
+                      ('--client 192.0.2.1 --from a@far.test --to a@far.test', 1, 'reply'), ('--client 192.0.2.1 --from <> --to user@demo.test --tls', 1, 'reply'), ('--client x', 64, None)]),
     'passwd': (FILES, [('--list', 0, 'login'), ('--delete nobody', 65, None), ('a b', 64, None)]),
     'test': (FILES, [('', None, 'check'), ('--to', 64, None)]),
     'map list': (HOST, [('', 0, 'map')]),
