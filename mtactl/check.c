@@ -146,14 +146,18 @@ static void sources_look(const struct conf *conf, struct findings *f)
 
 /* ---- the host that runs ---- */
 
+/* The same one, or one that a reload can open beside it: 0.0.0.0:25 beside 127.0.0.1:25. */
 static bool is_ours(void *arg, const struct netaddr *a)
 {
     const struct rows *rows = arg;
-    char text[NETADDR_TEXT];
 
-    netaddr_text(a, text, sizeof text);
     for (size_t i = 0; i < rows->n; i++) {
-        if (strcmp(rows->list[i].kind, "listener") == 0 && strv_is(row_text(&rows->list[i], "address"), text))
+        struct netaddr has;
+
+        if (strcmp(rows->list[i].kind, "listener") == 0 &&
+            netaddr_parse(row_text(&rows->list[i], "address"), &has, false) && has.port == a->port &&
+            has.family == a->family &&
+            (netaddr_eq_ip(&has, a) || netaddr_is_wildcard(&has) || netaddr_is_wildcard(a)))
             return true;
     }
     return false;

@@ -24,7 +24,8 @@ static const char *hint_for(int sys)
     }
 }
 
-static int listener_open(const struct netaddr *a)
+/* shared: beside another socket of ours with the same port. */
+static int listener_open(const struct netaddr *a, bool shared)
 {
     struct sockaddr_storage ss;
     socklen_t len = netaddr_to_sockaddr(a, &ss);
@@ -35,15 +36,42 @@ static int listener_open(const struct netaddr *a)
         return -1;
     /* REUSEADDR: a restart must not wait for old connections. V6ONLY: [::] and 0.0.0.0 are two listeners. */
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+        (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0) ||
         (a->family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) ||
         bind(fd, (struct sockaddr *)&ss, len) < 0 || listen(fd, BACKLOG) < 0)
         fd_close(&fd);
     return fd;
 }
 
+/* 127.0.0.1:25 becomes 0.0.0.0:25, or the other way round: the kernel lets one program listen on both, as it
+   must while the old sessions go on, when both sockets say so. They unsay it at once. */
+static int beside_ours(const struct host *h, const struct netaddr *a)
+{
+    int fd = -1;
+
+    for (int on = 1; on >= 0; on--) {
+        for (const struct generation *g = h->generations; g; g = g->next) {
+            for (size_t i = 0; i < g->listener_n; i++) {
+                const struct listener_fd *l = &g->listeners[i];
+
+                if (l->fd >= 0 && l->address.port == a->port && l->address.family == a->family &&
+                    (netaddr_is_wildcard(&l->address) || netaddr_is_wildcard(a)))
+                    setsockopt(l->fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+            }
+        }
+        if (on)
+            fd = listener_open(a, true);
+        else if (fd >= 0)
+            setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    }
+    return fd;
+}
+
 /* The socket stays the same: nobody who waits in its queue is lost. */
 static int listener_share(const struct host *h, const struct netaddr *a)
 {
+    int fd;
+
     for (const struct generation *g = h->generations; g; g = g->next) {
         for (size_t i = 0; i < g->listener_n; i++) {
             if (g->listeners[i].fd >= 0 && netaddr_eq_ip(&g->listeners[i].address, a) &&
@@ -51,7 +79,8 @@ static int listener_share(const struct host *h, const struct netaddr *a)
                 return fcntl(g->listeners[i].fd, F_DUPFD_CLOEXEC, 0);
         }
     }
-    return listener_open(a);
+    fd = listener_open(a, false);
+    return fd < 0 && errno == EADDRINUSE ? beside_ours(h, a) : fd;
 }
 
 static bool section_open(struct host *h, const struct conf_listen *section, struct err *err)

@@ -112,6 +112,24 @@ def test_two_lines_cron_and_mailboxes(root):
     root.stop()
 
 
+def test_opened_to_the_world_and_closed_again(root):
+    """The first change of every operator, 127.0.0.1:25 to 0.0.0.0:25, needs no restart, and neither does the way back."""
+    conf(root, two_lines)
+    root.sh('useradd -m maria')
+    root.start()
+    for old, new in (('127.0.0.1:25', '0.0.0.0:25'), ('0.0.0.0:25', '127.0.0.1:25')):
+        conf(root, lambda text: text.replace(f'"{old}"', f'"{new}"'))
+        root.sh('mtactl check && mtactl reload')
+        wait_for(f'only {new}', lambda: [l.split()[3] for l in root.net('ss', '-Hltn').stdout.splitlines()] == [new],
+                 explain=lambda: root.net('ss', '-ltn').stdout)
+        outside(root, 'maria@example.com')
+    # Nobody else gets in beside us.
+    other = root.net('/usr/bin/python3', '-c', 'import socket as s; a = s.socket(); a.setsockopt(s.SOL_SOCKET, s.SO_REUSEADDR, 1); '
+                     'a.bind(("0.0.0.0", 25))')
+    assert 'Address already in use' in other.stderr
+    root.stop()
+
+
 def test_mbox_and_procmail(root):
     conf(root, lambda text: two_lines(text) + 'mailbox { method = mbox }\n')
     root.sh('for u in otto petra; do useradd -m $u; done')

@@ -60,7 +60,7 @@ def test_tree_elsewhere(tmp_path):
     conf.write_text('hostname = mine.example.com\n')
     run('cmake', '--install', BUILD, '--prefix', '/opt/m', env=dict(os.environ, DESTDIR=str(tmp_path)))
     unit = (tmp_path / 'opt/m/lib/systemd/system/mansio.service').read_text()
-    assert 'ExecStart=/opt/m/libexec/mansio/mtad\n' in unit
+    assert 'ExecStart=/opt/m/libexec/mansio/mtad\n' in unit and 'ExecReload=/opt/m/sbin/mtactl reload\n' in unit
     assert conf.read_text() == 'hostname = mine.example.com\n'
 
 
