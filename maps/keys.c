@@ -79,6 +79,7 @@ void key_lower(struct strv s, struct buf *out)
 struct forms {
     size_t full, full_len; /* local+ext@domain */
     size_t base, base_len; /* local@domain; length 0 without an extension */
+    size_t any, any_len;   /* local+*@domain; the same */
     size_t local_len;      /* local+ext, at the start of full */
     size_t short_len;      /* local, at the start of full; 0 without an extension */
     size_t domain_len;     /* @domain, at the end of full */
@@ -100,23 +101,37 @@ static bool forms_make(struct key_chain *c, const char *separators, const struct
         buf_addc(&c->text, '@');
         key_lower(a->domain, &c->text);
         f->base_len = c->text.len - f->base;
+        f->any = c->text.len;
+        key_lower(strv_sub(a->local, 0, base.n + 1), &c->text);
+        buf_adds(&c->text, "*@");
+        key_lower(a->domain, &c->text);
+        f->any_len = c->text.len - f->any;
     }
     return buf_ok(&c->text);
 }
 
-static void add_catch_all(struct key_chain *c, const char *map, const struct forms *f)
+static void add_catching(struct key_chain *c, const char *map, size_t at, size_t len)
 {
-    struct key_item *item = chain_item(c, map, f->full + f->local_len, f->domain_len, KEYS_VIRTUAL);
+    struct key_item *item = chain_item(c, map, at, len, KEYS_VIRTUAL);
 
     if (item)
         item->catch_all = true;
 }
 
+static void add_catch_all(struct key_chain *c, const char *map, const struct forms *f)
+{
+    add_catching(c, map, f->full + f->local_len, f->domain_len);
+}
+
+/* With sendmail's forms for any detail (cf/README, virtusertable). */
 static void add_virtual(struct key_chain *c, const char *map, const struct forms *f)
 {
     chain_item(c, map, f->full, f->full_len, KEYS_VIRTUAL);
-    if (f->base_len)
+    if (f->base_len) {
+        chain_item(c, map, f->any, f->any_len, KEYS_VIRTUAL);
         chain_item(c, map, f->base, f->base_len, KEYS_VIRTUAL);
+        add_catching(c, map, f->any + f->short_len, f->any_len - f->short_len);
+    }
     add_catch_all(c, map, f);
 }
 

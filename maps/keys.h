@@ -4,7 +4,7 @@
  * could not be asked ends the question as FAILED, because what stands in it may have been the answer.
  *
  * Order for an address (tests/unit/maps/test_keys.c is the same as a table):
- *   virtual   local+ext@domain, local@domain, @domain           any domain
+ *   virtual   local+ext@domain, local+*@domain, local@domain, +*@domain, @domain     any domain
  *   aliases   local+ext, local                                  own domains
  *   mailbox   for each section in the order written: with a root local+ext@domain, local@domain; in the
  * users' homes local+ext, local                                  own domains (mailbox.domains when that is

@@ -27,12 +27,17 @@ static const struct {
     { "all tables in order", full, "Bob@Own.Test", KEYS_ALL,
       "virtual:bob@own.test virtual:@own.test aliases:bob users:bob@own.test passwd:bob pm:bob@own.test" },
     { "extension: whole first, everywhere", full, "bob+x@own.test", KEYS_ALL,
-      "virtual:bob+x@own.test virtual:bob@own.test virtual:@own.test aliases:bob+x aliases:bob "
+      "virtual:bob+x@own.test virtual:bob+*@own.test virtual:bob@own.test virtual:+*@own.test "
+      "virtual:@own.test aliases:bob+x aliases:bob "
       "users:bob+x@own.test users:bob@own.test passwd:bob+x passwd:bob pm:bob+x@own.test pm:bob@own.test" },
     { "mailbox.domains", full, "bob@other.test", KEYS_MAILBOX,
       "users:bob@other.test passwd:bob more:bob@other.test pm:bob@other.test" },
     { "a foreign domain is asked of virtual alone", full, "bob+x@far.test", KEYS_ALL,
-      "virtual:bob+x@far.test virtual:bob@far.test virtual:@far.test" },
+      "virtual:bob+x@far.test virtual:bob+*@far.test virtual:bob@far.test virtual:+*@far.test "
+      "virtual:@far.test" },
+    { "another separator", full, "Bob-X@far.test", KEYS_VIRTUAL,
+      "virtual:bob-x@far.test virtual:bob-*@far.test virtual:bob@far.test virtual:-*@far.test "
+      "virtual:@far.test" },
     { "a subdomain is not own", full, "bob@sub.own.test", KEYS_ALIASES | KEYS_MAILBOX, "" },
     { "own by request", full, "postmaster@mx.own.test", KEYS_ALIASES | KEYS_OWN, "aliases:postmaster" },
     { "owner-list has no extension", full, "owner-list@own.test", KEYS_ALIASES, "aliases:owner-list" },
