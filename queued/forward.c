@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/ipc/frame.h"
+#include "common/os/fault.h"
 #include "common/os/fd.h"
 #include "queued/mailq.h"
 
@@ -213,6 +214,7 @@ void forward_committed(struct mailq *q, struct strv origin, uint64_t id, bool ok
 
     if (!origin_forward(origin, &e))
         return;
+    (void)FAULT_POINT("queued.forward.committed");
     if (!ok) {
         if (*at) {
             answer_later(q, *at, "the message could not be stored anew");

@@ -1,5 +1,5 @@
 """~/.forward: read as the user, refused when unsafe, sent on exactly once, without loops."""
-import os, pathlib, subprocess, time
+import os, pathlib, re, smtplib, subprocess, time
 
 import pytest
 
@@ -205,3 +205,44 @@ def test_procmail_section_obeys_it():
         deliver(h, one)
         for path in (f'{one.pw_dir}/taken', f'{two.pw_dir}/taken', f'{one.pw_dir}/box'):
             wait_for(path, lambda: os.path.exists(path), explain=h.log_tail)
+
+
+def test_exactly_once_over_crashes():
+    """queued and cleanup are killed while forwards are on their way: every message is sent on once."""
+    with mail_host(MBOX, 'one', 'two') as h:
+        one, two = h.user['one'], h.user['two']
+        forward(one, f'\\{one.pw_name}, {two.pw_name}\n')
+        sent = 0
+        for n in range(36):
+            try:
+                deliver(h, one, f'Subject: n{n}\r\n\r\nx\r\n')
+                sent |= 1 << n
+            except (smtplib.SMTPException, OSError):
+                pass                    # not taken: not promised
+            if n % 6 == 2:
+                h.kill('queued')
+            elif n % 6 == 5:
+                h.kill('cleanup')
+        want = {f'n{n}' for n in range(36) if sent >> n & 1}
+        assert len(want) > 10
+        for user in (one, two):
+            box = h.spool / user.pw_name
+            wait_for('all of them', lambda: want <= {m['Subject'] for m in messages(box)}, explain=h.log_tail)
+        mtactl = [BUILD / 'bin/mtactl', '-c', h.dir / 'etc/mansio.conf', 'queue', 'list']
+        wait_for('the queue is empty', lambda: b'@demo.test' not in subprocess.run(mtactl, capture_output=True).stdout, explain=h.log_tail)
+        for user in (one, two):
+            got = [m['Subject'] for m in messages(h.spool / user.pw_name)]
+            assert len(got) == len(set(got)), sorted(got)
+
+
+def test_killed_between_commit_and_result():
+    """The new message is durable and its queued dies before anybody is told: recovery finds what it stands for."""
+    with mail_host(MBOX, 'one', 'two', mtad=['--fault', 'queued.forward.committed:crash']) as h:
+        one, two = h.user['one'], h.user['two']
+        forward(one, two.pw_name)
+        deliver(h, one)
+        h.wait_log('queue.recovery.done', count=2)
+        assert len(spooled(h, two)) == 1
+        mtactl = [BUILD / 'bin/mtactl', '-c', h.dir / 'etc/mansio.conf', 'queue', 'list']
+        wait_for('the queue is empty', lambda: b'@demo.test' not in subprocess.run(mtactl, capture_output=True).stdout, explain=h.log_tail)
+        assert len(messages(h.spool / two.pw_name)) == 1 and len(h.log_lines('cleanup.forward.taken')) == 1

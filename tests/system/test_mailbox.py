@@ -37,10 +37,10 @@ def system_users(*names):
 
 
 @contextlib.contextmanager
-def mail_host(mailbox, *names, conf=''):
+def mail_host(mailbox, *names, conf='', mtad=()):
     """A host whose system users `names` have the mailbox; spool is like Debian's /var/mail."""
     with system_users(*names) as users:
-        h = Host(conf=f'mailbox system {{ {mailbox} }}\n' + conf)
+        h = Host(conf=f'mailbox system {{ {mailbox} }}\n' + conf, mtad=mtad)
         h.dir.chmod(0o755)
         spool = h.dir / 'spool-mail'
         spool.mkdir()
