@@ -215,6 +215,13 @@ static bool only_rcpt(const struct txn *t, struct address *out)
     return r && address_parse(txn_view(t, r->rcpt), ADDRESS_LOCAL_OK, out, NULL);
 }
 
+/* Who stands in the From of a message of an own client that has none: the sender of the envelope. */
+static bool sender_from(const struct txn *t, struct mailbox *out)
+{
+    return t->own && !t->drop && t->sender.n > 0 &&
+           address_parse(txn_view(t, t->sender), 0, &out->address, NULL);
+}
+
 void headers_run(struct txn *t)
 {
     const struct conf *conf = t->cl->conf;
@@ -248,6 +255,8 @@ void headers_run(struct txn *t)
         in.warning = drop_warning(t);
         in.domain = SV(top->domains.n ? top->domains.v[0] : top->hostname);
         trace.uid = (int64_t)drop_uid(t->drop);
+    } else if (sender_from(t, &from)) {
+        in.from = &from;
     }
     netaddr_parse_ip(txn_view(t, t->client), &trace.client);
     if (only_rcpt(t, &rcpt))
