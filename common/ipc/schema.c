@@ -81,7 +81,7 @@ FIELDS(f_agent) = { R(MAILBOX, TEXT, 64, "label of the mailbox section"),
                     O(TARGET, TEXT, TARGET_MAX, "3 and 4: the command or file as the table has it"), END };
 FIELDS(f_agent_reply) = { R(VERDICT, U64, 2, "enum ipc_verdict"), O(TEXT, TEXT, 0, "why not"),
                           O(UID, U64, 0, "uid the agent has"), END };
-FIELDS(f_helper) = { R(NAME, TEXT, 4096, "a name that the child's configuration holds; mapd: include:PATH"),
+FIELDS(f_helper) = { R(NAME, TEXT, 4096, "mapd: source:MAP, include:PATH; deliverd: mailbox:LABEL"),
                      END };
 FIELDS(f_helper_reply) = { R(VERDICT, U64, 2, "enum ipc_verdict"), O(TEXT, TEXT, 0, "why not"), END };
 FIELDS(f_try) = { R(ACT, TEXT, 64, "forbidden act to attempt (check build)"),
