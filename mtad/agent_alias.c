@@ -46,7 +46,8 @@ bool alias_command_split(const char *commands, struct strv command, struct alias
     if (strcmp(commands, "none") == 0)
         return err_set(err, ERR_PERM, "aliases may run no commands (address.commands)");
     for (size_t i = 0; i < command.n; i++)
-        if ((unsigned char)command.p[i] < ' ' || strchr("`<>|;&$()\\'\"*?[]{}~#!\177", command.p[i]))
+        if (((unsigned char)command.p[i] < ' ' && command.p[i] != '\t') ||
+            strchr("`<>|;&$()\\'\"*?[]{}~#!\177", command.p[i]))
             return err_set(err, ERR_PERM, "a command of an alias may hold words alone: no shell reads it");
     while (strv_word(&command, &word)) {
         if (out->n == ALIAS_ARGS_MAX)

@@ -13,6 +13,7 @@
 
 #include "common/os/sandbox.h"
 #include "conf/mailbox.h"
+#include "mtad/agent_alias.h"
 #include "mtad/agent_user.h"
 #include "mtad/graph.h"
 #include "mtad/options.h"
@@ -215,9 +216,66 @@ static void agents_are_nobody_they_must_not_be(void **state)
     }
 }
 
+static const struct {
+    const char *commands, *command, *want; /* words joined by a bar; NULL: refused */
+} alias_commands[] = {
+    { "none", "/bin/true", NULL },
+    { "any", "/bin/true", "/bin/true" },
+    { "any", " /bin/x  a\tb ", "/bin/x|a|b" },
+    { "any", "true", NULL },
+    { "any", "/", NULL },
+    { "/d", "/anywhere/x -a", "/d/x|-a" },
+    { "/d/", "x", "/d/x" },
+    { "/d", "../../bin/sh", "/d/sh" },
+    { "/d", "..", NULL },
+    { "/d", ".hidden", NULL },
+    { "/d", "/a/", NULL },
+    { "/d", "", NULL },
+    { "/d", "x;y", NULL },
+    { "/d", "x $(id)", NULL },
+    { "/d", "x `id`", NULL },
+    { "/d", "x a\\ b", NULL },
+    { "/d", "x 'a'", NULL },
+    { "/d", "x <y", NULL },
+    { "/d", "x ~", NULL },
+    { "/d", "x\ny", NULL },
+};
+
+/* smrsh's rule, and stricter: no shell reads it. */
+static void alias_commands_are_words(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof alias_commands / sizeof *alias_commands; i++) {
+        struct alias_command c;
+        struct err err = { 0 };
+        char got[256] = "";
+        bool ok = alias_command_split(alias_commands[i].commands, SV(alias_commands[i].command), &c, &err);
+
+        for (size_t k = 0; ok && k < c.n; k++)
+            snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s", k ? "|" : "", c.text.data + c.at[k]);
+        alias_command_clear(&c);
+        if (ok != (alias_commands[i].want != NULL) || (ok && strcmp(got, alias_commands[i].want) != 0))
+            fail_msg("%s: %s: %s", alias_commands[i].commands, alias_commands[i].command, ok ? got : err.text);
+    }
+}
+
+static void alias_targets_are_the_tables(void **state)
+{
+    struct strv value = SV_LIT("user, |a b, \"|c, d\", /x/y, <|e>");
+
+    (void)state;
+    assert_true(alias_has_target(value, SV("|a b")) && alias_has_target(value, SV("|c, d")));
+    assert_true(alias_has_target(value, SV("/x/y")));
+    assert_false(alias_has_target(value, SV("|a")) || alias_has_target(value, SV("/x")));
+    assert_false(alias_has_target(value, SV("|")) || alias_has_target(value, SV("")));
+    assert_false(alias_has_target(value, SV("user")) || alias_has_target(value, SV("|e")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(alias_commands_are_words),
+        cmocka_unit_test(alias_targets_are_the_tables),
         cmocka_unit_test(options_are_parsed),
         cmocka_unit_test(options_are_kept),
         cmocka_unit_test(the_graph_is_the_architecture),
