@@ -130,19 +130,23 @@ static int copy(struct input *in, struct file *f, struct watch *w, struct err *e
 /* Who runs this is known here for sure, what he calls himself is not. The null sender is nobody else. */
 static void warn(const char *conf, struct drop_head *head, char text[WARNING_MAX])
 {
-    const struct passwd *pw = getpwuid(getuid());
     struct strv sender = head->sender, local = sender;
+    const struct passwd *pw;
     char login[64];
     size_t at;
 
     head->warning = SV_LIT("");
+    /* The user database may be slow, and its modules are code of others: not asked for nothing. */
+    if (getuid() == 0 || sender.n == 0 || !place_warns_of(conf, ""))
+        return;
+    pw = getpwuid(getuid());
     if (pw && strlen(pw->pw_name) < sizeof login)
         snprintf(login, sizeof login, "%s", pw->pw_name);
     else
         snprintf(login, sizeof login, "uid %u", (unsigned)getuid());
     if (strv_find(sender, '@', &at))
         local = strv_sub(sender, 0, at);
-    if (getuid() == 0 || sender.n == 0 || strv_is(local, login) || !place_warns_of(conf, login))
+    if (strv_is(local, login) || !place_warns_of(conf, login))
         return;
     snprintf(text, WARNING_MAX, "%s set sender to %.*s using -f", login,
              (int)(sender.n < 400 ? sender.n : 400), sender.p);
