@@ -1,4 +1,5 @@
 /* install.c - check --install: users, directories, modes and the set-id program; root's call repairs them */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -156,6 +157,50 @@ static void directory(struct check *c, const char *above, const char *name, stru
         place_check(c, &p);
 }
 
+/* Files that a copy of the spool brought with the owners of another machine. Names are the daemon's own, so
+   links and files with several names are left alone. */
+static void files_check(struct check *c, const char *path, const char *user)
+{
+    const struct passwd *pw = getpwnam(user);
+    const struct dirent *e;
+    DIR *dir = pw ? opendir(path) : NULL;
+    size_t wrong = 0, mended = 0;
+    char text[128];
+    struct stat st;
+
+    while (dir && (e = readdir(dir)) != NULL) {
+        if (fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) ||
+            st.st_nlink != 1 || st.st_uid == pw->pw_uid)
+            continue;
+        wrong++;
+        mended += may_repair(c) &&
+                  fchownat(dirfd(dir), e->d_name, pw->pw_uid, pw->pw_gid, AT_SYMLINK_NOFOLLOW) == 0;
+    }
+    if (dir)
+        closedir(dir);
+    if (wrong == 0)
+        return;
+    snprintf(text, sizeof text, "%zu files in it do not belong to %s", wrong, user);
+    fault(c, path, text, outcome_of(c, mended == wrong));
+}
+
+/* What queued makes itself, once it is there. */
+static void queue_check(struct check *c, const char *spool, const char *user)
+{
+    static const char *const names[] = { "seg", "state", "big" };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct place p = { .directory = true, .user = user, .mode = 0700 };
+        struct stat st;
+
+        if (snprintf(p.path, sizeof p.path, "%s/%s", spool, names[i]) >= (int)sizeof p.path ||
+            lstat(p.path, &st) < 0)
+            continue;
+        place_check(c, &p);
+        files_check(c, p.path, user);
+    }
+}
+
 /* The one set-id program, beside the other programs of this package. */
 static void check_postdrop(struct check *c, const char *group)
 {
@@ -194,6 +239,7 @@ static void check_all(struct check *c, const struct conf *conf)
     check_group(c, ADMIN_GROUP);
     directory(c, spool, "", (struct place){ .user = u->queued, .group = u->drop, .mode = 0710 });
     directory(c, spool, "/drop", (struct place){ .user = u->queued, .group = u->drop, .mode = 01730 });
+    queue_check(c, spool, u->queued);
     directory(c, state, "", (struct place){ .user = "root", .mode = 0755 });
     directory(c, state, "/mapd", (struct place){ .user = u->mapd, .mode = 0700 });
     directory(c, conf->processes->runtime, "", (struct place){ .user = "root", .mode = 0755 });

@@ -205,8 +205,25 @@ def test_check_install(root, deb):
     assert {r['outcome'] for r in report['rows']} == {'repaired'}
     assert root.sh('stat -c "%a %U:%G" /usr/libexec/mansio/postdrop /var/spool/mansio/drop /var/lib/mansio/mapd').split() == [
         '2755', 'root:mansio-drop', '1730', 'mansio-queued:mansio-drop', '700', 'mansio-mapd:mansio-mapd']
+    # Each place once, with a wrong owner and with a wrong mode; the queue's own once they are there.
+    root.start()
+    root.sh('echo x | sendmail root; while [ ! -s /var/spool/mansio/seg/000001.seg ]; do sleep 0.1; done')
+    root.stop()
+    places = ['/usr/libexec/mansio/postdrop', '/run/mansio', '/var/lib/mansio', '/var/lib/mansio/mapd',
+              *(f'/var/spool/mansio{d}' for d in ('', '/drop', '/seg', '/state', '/big'))]
+    for place in places:
+        before = root.sh(f'stat -c "%a %U:%G" {place}')
+        for harm in (f'chown mallory: {place}', f'chmod 7 {place}'):
+            report = json.loads(root.sh(f'{harm}; mtactl --json check --install'))
+            assert {r['what'] for r in report['rows']} == {place}, (harm, report)
+            assert root.sh(f'stat -c "%a %U:%G" {place}') == before, harm
+    # A spool that came from another machine.
+    root.sh('chown -R mallory: /var/spool/mansio/seg /var/spool/mansio/state && mtactl check --install')
+    assert root.sh('find /var/spool/mansio ! -user mansio-queued') == ''
+    root.start()
+    root.stop()
     # What nobody can repair blindly is told, not touched.
-    root.sh('rmdir /var/spool/mansio/drop; ln -s /etc /var/spool/mansio/drop')
+    root.sh('rm -rf /var/spool/mansio/drop && ln -s /etc /var/spool/mansio/drop')
     assert 'by hand' in root.sh('mtactl check --install', status=1)
     assert root.sh('stat -c "%a %U" /etc') == '755 root\n'
     root.sh('rm /var/spool/mansio/drop; userdel mansio-dnsd')
