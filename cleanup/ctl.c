@@ -32,6 +32,8 @@ static void on_step(void *ctx, const struct resolve_trace *step)
     ctl_put(w->call, "map", SV(step->map));
     ctl_put(w->call, "origin", step->origin);
     ctl_put(w->call, "value", strv_sub(step->value, 0, VALUE_MAX));
+    if (step->forward)
+        ctl_put(w->call, "forward", SV_LIT("~/.forward, which is read at delivery"));
     ctl_row_end(w->call);
 }
 
@@ -51,6 +53,13 @@ static void way_free(struct way *w)
     free(w);
 }
 
+static struct strv leaf_goes(const struct resolve_leaf *leaf)
+{
+    if (leaf->target.n)
+        return strv_starts(leaf->target, SV_LIT("@|")) ? SV_LIT("command") : SV_LIT("file");
+    return leaf->local ? SV_LIT("mailbox") : SV_LIT("route");
+}
+
 static void way_told(struct way *w)
 {
     const struct resolve_result *r = resolve_result(w->resolve);
@@ -59,7 +68,9 @@ static void way_told(struct way *w)
     for (size_t i = 0; r->verdict == VERDICT_ACCEPT && i < r->leaf_n; i++) {
         ctl_row(call, "final");
         ctl_put(call, "address", r->leaves[i].address);
-        ctl_put(call, "goes", r->leaves[i].local ? SV_LIT("mailbox") : SV_LIT("route"));
+        ctl_put(call, "goes", leaf_goes(&r->leaves[i]));
+        if (r->leaves[i].target.n)
+            ctl_put(call, "target", strv_from(r->leaves[i].target, 1));
         ctl_row_end(call);
     }
     if (r->verdict != VERDICT_ACCEPT) {

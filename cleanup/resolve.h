@@ -24,6 +24,7 @@ struct resolve_trace {
     const char *map;     /* "": none */
     struct strv origin;  /* file:line; may be empty */
     struct strv value;   /* what the table says; may be empty */
+    bool forward;        /* a mailbox whose user may have a ~/.forward, which is read at delivery */
 };
 
 struct resolve_env;

@@ -2,6 +2,7 @@
 #include "cleanup/resolve.h"
 #include "common/base/buf.h"
 #include "common/mail/address.h"
+#include "conf/mailbox.h"
 
 static void tell(const struct resolve_env *env, const struct address *a, const char *include,
                  struct resolve_trace *step)
@@ -27,10 +28,12 @@ void resolve_trace_found(const struct resolve_env *env, const struct address *a,
 
     if (!env->trace)
         return;
-    if (!include && item->use == KEYS_MAILBOX)
+    if (!include && item->use == KEYS_MAILBOX) {
         step.by = "mailbox";
-    else if (!include && item->use == KEYS_VIRTUAL)
+        step.forward = conf_mailbox_is_system(item->mailbox) && item->mailbox->forward != CONF_FORWARD_NO;
+    } else if (!include && item->use == KEYS_VIRTUAL) {
         step.by = "virtual";
+    }
     tell(env, a, include, &step);
 }
 

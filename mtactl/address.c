@@ -35,6 +35,10 @@ static void step_text(struct buf *out, const struct row *r)
     }
     buf_adds(out, " -> ");
     print_safe(out, row_text(r, "value"));
+    if (row_text(r, "forward").n) {
+        buf_adds(out, ", perhaps ");
+        print_safe(out, row_text(r, "forward"));
+    }
     buf_addc(out, '\n');
 }
 
@@ -58,7 +62,12 @@ static void final_text(struct buf *out, const struct row *r)
 {
     buf_adds(out, "= ");
     print_safe(out, row_text(r, "address"));
-    buf_adds(out, strv_is(row_text(r, "goes"), "route") ? ", sent on" : ", into its mailbox here");
+    if (row_text(r, "target").n) {
+        buf_adds(out, strv_is(row_text(r, "goes"), "file") ? ", into the file " : ", to the command ");
+        print_safe(out, row_text(r, "target"));
+    } else {
+        buf_adds(out, strv_is(row_text(r, "goes"), "route") ? ", sent on" : ", into its mailbox here");
+    }
     if (row_text(r, "route").n) {
         buf_adds(out, " by route ");
         print_safe(out, row_text(r, "route"));

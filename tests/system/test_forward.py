@@ -246,3 +246,14 @@ def test_killed_between_commit_and_result():
         mtactl = [BUILD / 'bin/mtactl', '-c', h.dir / 'etc/mansio.conf', 'queue', 'list']
         wait_for('the queue is empty', lambda: b'@demo.test' not in subprocess.run(mtactl, capture_output=True).stdout, explain=h.log_tail)
         assert len(messages(h.spool / two.pw_name)) == 1 and len(h.log_lines('cleanup.forward.taken')) == 1
+
+
+def test_mtactl_address_tells_of_it():
+    from test_mailbox import system_users
+    conf = 'map aliases { type = inline  entries = [ "robot |/bin/true, /out/box" ] }\naddress { aliases = aliases  commands = any }\n'
+    for field, told in ('', True), (' forward = no', False):
+        with mail_host(MBOX + field, 'one', conf=conf) as h:
+            ask = lambda who: subprocess.run([BUILD / 'bin/mtactl', '-c', h.dir / 'etc/mansio.conf', 'address', who], capture_output=True, text=True).stdout
+            assert ('~/.forward' in ask(h.user['one'].pw_name)) == told
+            text = ask('robot@demo.test')
+            assert ', to the command |/bin/true' in text and ', into the file /out/box' in text, text

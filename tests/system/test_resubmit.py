@@ -28,7 +28,7 @@ class WrappedHost(Host):
         shutil.chown(d / 'spool-mail', 'root', 'mail')
         (d / 'spool-mail').chmod(0o2775)
         shutil.chown(d / 'out', 'nobody', 'nogroup')
-        for p in ('sendmail', 'postdrop', 'mtactl'):
+        for p in ('sendmail', 'postdrop'):
             shutil.copy(BUILD / 'bin' / p, d / 'bin')
         shutil.chown(d / 'bin/postdrop', 'root', 'mansio-drop')
         (d / 'bin/postdrop').chmod(0o2755)

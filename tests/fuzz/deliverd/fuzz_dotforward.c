@@ -1,4 +1,4 @@
-/* fuzz_dotforward.c - any ~/.forward: targets are bounded, hold no line breaks, and are what they look like */
+/* fuzz_dotforward.c - any ~/.forward: targets are bounded, hold no line breaks, are what they look like */
 #include "tests/support/fuzz.h"
 
 #include "deliverd/agent/dotforward.h"

@@ -252,10 +252,12 @@ static void alias_commands_are_words(void **state)
         bool ok = alias_command_split(alias_commands[i].commands, SV(alias_commands[i].command), &c, &err);
 
         for (size_t k = 0; ok && k < c.n; k++)
-            snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s", k ? "|" : "", c.text.data + c.at[k]);
+            snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s", k ? "|" : "",
+                     c.text.data + c.at[k]);
         alias_command_clear(&c);
         if (ok != (alias_commands[i].want != NULL) || (ok && strcmp(got, alias_commands[i].want) != 0))
-            fail_msg("%s: %s: %s", alias_commands[i].commands, alias_commands[i].command, ok ? got : err.text);
+            fail_msg("%s: %s: %s", alias_commands[i].commands, alias_commands[i].command,
+                     ok ? got : err.text);
     }
 }
 
