@@ -83,6 +83,11 @@ void drain_now(struct host *h)
 {
     bool any = false;
 
+    /* A start that fails ends here without an orderly stop before. */
+    if (h->phase != HOST_STOPPING) {
+        loop_timer_init(&h->stop_timer, h->loop, on_stage_late, h);
+        h->stop_by_ms = loop_now(h->loop);
+    }
     h->phase = HOST_STOPPING;
     h->stop_stage = 0;
     for (size_t i = 0; i < h->child_n; i++) {

@@ -1,6 +1,6 @@
 """mtad with daemons of no trade (tests/unit/proc/part.c under all names): order, readiness, restarts, edges, drain,
 log targets, refusals to start. The real daemons are not needed here."""
-import os, pathlib, re, signal, socket, subprocess, time
+import os, pathlib, re, shutil, signal, socket, subprocess, time
 
 import pytest
 
@@ -112,6 +112,20 @@ def test_a_daemon_that_cannot_start_stops_everything():
     h.proc = None
     assert 'child=dnsd[0]' in h.log_lines('mtad.start.failed')[0]
     assert h.log_lines('proc.start.failed') and len(starts(h)) == 0
+    h.__exit__(None)
+
+
+def test_a_late_daemon_that_cannot_start_stops_those_before(tmp_path):
+    for p in (BUILD / 'bin').iterdir():
+        (tmp_path / p.name).symlink_to(p)
+    (tmp_path / 'deliverd').unlink()
+    shutil.copy('/bin/false', tmp_path / 'deliverd')
+    h = Host(mtad=['--programs', str(tmp_path)])
+    h.start(expect_ready=False)
+    assert h.proc.wait(30) == 1
+    out = h.proc.stdout.read().decode()
+    h.proc = None
+    assert 'child=deliverd[' in h.log_lines('mtad.start.failed')[0] and h.log_lines('mtad.child.stopped') and 'runtime error' not in out, out
     h.__exit__(None)
 
 
