@@ -196,6 +196,8 @@ static void grow_item(struct resolve *r, struct node *parent, const struct list_
     struct strv extension = SV(r->env.conf->address->extension);
     struct address a;
 
+    if (use != KEYS_VIRTUAL || item->kind != LIST_ADDRESS || !target_is_filled(item->text))
+        r->spelled++;
     switch (item->kind) {
     case LIST_ADDRESS:
     case LIST_FINAL:

@@ -161,7 +161,7 @@ static void conclude_nobody(struct resolve *r)
                         r->refusal_code ? "the tables refuse postmaster" : "the alias leads to nobody");
     } else if (r->refusal_code) {
         set_reply(r, r->refusal_code, r->refusal_enhanced, r->refusal_text);
-    } else if (r->node_n > 1) {
+    } else if (r->spelled) {
         /* Aliases that lead to nobody, or in a circle: the tables are wrong, not the sender. */
         resolve_fail_conf(r, r->first, "the alias leads to nobody");
     } else {

@@ -27,6 +27,7 @@ struct resolve {
     struct resolve_env env;
     struct node *first, **tail, *ask_next; /* owned; nodes in the order they were found */
     size_t node_n, asked, leaf_n, leaf_max, discards;
+    size_t spelled; /* targets that a table names in full: who is missing there is the table's mistake */
     struct dict *seen; /* keys of nodes; NULL until there is a second node */
     struct resolve_result result;
     int refusal_code; /* of the first `error:`; 0: none */

@@ -30,7 +30,7 @@ static void fill_local(struct strv text, const struct address *from, struct strv
     }
 }
 
-static bool is_filled(struct strv text)
+bool target_is_filled(struct strv text)
 {
     for (size_t i = 0; i + 1 < text.n; i++)
         if (text.p[i] == '%' && text.p[i + 1] >= '1' && text.p[i + 1] <= '3')
@@ -66,7 +66,7 @@ bool target_address(struct strv text, const struct address *from, struct strv se
     struct address bare;
     bool ok;
 
-    if (fill && is_filled(text))
+    if (fill && target_is_filled(text))
         return filled_address(text, from, separators, out);
     if (address_parse(text, 0, out, NULL))
         return true;

@@ -225,6 +225,54 @@ def test_refusals_of_the_virtual_table_are_for_the_outside():
         assert b'Status: 5.1.1' in h.wait_mail('user')[0]
 
 
+LOCAL_HOST_NAMES = """# local-host-names - include all aliases for your machine here.
+demo.test
+old.test\t# the name before
+
+  Parts.Test
+"""
+VIRTUSERTABLE = """# virtusertable
+info@demo.test\t\tann@demo.test
+joe+*@parts.test\tann+%2@demo.test
+bob@parts.test\terror:nouser 550 No Bob here
+@parts.test\t\t%1%3@demo.test
+@old.test\t\t@demo.test
+"""
+
+
+def test_tables_of_sendmail_as_they_are():
+    h = Host(demo_mailbox=False, conf='map people { type = lmdb  source = "@DIR@/etc/people" }\n'
+             'mailbox people { lookup = people  root = "@DIR@/mail" }\n'
+             'map virtual { type = lmdb  source = "@DIR@/etc/virtusertable" }\naddress { virtual = virtual }\n'
+             'relay { to = "@DIR@/etc/relay-domains" }')
+    h.domains = [f'{h.dir}/etc/local-host-names']
+    h.dir.chmod(0o755)
+    (h.dir / 'etc').mkdir()
+    (h.dir / 'etc/local-host-names').write_text(LOCAL_HOST_NAMES)
+    (h.dir / 'etc/relay-domains').write_text('backup.test\n')
+    (h.dir / 'etc/virtusertable').write_text(VIRTUSERTABLE)
+    table(h, ['ann@demo.test ann/', 'bea@demo.test bea/'])
+    with h:
+        for to, box in (('info@demo.test', 'ann'), ('joe+x@parts.test', 'ann'), ('bea+y@parts.test', 'bea'), ('BEA@old.test', 'bea')):
+            before = len(h.mailbox(box))
+            h.send(to)
+            h.wait_mail(box, before + 1)
+        delivered = [m.split(b'Delivered-To: ')[1].split(b'\n')[0] for box in ('ann', 'bea') for m in h.mailbox(box)]
+        assert sorted(delivered) == [b'BEA@demo.test', b'ann+x@demo.test', b'ann@demo.test', b'bea+y@demo.test'], delivered
+        assert b'No Bob here' in refused(h, 'bob@parts.test')[1]
+        assert refused(h, 'cid@old.test')[0] == 550 and refused(h, 'cid+x@parts.test')[0] == 550
+        assert refused(h, 'x@else.test')[0] in (550, 554)       # no relay
+        h.send('x@backup.test')                                   # a backup MX for these
+        # A domain more, without an interruption.
+        (h.dir / 'etc/local-host-names').write_text(LOCAL_HOST_NAMES + 'else.test\n')
+        (h.dir / 'etc/virtusertable').write_text(VIRTUSERTABLE + '@else.test @demo.test\n')
+        r = mtactl(h, 'reload')
+        assert r.returncode == 0, r.stdout + r.stderr
+        reload(h)
+        mtactl(h, 'map', 'reload', 'virtual')
+        h.send('ann@else.test')
+
+
 def test_root_of_the_host_is_reached_without_an_alias():
     conf = 'map virtual { type = inline  entries = [ "root@demo.test error:nouser no mail for root" ] }\naddress { virtual = virtual }\n'
     with Host(conf=conf) as h:
