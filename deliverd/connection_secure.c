@@ -121,7 +121,7 @@ static void tell(const struct connection *c, const char *text, const char *advic
 {
     char what[80];
 
-    snprintf(what, sizeof what, "login %.64s", c->secure->login->name);
+    snprintf(what, sizeof what, "login %.50s", c->secure->login->name);
     if (c->d->daemon)
         daemon_trouble(c->d->daemon, what, text, advice);
 }
@@ -150,9 +150,13 @@ void connection_login(struct connection *c)
         return;
     if (c->client.auth_refused) {
         refused(c, l);
-    } else if (client_step(&c->client) == CLIENT_READY && l->refused.len) {
+    } else if (client_step(&c->client) == CLIENT_READY) {
+        char what[80];
+
         l->refused_until = 0;
         buf_reset(&l->refused);
-        tell(c, NULL, NULL);
+        /* Another deliverd may have been refused, and have nothing to try again with. */
+        snprintf(what, sizeof what, "login %.50s", l->name);
+        daemon_trouble_over(c->d->daemon, what);
     }
 }

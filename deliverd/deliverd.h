@@ -14,6 +14,7 @@ struct lmtp;
 struct loop;
 struct maps_client;
 struct pool;
+struct sections;
 struct secure;
 struct trouble;
 
@@ -30,6 +31,7 @@ struct deliverd {
     struct forwarding *forwardings; /* borrowed: questions to queued */
     struct lmtp *lmtp;
     struct trouble *trouble;
+    struct sections *sections; /* NULL: no mailbox was delivered to */
     struct own_addresses own;
     struct ipc_out out;  /* scratch */
     int64_t patience_ms; /* for mapd or dnsd that is being replaced, before an attempt ends with "service" */

@@ -12,6 +12,7 @@
 #include "deliverd/forward.h"
 #include "deliverd/job.h"
 #include "deliverd/lmtp.h"
+#include "deliverd/section.h"
 #include "maps/client.h"
 
 #include <stdio.h>
@@ -29,6 +30,7 @@ struct local_rcpt {
     struct forwarding forwarding;
     char *path;      /* owned: where the message goes, for the deposit */
     char relay[300]; /* the same for log and notice */
+    const char *section; /* borrowed: whose mailbox it is; NULL: a command */
 };
 
 struct local {
@@ -139,6 +141,9 @@ static void on_deposited(void *arg, enum ipc_outcome outcome, struct strv enhanc
 
     if (!status_parse(enhanced, &o.status) || o.status.cls != classes[outcome])
         o.status = STATUS(classes[outcome], 0, 0);
+    /* What a command says is about its message. */
+    if (r->section)
+        section_result(r->l->d, r->section, outcome, o.status, text);
     result(r, &o);
 }
 
@@ -179,6 +184,7 @@ static void deposit_prepare(struct local_rcpt *r, const struct mailbox_place *pl
     if (!j->connected)
         j->connected = loop_now(r->l->d->loop);
     MEM_FREE(r->path);
+    r->section = conf_mailbox_is_command(m) ? NULL : m->head.name;
     r->path = strv_dup(conf_mailbox_is_command(m) ? SV("command") : place->path);
     if (conf_mailbox_is_command(m))
         snprintf(r->relay, sizeof r->relay, "%.250s", m->command.v[0]);

@@ -23,7 +23,9 @@
 #define LOOK_MS   3600000 /* certificates end by days */
 #define MENDED_MS 10000   /* between two looks while something is to be mended */
 #define HUNG_MS   60000   /* before files that could not be looked at are tried again */
-#define WELL_MS   20000   /* a child that ended several times is well when it lives for longer */
+#define SILENT_MS                                                                                            \
+    18000000          /* longer than the last retry time: what deliverd had trouble with has left the queue */
+#define WELL_MS 20000 /* a child that ended several times is well when it lives for longer */
 
 void degraded_set(struct host *h, const char *what, const char *text, const char *advice)
 {
@@ -257,11 +259,17 @@ static void files_look(struct host *h)
 
 static void look(struct host *h)
 {
+    char label[48];
+
     if (h->phase == HOST_RUNNING)
         files_look(h);
     for (size_t i = 0; i < h->child_n; i++) {
-        if (h->children[i].role != ROLE_COUNT)
-            child_look(&h->children[i]);
+        struct child *c = &h->children[i];
+
+        if (c->role != ROLE_COUNT)
+            child_look(c);
+        if (c->role == ROLE_DELIVERD)
+            troubles_age(&c->troubles, child_label(c, label), SILENT_MS, clock_wall_ms());
     }
 }
 

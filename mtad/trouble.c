@@ -42,6 +42,7 @@ static void set(struct troubles *t, const char *by, struct strv what, struct str
                                    .text = strv_dup(text),
                                    .advice = strv_dup(advice),
                                    .since_ms = since,
+                                   .heard_ms = now_ms,
                                    .seen = true };
 }
 
@@ -88,6 +89,16 @@ void troubles_keep_seen(struct troubles *t, const char *by, const char *prefix, 
 {
     for (unsigned i = 0; i < t->n;) {
         if (t->rows[i].seen || !strv_starts(SV(t->rows[i].what), SV(prefix)))
+            i++;
+        else
+            end(t, by, SV(t->rows[i].what), now_ms);
+    }
+}
+
+void troubles_age(struct troubles *t, const char *by, int64_t age_ms, int64_t now_ms)
+{
+    for (unsigned i = 0; i < t->n;) {
+        if (now_ms - t->rows[i].heard_ms < age_ms)
             i++;
         else
             end(t, by, SV(t->rows[i].what), now_ms);

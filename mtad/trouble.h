@@ -13,7 +13,7 @@
 
 struct trouble {
     char *what, *text, *advice; /* owned */
-    int64_t since_ms;           /* wall */
+    int64_t since_ms, heard_ms; /* wall: of the first and of the last word */
     bool seen;                  /* troubles_keep */
 };
 
@@ -32,4 +32,6 @@ void troubles_take(struct troubles *t, const char *by, const struct ipc_in *in, 
 /* Ends those named `prefix...` that were not set since troubles_unsee. */
 void troubles_unsee(struct troubles *t);
 void troubles_keep_seen(struct troubles *t, const char *by, const char *prefix, int64_t now_ms);
+/* Ends those of which nothing was heard for so long. */
+void troubles_age(struct troubles *t, const char *by, int64_t age_ms, int64_t now_ms);
 void troubles_clear(struct troubles *t);

@@ -140,7 +140,7 @@ static void trouble_send(struct daemon *d, const char *what, const char *text, c
 
 void daemon_trouble(struct daemon *d, const char *what, const char *text, const char *advice)
 {
-    if (d && d->control && told_changes(&d->told, what, text))
+    if (d && d->control && told_changes(&d->told, what, text, loop_now(d->loop)))
         trouble_send(d, what, text, advice);
 }
 
@@ -148,7 +148,7 @@ void daemon_trouble_over(struct daemon *d, const char *what)
 {
     if (!d || !d->control)
         return;
-    told_changes(&d->told, what, NULL);
+    told_changes(&d->told, what, NULL, 0);
     trouble_send(d, what, NULL, NULL);
 }
 

@@ -9,6 +9,7 @@
 struct told {
     struct told *next;
     char *what, *text; /* owned */
+    int64_t at_ms;
 };
 
 static void told_free(struct told *t)
@@ -18,7 +19,7 @@ static void told_free(struct told *t)
     free(t);
 }
 
-bool told_changes(struct told **told, const char *what, const char *text)
+bool told_changes(struct told **told, const char *what, const char *text, int64_t now_ms)
 {
     struct told *t;
 
@@ -32,7 +33,7 @@ bool told_changes(struct told **told, const char *what, const char *text)
         told_free(t);
         return true;
     }
-    if (t && strcmp(t->text, text) == 0)
+    if (t && strcmp(t->text, text) == 0 && now_ms - t->at_ms < TOLD_AGAIN_MS)
         return false;
     if (!t) {
         t = *told = mem_new(sizeof *t);
@@ -40,6 +41,7 @@ bool told_changes(struct told **told, const char *what, const char *text)
     }
     free(t->text);
     t->text = mem_str(text);
+    t->at_ms = now_ms;
     return true;
 }
 

@@ -191,6 +191,20 @@ def test_a_daemon_that_ends_again_and_again():
         well(h, 'dnsd[0]', deadline=60)
 
 
+@pytest.mark.skipif(not host.IS_ROOT, reason='a directory of another user')
+def test_a_mailbox_section_that_stores_nothing():
+    with Host() as h:
+        box = h.dir / 'mail'
+        shutil.chown(box, 'root', 'root')
+        for n in range(6):   # whichever deliverd they come to
+            h.send('user@demo.test')
+        sick(h, 'mailbox demo', 'deliveries in a row failed', 'mtactl check')
+        shutil.chown(box, 'mansio-vmail', 'mansio-vmail')
+        assert ctl(h, 'queue', 'flush', '--all').returncode == 0
+        h.wait_mail(count=6)
+        well(h, 'mailbox demo')
+
+
 def test_damage_in_the_spool():
     h = Host(f'route default {{ via = "127.0.0.1:{host.free_port()}" }}', relay_from=['127.0.0.0/8'])
     h.start()

@@ -10,6 +10,7 @@
 #include "deliverd/agents.h"
 #include "deliverd/job.h"
 #include "deliverd/pool.h"
+#include "deliverd/section.h"
 #include "deliverd/trouble.h"
 #include "dnsd/client.h"
 #include "maps/client.h"
@@ -521,6 +522,7 @@ int world_teardown(void **state)
 
     jobs_free(&w->d.jobs);
     agents_free(&w->d.agents);
+    sections_free(&w->d.sections);
     pool_free(&w->d.pool);
     maps_client_free(&w->d.maps);
     dns_client_free(&w->d.dns);
