@@ -213,7 +213,8 @@ static void grow_item(struct resolve *r, struct node *parent, const struct list_
         if (programs_permitted(r, parent, use))
             grow_program(r, parent, item->kind == LIST_COMMAND ? '|' : '/', item->text);
         else
-            resolve_fail_conf(r, parent, "a target is a command or file, not permitted here (address.commands)");
+            resolve_fail_conf(r, parent,
+                              "a target is a command or file, not permitted here (address.commands)");
         return;
     case LIST_BAD: resolve_fail_conf(r, parent, "a target has an unclosed quote or bracket"); return;
     }
