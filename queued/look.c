@@ -56,8 +56,9 @@ static size_t drops_count(int spool)
 static bool directories(struct look *l, const char *directory, struct err *err)
 {
     l->spool = file_opendirat(AT_FDCWD, directory);
-    if (l->spool < 0 || (l->segment_dir = file_opendirat(l->spool, "seg")) < 0 ||
-        (l->state_dir = file_opendirat(l->spool, "state")) < 0)
+    if (l->spool >= 0 && (l->segment_dir = file_opendirat(l->spool, "seg")) < 0 && errno == ENOENT)
+        return true; /* no queued has ever worked on it: there may be submissions */
+    if (l->spool < 0 || l->segment_dir < 0 || (l->state_dir = file_opendirat(l->spool, "state")) < 0)
         return err_sys(err, "the spool %s", directory);
     return true;
 }
@@ -82,7 +83,7 @@ bool look_open(const char *directory, int64_t until, struct look **out, struct e
         r.ledger = &l->ledger;
         r.account = &l->account;
         r.journal = &l->journal;
-        ok = recovery_run(&r, err);
+        ok = l->segment_dir < 0 || recovery_run(&r, err);
         l->drops = drops_count(l->spool);
     }
     recovery_clear(&r);

@@ -87,6 +87,8 @@ def test_as_installed(root):
     assert root.sh('dpkg -V mansio') == ''
     root.sh('mtad -n && mtactl check --install')
     root.sh('useradd -m maria && echo "before the first start" | setpriv --reuid maria --regid maria --clear-groups sendmail maria')
+    queue = root.sh('mailq; true')
+    assert 'No such file' not in queue and 'is not running' in queue and '1 ' in queue, queue
     root.start()
     listening = [l.split()[3] for l in root.net('ss', '-Hltn').stdout.splitlines()]
     assert listening == ['127.0.0.1:25'], listening
