@@ -9,6 +9,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/proc/follow.h"
 #include "conf/conf.h"
 #include "conf/route.h"
 #include "deliverd/attempt_inner.h"
@@ -30,11 +31,35 @@ enum todo {
 
 /* ---- who watches ---- */
 
+/* An operator reads along (mtactl log). */
+static void line_log(const struct attempt *a, const char *from, struct strv line)
+{
+    const struct kv keys[] = { KS("id", a->job->id_text),
+                               KV("dest", a->job->dest),
+                               KS("relay", a->c ? a->c->relay : NULL),
+                               KS("from", from),
+                               KV("line", strv_sub(line, 0, 1000)),
+                               { .key = NULL } };
+
+    log_emit_always(LOG_LV_DEBUG, "relay.dialogue.line", keys);
+}
+
 static void on_line(void *arg, bool sent, struct strv line)
 {
     const struct attempt *a = arg;
 
     job_trace(a->job, sent ? JOB_TRACE_SENT : JOB_TRACE_RECEIVED, line);
+    if (a->followed)
+        line_log(a, sent ? "client" : "server", line);
+}
+
+/* "host[ip]:port" begins with it. */
+static struct strv host_of(const struct connection *c)
+{
+    struct strv rest = SV(c->relay), host = rest;
+
+    strv_cut(&rest, '[', &host);
+    return host;
 }
 
 /* The dialogue from here on, until attempt_end. */
@@ -42,7 +67,8 @@ static void watch(struct attempt *a, const char *how)
 {
     char text[400];
 
-    if (!a->job->traced)
+    a->followed = follow_any() && (follow_domain(a->job->dest) || follow_peer(&a->c->addr, host_of(a->c)));
+    if (!a->job->traced && !a->followed)
         return;
     a->c->client.trace = on_line;
     a->c->client.trace_arg = a;

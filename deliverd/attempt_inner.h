@@ -26,6 +26,7 @@ struct attempt {
     struct connection *c; /* ours; NULL between */
     bool reused;          /* c comes from the pool */
     bool stale;           /* and was dead already */
+    bool followed;        /* its dialogue is logged line by line */
     unsigned transactions;
 
     uint8_t *todo;          /* owned: per recipient of the job */

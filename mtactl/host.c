@@ -1,7 +1,10 @@
 /* host.c - stop, log: what mtad does for the operator in one sentence */
+#include <sysexits.h>
+
 #include "mtactl/ask.h"
 #include "mtactl/command.h"
 #include "mtactl/print.h"
+#include "mtactl/selector.h"
 
 static int sentence(struct tool *t, struct ask *a)
 {
@@ -56,11 +59,43 @@ int command_reload_previous(struct tool *t, int argc, char **argv)
     return reload_from(t, "previous");
 }
 
+static bool log_options(struct ask *a, int argc, char **argv)
+{
+    bool what = false, for_ = false;
+
+    for (int i = 0; i < argc; i += 2) {
+        uint64_t seconds;
+        bool peer = strcmp(argv[i], "--peer") == 0;
+
+        if (i + 1 == argc)
+            return false;
+        if (strcmp(argv[i], "--for") == 0) {
+            if (for_ || !selector_age(SV(argv[i + 1]), &seconds) || !ask_number(a, "for", seconds))
+                return false;
+            for_ = true;
+        } else if (what || (!peer && strcmp(argv[i], "--domain") != 0)) {
+            return false;
+        } else {
+            what = ask_text(a, peer ? "peer" : "domain", SV(argv[i + 1]));
+        }
+    }
+    return what;
+}
+
+/* Without arguments: what is logged now. */
 int command_log(struct tool *t, int argc, char **argv)
 {
-    struct ask a = { .role = ROLE_MTAD, .act = "log" };
+    struct rows rows = { 0 };
+    struct ask a = { .role = ROLE_MTAD, .act = "log", .row = ask_collect, .arg = &rows };
+    bool level = argc == 1 && argv[0][0] != '-';
 
-    (void)argc;
-    ask_text(&a, "level", SV(argv[0]));
-    return sentence(t, &a);
+    if (level)
+        ask_text(&a, "level", SV(argv[0]));
+    else if (argc > 0 && !log_options(&a, argc, argv))
+        return tool_end(t, EX_USAGE,
+                        "usage: mtactl log [LEVEL | --peer HOST [--for TIME] | --domain D [--for TIME]]");
+    ask_run(&a, t);
+    tool_rows(t, &rows);
+    rows_clear(&rows);
+    return tool_end(t, a.code, "%s", a.text);
 }

@@ -151,6 +151,17 @@ static void degraded_text(struct buf *out, const struct row *r)
     buf_addc(out, '\n');
 }
 
+static void follow_text(struct buf *out, const struct row *r)
+{
+    buf_adds(out, "  ");
+    print_safe(out, row_text(r, "what"));
+    buf_addc(out, ' ');
+    print_safe(out, row_text(r, "name"));
+    buf_adds(out, ", for another ");
+    print_age(out, row_number(r, "left"));
+    buf_addc(out, '\n');
+}
+
 static const struct {
     const char *kind, *title;
     void (*print)(struct buf *out, const struct row *r);
@@ -158,6 +169,7 @@ static const struct {
     { "host", NULL, host_text },
     { "daemon", "Daemons:", daemon_text },
     { "listener", "Listeners:", listener_text },
+    { "follow", "Logged line by line (mtactl log):", follow_text },
     { "queue", "Queue:", queue_text },
     { "map", "Tables:", map_text },
     { "degraded", "DEGRADED:", degraded_text },

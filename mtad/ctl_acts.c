@@ -17,6 +17,7 @@
 #include "mtad/child.h"
 #include "mtad/degraded.h"
 #include "mtad/drain.h"
+#include "mtad/follow.h"
 #include "mtad/generation.h"
 #include "mtad/graph.h"
 #include "mtad/history.h"
@@ -121,6 +122,7 @@ static void on_status(void *arg, struct ctl_call *call)
     }
     for (size_t i = 0; i < h->listener_n; i++)
         listener_row(call, &h->listeners[i]);
+    follow_rows(call);
     ctl_done(call, 0, NULL);
 }
 
@@ -143,6 +145,8 @@ static void on_log(void *arg, struct ctl_call *call)
     struct host *h = arg;
     enum log_level level;
 
+    if (follow_call(h, call))
+        return;
     if (!log_level_parse(ctl_text(call, "level"), &level)) {
         ctl_done(call, EX_USAGE, "the levels are error, warn, info and debug");
         return;

@@ -15,6 +15,7 @@
 #include "mtad/child.h"
 #include "mtad/degraded.h"
 #include "mtad/drain.h"
+#include "mtad/follow.h"
 #include "mtad/generation.h"
 #include "mtad/history.h"
 #include "mtad/notify.h"
@@ -161,6 +162,7 @@ void supervise_ready(struct child *c)
         return;
     c->state = CHILD_READY;
     loop_timer_stop(&c->timer);
+    follow_tell(c);
     if (h->phase == HOST_RUNNING)
         LOG(INFO, "mtad.child.ready", KS("child", child_label(c, label)), KI("pid", c->pid),
             KMS("took", loop_now(h->loop) - c->started_ms));

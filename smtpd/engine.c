@@ -198,6 +198,7 @@ enum engine_step engine_input(struct engine *e, struct strv in, size_t *used)
     *used = 0;
     while (step == STEP_NEXT) {
         struct strv rest = strv_from(in, *used);
+        enum engine_phase was = e->phase;
         size_t n = 0;
 
         if (e->phase == PH_ENDED)
@@ -211,6 +212,8 @@ enum engine_step engine_input(struct engine *e, struct strv in, size_t *used)
         step = e->phase == PH_BODY   ? data_input(e, rest, &n)
                : e->phase == PH_AUTH ? auth_input(e, rest, &n)
                                      : command_input(e, rest, &n);
+        if (e->followed && n > 0)
+            e->ops->followed(e->arg, was, was == PH_BODY ? NOTHING : e->line);
         e->line = NOTHING;
         *used += n;
     }

@@ -86,6 +86,8 @@ struct engine_ops {
     void (*told)(void *arg, const char *rule);
     void (*auth)(void *arg,
                  enum sasl_step what); /* of the engine's sasl, for its account; engine_auth_answer */
+    /* After each step while `followed` is set: the line it took, without secrets (empty: none). */
+    void (*followed)(void *arg, enum engine_phase was, struct strv line);
     void (*sender)(void *arg, struct strv login); /* asks auth.senders; engine_sender_answer */
 };
 
@@ -121,6 +123,7 @@ struct engine {
     struct sasl *sasl; /* owned; NULL outside AUTH */
     bool after_auth;   /* the last command was an AUTH that failed: the next line may be a password */
     bool draining;
+    bool followed; /* the driver's to set: an operator reads along */
     enum engine_phase phase;
     enum engine_wait wait;
     enum engine_end end;

@@ -6,6 +6,7 @@
 #include "common/net/tls.h"
 #include "conf/auth.h"
 #include "maps/keys.h"
+#include "smtpd/follow.h"
 #include "smtpd/report.h"
 
 #include <stdio.h>
@@ -49,6 +50,7 @@ static void session_over(struct session *s, enum engine_end how, int64_t goodbye
     struct stream *stream = s->stream;
     if (!stream)
         return;
+    session_follow(s);
     engine_finish(&s->engine, how, stream_bytes_in(stream), stream_bytes_out(stream) + stream_unsent(stream),
                   loop_now(s->host->loop) - s->began);
     dns_ask_cancel(&s->ask);
@@ -232,6 +234,7 @@ static void pump(struct session *s)
     size_t used;
 
     e->out = stream_out(s->stream);
+    session_follow(s); /* what was answered since */
     s->step = engine_input(e, strv_from(stream_input(s->stream), s->taken), &used);
     s->taken += used;
     count_data(s, before, was, used);
@@ -481,6 +484,7 @@ static void op_sender(void *arg, struct strv login)
 
 static const struct engine_ops engine_ops = {
     .auth = op_auth,
+    .followed = session_follow_step,
     .sender = op_sender,
     .tx_ready = op_tx_ready,
     .tx_open = op_tx_open,

@@ -40,6 +40,7 @@ struct session {
     size_t taken;          /* bytes of the input that the engine used and the stream still holds */
     uint64_t command_mark; /* commands when command_due was set */
     bool shaking;          /* TLS is being begun */
+    size_t followed_out;   /* replies at the head of the output that follow.c has logged */
     bool early;            /* the client spoke before the greeting */
 };
 

@@ -169,15 +169,19 @@ size_t log_format(char *dst, size_t size, const char *event, const struct kv *kv
     return o.len;
 }
 
-void log_emit(enum log_level level, const char *event, const struct kv *kv)
+void log_emit_always(enum log_level level, const char *event, const struct kv *kv)
 {
     char line[LINE_SIZE];
     size_t len;
 
-    if (level > level_max)
-        return;
     len = log_format(line, sizeof line, event, kv);
     sink_fn(sink_arg, level, line, len);
+}
+
+void log_emit(enum log_level level, const char *event, const struct kv *kv)
+{
+    if (level <= level_max)
+        log_emit_always(level, event, kv);
 }
 
 void log_set_sink(log_sink *sink, void *arg)

@@ -33,6 +33,9 @@ struct kv {
    "...". */
 void log_emit(enum log_level level, const char *event, const struct kv *kv);
 
+/* The same whatever the level: for what an operator asked to see. */
+void log_emit_always(enum log_level level, const char *event, const struct kv *kv);
+
 /* Formats the line only (no prefix, no newline), as log_emit would; for tests and sinks. Returns the
    length. */
 size_t log_format(char *dst, size_t size, const char *event, const struct kv *kv);

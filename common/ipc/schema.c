@@ -67,6 +67,10 @@ FIELDS(f_snapshot) = { R(GENERATION, U64, 0, "number of the configuration"),
                        O(TEXT, TEXT, 0, "why its tables cannot be used"),
                        O(LAST, U64, 1, "1: its last process has ended, forget it"), END };
 FIELDS(f_level) = { R(LEVEL, U64, 3, "enum log_level"), END };
+FIELDS(f_follow) = { R(KIND, U64, 1, "0 a peer: address, network or host name; 1 a domain"),
+                     R(TEXT, TEXT, NAME_MAX_, "which"),
+                     R(DEADLINE, U64, 0, "milliseconds that it lasts"),
+                     END };
 FIELDS(f_gone) = { R(ROLE, U64, 31, "the peer"), R(INDEX, U64, 255, "which"), END };
 FIELDS(f_trouble) = { R(NAME, TEXT, 64, "what does not work, e.g. resolver"),
                       O(TEXT, TEXT, 512, "how it shows; absent: it works again"),
@@ -390,6 +394,8 @@ const struct ipc_message ipc_messages[] = {
     MSG(LOG_LEVEL, REPLY, 0, B(MTAD), CHILDREN, f_level, "new log level"),
     MSG(LOG_LOST, REPLY, 0, CHILDREN, B(MTAD), f_none,
         "the log descriptor is dead (syslog restarted): a new one, please"),
+    MSG(LOG_FOLLOW, REPLY, 0, B(MTAD), B(SMTPD) | B(DELIVERD), f_follow,
+        "log the dialogue with this one line by line for a while"),
     MSG(LOG_FD, REPLY, 1, B(MTAD), CHILDREN, f_none, "new log descriptor"),
     MSG(PEER_GONE, REPLY, 0, B(MTAD), CHILDREN, f_gone, "a peer ended and has nothing to present"),
     MSG(PEER_RETIRED, REPLY, 0, B(MTAD), B(QUEUED), f_gone,

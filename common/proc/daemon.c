@@ -18,6 +18,7 @@
 #include "common/os/fd.h"
 #include "common/os/file.h"
 #include "common/proc/forbidden.h"
+#include "common/proc/follow.h"
 #include "common/proc/frame_io.h"
 #include "common/proc/logsink.h"
 #include "common/proc/sanitizer.h"
@@ -393,6 +394,7 @@ static const struct channel_route routes[] = {
     { IPC_SOURCE,on_source },
     { IPC_DRAIN,      on_drain },
     { IPC_LOG_LEVEL,               on_log_level },
+    { IPC_LOG_FOLLOW, follow_on_frame },
     { IPC_LOG_FD,   on_log_fd },
     { IPC_PING,         on_ping },
     { IPC_AGENT_REPLY,   on_agent_reply },

@@ -24,7 +24,8 @@ ROWS = {
     'config diff': (HOST, [('', 0, None), ('running 1', 0, None), ('77', 65, None), ('x', 64, None)]),
     'check --install': (FILES, [('', None, None)]),  # what it finds is this machine's business
     'config': (FILES, [('', 0, 'value')]),
-    'log': (HOST, [('debug', 0, None), ('info', 0, None), ('loud', 64, None)]),
+    'log': (HOST, [('', 0, 'log'), ('--peer 192.0.2.1 --for 5m', 0, None), ('--domain far.test', 0, None), ('--peer a_b!c', 64, None),
+                   ('--for 5m', 64, None), ('--peer 192.0.2.1 --for 9w', 64, None), ('debug', 0, None), ('info', 0, None), ('loud', 64, None)]),
     'sandbox': (HOST, [('', 0, 'thread')]),
     'mailq': (FILES, [('', 0, 'message')]),
     'queue list': (HOST, [('', 0, 'message'), ('--state held', 0, None), ('--older x', 64, None)]),
