@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "common/base/buf.h"
+#include "conf/suggest.h"
 #include "mtactl/command.h"
 
 enum { OPT_JSON = 256, OPT_RUNTIME, OPT_WAIT, OPT_HELP, OPT_WORDS, OPT_MANUAL };
@@ -53,6 +55,35 @@ static int option_take(struct tool *t, int c)
     }
 }
 
+/* A word that is none of the first words, or one that needs a second. */
+static int unknown(struct tool *t, int argc, char **argv)
+{
+    struct suggest near;
+    struct buf seconds;
+    char hint[128];
+    int status;
+
+    buf_init(&seconds, 1024);
+    suggest_start(&near, SV(argv[0]));
+    for (const struct command *c = commands; c->name; c++) {
+        struct strv rest = SV(c->name), first, second;
+
+        if (!strv_word(&rest, &first))
+            continue;
+        suggest_try(&near, first);
+        if (strv_is(first, argv[0]) && strv_word(&rest, &second))
+            buf_addf(&seconds, "%s%.*s", seconds.len ? ", " : "", (int)second.n, second.p);
+    }
+    if (seconds.len)
+        status = tool_end(t, EX_USAGE, "there is no command %s%s%s; there are %s", argv[0], argc > 1 ? " " : "",
+                          argc > 1 ? argv[1] : "", buf_cstr(&seconds));
+    else
+        status = tool_end(t, EX_USAGE, "there is no command %s%s (mtactl --help lists them)", argv[0],
+                          suggest_text(&near, hint, sizeof hint));
+    buf_clear(&seconds);
+    return status;
+}
+
 static int run(struct tool *t, int argc, char **argv)
 {
     const struct command *command;
@@ -62,7 +93,7 @@ static int run(struct tool *t, int argc, char **argv)
         return print(command_usage, stderr, EX_USAGE);
     command = command_find(argc, argv, &used);
     if (!command)
-        return tool_end(t, EX_USAGE, "there is no command %s; mtactl --help lists them", argv[0]);
+        return unknown(t, argc, argv);
     argc -= used;
     argv += used;
     if ((unsigned)argc < command->min || (unsigned)argc > command->max)
