@@ -75,8 +75,8 @@ static int unknown(struct tool *t, int argc, char **argv)
             buf_addf(&seconds, "%s%.*s", seconds.len ? ", " : "", (int)second.n, second.p);
     }
     if (seconds.len)
-        status = tool_end(t, EX_USAGE, "there is no command %s%s%s; there are %s", argv[0], argc > 1 ? " " : "",
-                          argc > 1 ? argv[1] : "", buf_cstr(&seconds));
+        status = tool_end(t, EX_USAGE, "there is no command %s%s%s; there are %s", argv[0],
+                          argc > 1 ? " " : "", argc > 1 ? argv[1] : "", buf_cstr(&seconds));
     else
         status = tool_end(t, EX_USAGE, "there is no command %s%s (mtactl --help lists them)", argv[0],
                           suggest_text(&near, hint, sizeof hint));
