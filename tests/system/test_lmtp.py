@@ -72,6 +72,11 @@ def test_connection_is_kept_for_the_next_message():
         for n in range(3):
             result(h, h.send(all_to('ann')), 'ann', 'delivered')
         assert s.sessions == 1 and len(s.messages) == 3
+        # Beside mailboxes of ours, in the same message.
+        qid = h.send(all_to('user', 'ann', 'postmaster', 'bea'))
+        for who in ('user', 'ann', 'postmaster', 'bea'):
+            result(h, qid, who, 'delivered')
+        assert s.messages[3]['rcpt'] == all_to('ann', 'bea') and h.wait_mail('user') and h.wait_mail('postmaster')
 
 
 def test_lost_between_two_replies_only_the_rest_is_tried_again():
