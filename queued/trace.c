@@ -217,7 +217,9 @@ void trace_stored(struct mailq *q, struct strv origin, uint64_t id)
 
 bool trace_wanted(const struct mailq *q, uint64_t id)
 {
-    return find_id(q, id) != NULL;
+    const struct trace *t = find_id(q, id);
+
+    return t && t->fd >= 0; /* closed: nobody looks any more */
 }
 
 void trace_on_frame(void *arg, struct channel *ch, struct ipc_in *in)
