@@ -3,7 +3,7 @@ import base64, os, re, shutil, signal, subprocess, time
 
 import pytest
 
-from host import BUILD, DEADLINE, Host, wait_for
+from host import BUILD, DEADLINE, Host, alive, wait_for
 from sink import Sink
 from test_out_tls import CANARY, Relay, authority, login   # noqa: F401 (authority is a fixture)
 from tlssink import TlsSink
@@ -281,7 +281,11 @@ def kill_cleanup(h, files):
     """When these files are in drop/, with their counts."""
     counts = lambda: sorted(n[-2:] for n in drop_files(h))
     wait_for(f'{files} in drop/', lambda: counts() == files, explain=lambda: f'{drop_files(h)}\n{h.log_tail()}')
-    h.kill('cleanup')
+    # a new one gets its files before it has its name
+    pids = wait_for('cleanup has its name', lambda: h.pids().get('cleanup'))
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    wait_for('it is gone', lambda: not any(alive(pid) for pid in pids))
 
 
 def test_incident_22_a_file_that_crashes_cleanup_goes_to_bad():
