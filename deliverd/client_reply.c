@@ -125,6 +125,8 @@ static void die_own(struct client *c, enum client_step step, struct status s, co
 {
     struct client_result r = client_own_words(c, step, OUTCOME_DEFERRED, CLIENT_OTHER_HOST, s);
 
+    /* TLS 1.3: a server that does not like our (or no) certificate says so behind the handshake. */
+    r.tls = c->state == CLIENT_OPENING && c->secure && step == CLIENT_EHLO;
     if (step == CLIENT_END) {
         buf_adds(&c->text, "; it may have been delivered");
         r.text = buf_view(&c->text);

@@ -205,6 +205,10 @@ def test_client_certificate(authority):
     with TlsSink(authority.server('mx1.far.test', verify=True), '127.0.0.11') as s:
         with Relay(f'via = "isp.test:{s.port}" {REQUIRE} ca = "{authority.ca}"') as h:
             assert 'certificate' in h.deferred(h.mail())
+        with Relay(f'via = "isp.test:{s.port}"') as h:      # TLS 1.3 says so behind the handshake
+            h.delivered(h.mail())
+            assert s.messages.pop()['tls'] is None
+            assert 'certificate' in h.wait_log('relay.tls.plain')
         private = authority.dir / 'private'
         private.mkdir(exist_ok=True)
         shutil.copy(authority.dir / 'me.demo.test.key', private / 'key.pem')

@@ -73,7 +73,7 @@ static void tls_dialogs(void **state)
         { "lost under TLS",
           OFFERS("STARTTLS") "C: STARTTLS\nS: 220 go\nT:\nC: EHLO own.test\nX: connection lost\n", "",
           .tls = CLIENT_TLS_OFFERED, .ends = CLIENT_OVER,
-          .failure = "4.4.2 ehlo: connection lost while waiting for the reply to EHLO" },
+          .failure = "4.4.2 ehlo tls: connection lost while waiting for the reply to EHLO" },
         { "implicit", "T:\nS: 220 x\nC: EHLO own.test\nS: 250-x\nS: 250 STARTTLS\n", "",
           .tls = CLIENT_TLS_IMPLICIT, .ends = CLIENT_READY },
         { "implicit, a server that speaks in the clear", "S: 220 x\n", "", .tls = CLIENT_TLS_IMPLICIT,
