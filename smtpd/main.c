@@ -9,6 +9,7 @@
 #include "smtpd/ctl.h"
 #include "smtpd/server.h"
 
+#include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -66,12 +67,24 @@ static void on_over(void *arg)
 }
 
 /* Edges come before start, so whoever is first makes it. */
+static void on_room(void *arg, const char *listener, bool full)
+{
+    char what[64];
+
+    snprintf(what, sizeof what, "listener %.36s of smtpd[%u]", listener, daemon_index(arg));
+    daemon_trouble(arg, what, full ? "connections are refused: all its sessions are taken" : NULL,
+                   "look who has them (smtp.connection.refused); the limits: max_sessions and "
+                   "max_sessions_per_client of listen, smtpd of processes");
+}
+
 static struct server *smtpd_server(struct daemon *d)
 {
     struct smtpd *m = daemon_state(d);
 
-    if (!m->server)
+    if (!m->server) {
         m->server = server_new(daemon_loop(d), daemon_conf(d), m->session_max, on_over, d);
+        server_watch(m->server, on_room, d);
+    }
     return m->server;
 }
 

@@ -32,6 +32,7 @@ struct port { /* one listening socket */
     struct clients clients;
     struct listener *listener; /* owned; NULL while draining */
     unsigned sessions;
+    bool full; /* said */
     int64_t refused_at;
     uint64_t refused_silent;
 };
@@ -56,9 +57,33 @@ struct server {
     bool retired;             /* another process has the listeners; ends with its last session */
     bool draining;
     struct loop_timer idle, last; /* of a drain */
+    void (*watch)(void *arg, const char *listener, bool full); /* NULL: nobody */
+    void *watch_arg;
     void (*over)(void *arg);
     void *arg;
 };
+
+/* --- room --- */
+
+/* Said once, and over when a tenth is free again: not with each connection that ends. */
+static void room_tell(struct port *p, bool full)
+{
+    struct server *sv = p->server;
+    uint64_t max = (uint64_t)p->service.listen->max_sessions;
+
+    if (p->full == full || !sv->watch)
+        return;
+    if (!full && (p->sessions * 10ull > max * 9 || sv->count * 10ull > sv->max * 9ull))
+        return;
+    p->full = full;
+    sv->watch(sv->watch_arg, p->service.listen->head.name, full);
+}
+
+void server_watch(struct server *sv, void (*fn)(void *arg, const char *listener, bool full), void *arg)
+{
+    sv->watch = fn;
+    sv->watch_arg = arg;
+}
 
 /* --- sessions --- */
 
@@ -81,6 +106,8 @@ static void on_closed(void *arg)
         p->server->count--;
         p->sessions--;
         clients_remove(&p->clients, &slot->client);
+        if (p->full)
+            room_tell(p, false);
         if (p->listener)
             listener_resume(p->listener);
     }
@@ -167,6 +194,7 @@ static void on_accept(void *arg, int fd, const struct netaddr *peer)
     struct session *s;
 
     if (sv->count >= sv->max || p->sessions >= limit->max_sessions) {
+        room_tell(p, true);
         refuse_connection(p, fd, peer, RE_BUSY);
         return;
     }

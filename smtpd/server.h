@@ -17,6 +17,9 @@ struct server *server_new(struct loop *l, const struct conf *conf, unsigned sess
                           void (*over)(void *arg), void *arg);
 void server_free(struct server **sv);
 
+/* fn runs when a listener refuses connections because all sessions are taken, and when there is room
+   again. */
+void server_watch(struct server *sv, void (*fn)(void *arg, const char *listener, bool full), void *arg);
 /* Takes fd, a listening socket of that `listen` section. False (and fd closed) when there is no such section.
  */
 bool server_listen(struct server *sv, const char *name, int fd);

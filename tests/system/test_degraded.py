@@ -1,6 +1,6 @@
 """test_degraded.py - what `mtactl status` says when something does not work: in words, as JSON, by its exit code and in
 the log; and that it is silent again when that is mended"""
-import json, os, pathlib, re, shutil, signal, subprocess
+import json, os, pathlib, re, shutil, signal, socket, subprocess
 
 import pytest
 
@@ -203,6 +203,24 @@ def test_a_mailbox_section_that_stores_nothing():
         assert ctl(h, 'queue', 'flush', '--all').returncode == 0
         h.wait_mail(count=6)
         well(h, 'mailbox demo')
+
+
+def test_a_listener_that_is_full():
+    port = host.free_port()
+    h = Host(listen=f'listen smtp {{ address = [ "127.0.0.1:{port}" ] max_sessions = 4 max_sessions_per_client = 100 }}')
+    h.port = port
+    with h:
+        taken = []
+        try:
+            for _ in range(30):   # more than all processes take together
+                taken.append(socket.create_connection(('127.0.0.1', port), timeout=30))
+            what = next(w for w in wait_for('it is full', lambda: degraded(h)) if w.startswith('listener smtp of smtpd['))
+            sick(h, what, 'refused', 'max_sessions')
+        finally:
+            for s in taken:
+                s.close()
+        wait_for('all listeners have room', lambda: degraded(h) == {})
+        well(h, what)
 
 
 def test_damage_in_the_spool():
