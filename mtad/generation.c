@@ -309,10 +309,11 @@ static void probe(void *arg)
     struct host *next = arg;
     const struct inspect_options options = { .privileged = next->privileged, .mailboxes = true };
     struct findings f = { 0 };
+    struct err err = { 0 };
     struct buf report;
 
     buf_init(&report, 65536);
-    if (conf_open(next, &report))
+    if (conf_open(next, &report) && identity_resolve(next, &err))
         inspect_all(next->conf, &options, &f);
 }
 

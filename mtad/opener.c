@@ -494,7 +494,7 @@ bool opener_probe(struct host *h, void (*look)(void *arg), void *arg, struct err
     fd_close(&pfd.fd);
     return done ||
            err_set(err, ERR_TEMP,
-                   "reading the configuration and the files that it names takes longer than %d s: a file "
-                   "system does not answer",
+                   "reading the configuration and the files that it names takes longer than %d s: a "
+                   "file system or name service does not answer",
                    WAIT_MS / 1000);
 }
