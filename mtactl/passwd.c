@@ -1,6 +1,7 @@
 /* passwd.c - logins of the credentials file (section auth): set, remove, list; never a password in argv or a
  * log */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -68,21 +69,32 @@ static int prompt(const char *what, const char *login, struct buf *out)
     static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
     struct sigaction act = { .sa_handler = on_signal }, old[sizeof signals / sizeof *signals];
     struct termios before, quiet;
-    int got;
+    struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+    sigset_t held, free_;
+    int got = -1;
 
     if (tcgetattr(STDIN_FILENO, &before) < 0)
         return -1;
+    /* Held but while waiting: one that came before read(2) would not end it. */
+    sigemptyset(&held);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaddset(&held, signals[i]);
+    sigprocmask(SIG_BLOCK, &held, &free_);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         sigaction(signals[i], &act, &old[i]);
+        sigdelset(&free_, signals[i]);
+    }
     quiet = before;
     quiet.c_lflag &= ~(tcflag_t)ECHO;
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet); /* before asking: it drops what was typed */
     fprintf(stderr, "%s for %s: ", what, login);
-    got = line_read(STDIN_FILENO, out);
+    if (ppoll(&input, 1, NULL, &free_) == 1)
+        got = line_read(STDIN_FILENO, out);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     fputc('\n', stderr);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         sigaction(signals[i], &old[i], NULL);
+    sigprocmask(SIG_SETMASK, &free_, NULL);
     if (caught)
         raise(caught);
     return got;

@@ -7,6 +7,7 @@ import host
 from host import Host, free_port
 from sink import Sink
 from tls import Authority
+from tlssink import TlsSink
 
 
 def selftest(h, *args, wait='5'):
@@ -161,6 +162,25 @@ def test_a_certificate_that_is_over_or_has_another_name(tmp_path):
         conf_path.write_text(good.replace('/mail.demo.test.', '/other.test.') + f'listen tls {{ address = [ "127.0.0.1:{free_port()}" ] tls = offer }}\n')
         found, code = selftest(h)
         assert find(found['note'], 'no certificate holds the name mail.demo.test', 'change hostname'), found
+
+
+def test_the_smart_host_with_tls_and_a_login(tmp_path):
+    a = Authority(tmp_path / 'ca')
+    a.host('smart.test')
+    for name, password, tls_name, ok, text, fix in (
+            ('well', 'right-word', 'smart.test', True, 'takes mail for .*, under TLS, and our login', ''),
+            ('password', 'wrong-word', 'smart.test', False, '535', r'mansio.conf:\d+\): the login or its password is refused: mend the section secret'),
+            ('name', 'right-word', 'other.test', False, 'TLS|certificate', r'mansio.conf:\d+\): see ca, tls_name and tls of this route')):
+        with TlsSink(a.server('smart.test'), auth=('PLAIN',), users={'me@isp.test': 'right-word'}) as sink:
+            h = Host(conf=f'route default {{ via = "127.0.0.1:{sink.port}" tls = require tls_name = {tls_name} ca = "{a.ca}" auth = isp }}\n'
+                          'secret isp { user = "me@isp.test" file = "@DIR@/etc/secret" }')
+            h.write()
+            (h.dir / 'etc/secret').write_text(password + '\n')
+            (h.dir / 'etc/secret').chmod(0o600)
+            with h.start():
+                found, code = selftest(h)
+                assert find(found['ok' if ok else 'failed'], f'outbound by route default: .*({text})', fix), (name, found)
+                assert password not in json.dumps(found) and password not in h.log() and not sink.messages
 
 
 def test_a_host_that_is_down_and_a_port_that_is_taken():
