@@ -129,7 +129,7 @@ void attempt_free(struct attempt **a)
 
 /* The same end for every recipient that has no better one. */
 void attempt_finish_with(struct attempt *a, enum ipc_outcome outcome, struct status status, const char *step,
-                        const char *text)
+                         const char *text)
 {
     struct job_outcome o = { .outcome = outcome, .status = status, .step = step, .text = SV(text) };
 
@@ -426,7 +426,8 @@ static void on_granted(void *arg, struct connection *c)
     a->began = loop_now(a->d->loop);
     if (c) {
         use_pooled(a, c);
-    } else if (attempt_login_refused(a)) { /* in its own turn of the loop: whoever ends now lets the next one in */
+    } else if (attempt_login_refused(
+                   a)) { /* in its own turn of the loop: whoever ends now lets the next one in */
         a->asked = loop_now(a->d->loop);
         loop_timer_set(&a->again, 1);
     } else {
@@ -468,7 +469,8 @@ void attempt_start(struct job *j)
         bool permanent = err.cls == ERR_PERM;
 
         attempt_finish_with(a, permanent ? OUTCOME_FAILED : OUTCOME_DEFERRED,
-                    STATUS(permanent ? 5 : 4, permanent ? 1 : 4, permanent ? 2 : 4), "route", err.text);
+                            STATUS(permanent ? 5 : 4, permanent ? 1 : 4, permanent ? 2 : 4), "route",
+                            err.text);
         return;
     }
     if (attempt_is_loop(a))

@@ -69,7 +69,7 @@ static void ask_again(struct attempt *a)
         loop_timer_set(&a->again, SERVICE_AGAIN_MS);
     else
         attempt_finish_with(a, OUTCOME_DEFERRED, STATUS(4, 3, 0), STEP_SERVICE,
-                    "host look-up: no answer from the own DNS service");
+                            "host look-up: no answer from the own DNS service");
 }
 
 static void on_hosts(void *arg, const struct dns_hosts *hosts)
@@ -108,8 +108,8 @@ bool attempt_is_loop(struct attempt *a)
 
     if (a->route.kind != ROUTE_ADDRESS || !own_addresses_have(&a->d->own, &a->route.addr))
         return false;
-    attempt_finish_with(a, literal ? OUTCOME_FAILED : OUTCOME_DEFERRED, STATUS(literal ? 5 : 4, 4, 6), "route",
-                "this address is the host's own: mail would loop");
+    attempt_finish_with(a, literal ? OUTCOME_FAILED : OUTCOME_DEFERRED, STATUS(literal ? 5 : 4, 4, 6),
+                        "route", "this address is the host's own: mail would loop");
     return true;
 }
 
