@@ -1,5 +1,5 @@
 """private_root.py - a whole root directory with the package in it, in name spaces of its own"""
-import pathlib, subprocess
+import contextlib, fcntl, os, pathlib, subprocess
 
 import pytest
 
@@ -8,9 +8,23 @@ def run(*argv, **more):
     return subprocess.run([str(a) for a in argv], check=True, capture_output=True, text=True, **more).stdout
 
 
+@contextlib.contextmanager
+def installing(build):
+    """Installing writes into the build directory: tests that run beside each other take turns."""
+    with open(build / 'installing.lock', 'w') as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        yield
+
+
 def make_deb(build, top):
-    run('cpack', '--config', build / 'CPackConfig.cmake', '-G', 'DEB', '-B', top)
+    with installing(build):
+        run('cpack', '--config', build / 'CPackConfig.cmake', '-G', 'DEB', '-B', top)
     return next(top.glob('mansio_*.deb'))
+
+
+def install_tree(build, prefix, top):
+    with installing(build):
+        run('cmake', '--install', build, '--prefix', prefix, env=dict(os.environ, DESTDIR=str(top)))
 
 
 class Root:

@@ -1,10 +1,10 @@
 """test_package.py - what is installed, where, with which modes; the Debian package in a copy of this machine's root"""
-import json, os, pathlib, re, stat, subprocess, sys
+import json, re, stat, subprocess
 
 import pytest
 
 from host import BUILD, ROOT, wait_for
-from private_root import BARE, Root, make_deb, run
+from private_root import BARE, Root, install_tree, make_deb, run
 
 LIBEXEC = 'usr/libexec/mansio'
 DAEMONS = ['mtad', 'smtpd', 'cleanup', 'queued', 'deliverd', 'mapd', 'mapd-worker', 'dnsd', 'mansio-agent', 'postdrop']
@@ -15,7 +15,7 @@ LINKS = {'usr/sbin/mtad': LIBEXEC + '/mtad', 'usr/bin/mailq': 'usr/sbin/sendmail
 @pytest.fixture(scope='module')
 def tree(tmp_path_factory):
     top = tmp_path_factory.mktemp('tree')
-    run('cmake', '--install', BUILD, '--prefix', '/usr', env=dict(os.environ, DESTDIR=str(top)))
+    install_tree(BUILD, '/usr', top)
     return top
 
 
@@ -58,7 +58,7 @@ def test_tree_elsewhere(tmp_path):
     conf = tmp_path / 'etc/mansio/mansio.conf'
     conf.parent.mkdir(parents=True)
     conf.write_text('hostname = mine.example.com\n')
-    run('cmake', '--install', BUILD, '--prefix', '/opt/m', env=dict(os.environ, DESTDIR=str(tmp_path)))
+    install_tree(BUILD, '/opt/m', tmp_path)
     unit = (tmp_path / 'opt/m/lib/systemd/system/mansio.service').read_text()
     assert 'ExecStart=/opt/m/libexec/mansio/mtad\n' in unit and 'ExecReload=/opt/m/sbin/mtactl reload\n' in unit
     assert conf.read_text() == 'hostname = mine.example.com\n'
