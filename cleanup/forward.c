@@ -152,10 +152,21 @@ static bool take_address(struct txn *t, struct strv text, struct strv rcpt_text,
     return true;
 }
 
+/* The members of a list whose owner is the sender now. */
+static void add_list(struct txn *t, struct strv rcpt)
+{
+    struct txn_rcpt *r = rcpt_add(t, rcpt);
+
+    r->local = r->member = true;
+    recipients_resolve(t, r);
+}
+
 static void take_target(struct txn *t, struct strv text, struct strv rcpt_text, const struct address *rcpt)
 {
     if (strv_is(text, "/dev/null"))
         t->accepted++;
+    else if (strv_is(text, "@list"))
+        add_list(t, rcpt_text);
     else if (text.n && (text.p[0] == '|' || (text.p[0] == '/' && !strv_has(text, '@'))))
         add_program(t, rcpt_text, text);
     else if (!take_address(t, text, rcpt_text, rcpt))
@@ -176,6 +187,22 @@ static bool take_targets(struct txn *t, const struct ipc_in *in)
     return t->rcpt_n > 0 || t->accepted > 0;
 }
 
+/* A command or file of the list that was sent on: the Delivered-To of the list is no loop for it. */
+static void add_leaf(struct txn *t, const struct txn_rcpt *r, const struct resolve_leaf *leaf)
+{
+    struct buf target;
+
+    if (!r->member || !leaf->target.n) {
+        txn_final_leaf(t, r, leaf);
+        return;
+    }
+    buf_init(&target, IPC_TEXT_MAX);
+    buf_addc(&target, '=');
+    buf_addv(&target, strv_from(leaf->target, 1));
+    txn_final_add_target(t, r, leaf->address, buf_view(&target));
+    buf_clear(&target);
+}
+
 void forward_resolved(struct txn_rcpt *r, const struct resolve_result *result)
 {
     struct txn *t = r->txn;
@@ -190,7 +217,7 @@ void forward_resolved(struct txn_rcpt *r, const struct resolve_result *result)
     if (result->verdict == VERDICT_REFUSE)
         txn_final_add(t, r, txn_view(t, r->rcpt), r->local);
     for (size_t i = 0; i < result->leaf_n; i++)
-        txn_final_leaf(t, r, &result->leaves[i]);
+        add_leaf(t, r, &result->leaves[i]);
 }
 
 /* ---- the message ---- */

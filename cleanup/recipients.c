@@ -83,10 +83,8 @@ static void rcpt_accept(struct txn_rcpt *r, const struct resolve_result *result)
     rcpt_answer(r, VERDICT_ACCEPT, 0, "", SV_LIT(""), result->rule);
 }
 
-static void conclude(struct txn_rcpt *r)
+static void use_result(struct txn_rcpt *r, const struct resolve_result *result)
 {
-    const struct resolve_result *result = resolve_result(r->resolve);
-
     if (r->txn->notice)
         notice_resolved(r, result);
     else if (r->txn->drop)
@@ -98,6 +96,99 @@ static void conclude(struct txn_rcpt *r)
     else
         rcpt_refuse(r, result->code, result->enhanced, result->text, result->rule);
     resolve_free(&r->resolve);
+}
+
+/* ---- lists ---- */
+
+static bool rcpt_address(const struct txn_rcpt *r, struct address *a)
+{
+    return address_parse(txn_view(r->txn, r->rcpt), ADDRESS_LOCAL_OK | ADDRESS_UTF8, a, NULL) &&
+           recipients_complete(r->txn->cl->conf, a);
+}
+
+/* The whole list is one recipient: delivery sends it on with its owner as the sender. */
+static void use_list(struct txn_rcpt *r)
+{
+    struct resolve_result result = *resolve_result(r->resolve);
+    struct resolve_leaf leaf = { .target = SV_LIT("@list"), .local = true };
+    struct address a;
+    struct buf text;
+
+    if (!rcpt_address(r, &a)) {
+        use_result(r, &result);
+        return;
+    }
+    buf_init(&text, 2 * ADDRESS_MAX);
+    address_format(&a, &text);
+    leaf.address = buf_view(&text);
+    result.leaves = &leaf;
+    result.leaf_n = 1;
+    use_result(r, &result);
+    buf_clear(&text);
+    address_clear(&a);
+}
+
+static void on_owner(void *arg, const struct maps_answer *answer)
+{
+    struct txn_rcpt *r = arg;
+    struct txn *t = r->txn;
+
+    r->question = 0;
+    t->resolving--;
+    switch (answer->answer) {
+    case ANSWER_FOUND: use_list(r); break;
+    case ANSWER_ABSENT: use_result(r, resolve_result(r->resolve)); break;
+    case ANSWER_FAILED: {
+        struct resolve_result result = { .verdict = VERDICT_TEMPFAIL,
+                                         .code = 451,
+                                         .enhanced = "4.3.0",
+                                         .text = SV_LIT("Address lookup failed, please try again later"),
+                                         .rule = answer->why };
+
+        use_result(r, &result);
+        break;
+    }
+    }
+    if (t->waiting && !t->resolving)
+        resolve_run(t);
+}
+
+/* An alias foo with an owner-foo beside it is a list: what fails of it is told to the owner, not to who wrote
+   to it. Mail of nobody (notices) stays nobody's. */
+static bool list_asked(struct txn_rcpt *r, const struct resolve_result *result)
+{
+    struct txn *t = r->txn;
+    struct cleanup *cl = t->cl;
+    struct address a, owner;
+    struct buf local;
+
+    if (result->verdict != VERDICT_ACCEPT || !result->through_aliases || r->member || !t->sender.n ||
+        !rcpt_address(r, &a))
+        return false;
+    buf_init(&local, 2 * ADDRESS_MAX);
+    buf_adds(&local, "owner-");
+    buf_addv(&local, a.local);
+    if (!strv_istarts(a.local, SV_LIT("owner-")) &&
+        address_make(buf_view(&local), a.domain, ADDRESS_UTF8, &owner, NULL)) {
+        key_chain_reset(&cl->chain);
+        keys_for_address(&cl->chain, cl->conf, &owner, KEYS_ALIASES | KEYS_OWN);
+        if (cl->chain.n) {
+            t->resolving++;
+            r->question = maps_ask(cl->maps, &cl->chain, MAPS_DEADLINE_MS, on_owner, r);
+        }
+        address_clear(&owner);
+    }
+    buf_clear(&local);
+    address_clear(&a);
+    return r->question != 0;
+}
+
+static void conclude(struct txn_rcpt *r)
+{
+    const struct resolve_result *result = resolve_result(r->resolve);
+
+    if (!list_asked(r, result))
+        use_result(r, result);
 }
 
 static void on_resolved(void *arg, struct resolve *resolve)

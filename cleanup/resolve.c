@@ -322,6 +322,8 @@ static void found(struct resolve *r, struct node *n, const struct maps_answer *a
         return;
     }
     resolve_set_rule(r, item->map, a->origin);
+    if (n == r->first && item->use == KEYS_ALIASES)
+        r->result.through_aliases = true;
     expand(r, n, a->value, item->use);
 }
 

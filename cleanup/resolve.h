@@ -58,6 +58,7 @@ struct resolve_result {
     struct strv rule; /* what decided: "map virtual, /etc/mansio/virtual:12"; may be empty */
     const struct resolve_leaf *leaves;
     size_t leaf_n; /* 0 when accepted: all targets are /dev/null */
+    bool through_aliases; /* the recipient's own name is an alias */
 };
 
 typedef void resolve_done(void *arg, struct resolve *r);

@@ -60,6 +60,8 @@ static void free_contents(struct txn *t)
 
         t->rcpts = r->next;
         resolve_free(&r->resolve);
+        if (r->question)
+            maps_cancel(t->cl->maps, r->question);
         free(r);
     }
     MEM_FREE(t->finals);

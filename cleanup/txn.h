@@ -30,6 +30,8 @@ struct txn_rcpt {
     uint64_t notify;
     bool has_notify, local;
     struct resolve *resolve; /* owned; while it runs */
+    uint64_t question;       /* handle of maps_ask: has this alias an owner? 0: not asked */
+    bool member;             /* the list was sent on by its owner already: it is expanded */
     struct txn_rcpt *next;
 };
 

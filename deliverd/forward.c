@@ -58,7 +58,9 @@ void forwarding_start(struct forwarding *f, struct job *j, size_t i, const struc
     ipc_put_u64(o, TAG_RCPT_INDEX, j->rcpts[i].index);
     if (sender.p)
         ipc_put_text(o, TAG_SENDER, sender);
-    while (ipc_next(in, TAG_TARGET, &at, &target))
+    if (!in)
+        ipc_put_text(o, TAG_TARGET, SV_LIT("@list"));
+    while (in && ipc_next(in, TAG_TARGET, &at, &target))
         ipc_put_text(o, TAG_TARGET, target);
     channel_send(ch, o);
 }
@@ -71,6 +73,7 @@ void forwarding_cancel(struct forwarding *f)
 
 void forwarding_answered(struct deliverd *d, struct ipc_in *in)
 {
+    enum ipc_verdict verdict = (enum ipc_verdict)ipc_get_u64(in, TAG_VERDICT);
     struct forwarding *f = d->forwardings;
 
     while (f && f->txn != in->txn)
@@ -78,8 +81,8 @@ void forwarding_answered(struct deliverd *d, struct ipc_in *in)
     if (!f)
         return; /* given up */
     forwarding_end(f);
-    f->done(f->arg, (enum ipc_verdict)ipc_get_u64(in, TAG_VERDICT), ipc_get(in, TAG_ENHANCED),
-            ipc_get(in, TAG_TEXT), false); /* last use */
+    f->done(f->arg, verdict, ipc_get(in, TAG_ENHANCED), ipc_get(in, TAG_TEXT),
+            verdict == VERDICT_TEMPFAIL && !ipc_has(in, TAG_ENHANCED)); /* last use */
 }
 
 /* A question to the old queued has no answer; the next one is asked by the next attempt. */

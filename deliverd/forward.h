@@ -20,8 +20,8 @@ struct forwarding {
     struct loop_timer timer;
 };
 
-/* The i-th recipient of j goes to the TARGET fields of in; sender: another reverse-path than the message's,
-   p NULL: the same. */
+/* The i-th recipient of j goes to the TARGET fields of in; NULL: to the members of the list that it is.
+   sender: another reverse-path than the message's, p NULL: the same. */
 void forwarding_start(struct forwarding *f, struct job *j, size_t i, const struct ipc_in *in,
                       struct strv sender);
 void forwarding_cancel(struct forwarding *f);

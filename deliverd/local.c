@@ -307,6 +307,28 @@ static void alias_deposit(struct local_rcpt *r)
     deposit_start(r->l->d->agents, SV(place.mailbox->head.name), SV_LIT(""), &r->deposit);
 }
 
+/* An alias with an owner: its members get the message from him. A notice stays nobody's. */
+static void list_send(struct local_rcpt *r)
+{
+    struct job *j = r->l->job;
+    struct address owner = { .kind = ADDRESS_NULL };
+    struct buf local, text;
+
+    buf_init(&local, 2 * ADDRESS_MAX);
+    buf_init(&text, 2 * ADDRESS_MAX);
+    buf_adds(&local, "owner-");
+    buf_addv(&local, r->address.local);
+    if (j->sender.n && address_make(buf_view(&local), r->address.domain, ADDRESS_UTF8, &owner, NULL))
+        address_format(&owner, &text);
+    snprintf(r->relay, sizeof r->relay, "list");
+    r->forwarding.done = on_forwarded;
+    r->forwarding.arg = r;
+    forwarding_start(&r->forwarding, j, r->i, NULL, text.len ? buf_view(&text) : strv_make(NULL, 0));
+    address_clear(&owner);
+    buf_clear(&local);
+    buf_clear(&text);
+}
+
 /* The user wants the message elsewhere. What stands here for a command that he has no more is for his
    mailbox: asked again as if it had been named. */
 static void on_forward(void *arg, const struct ipc_in *in)
@@ -470,7 +492,12 @@ static void ask(struct local_rcpt *r)
         result_own(r, OUTCOME_FAILED, STATUS(5, 1, 3), "lookup", SV(why));
         return;
     }
-    if (strv_starts(l->job->rcpts[r->i].target, SV_LIT("@"))) {
+    if (strv_is(l->job->rcpts[r->i].target, "@list")) {
+        list_send(r);
+        return;
+    }
+    if (strv_starts(l->job->rcpts[r->i].target, SV_LIT("@")) ||
+        strv_starts(l->job->rcpts[r->i].target, SV_LIT("="))) {
         alias_deposit(r);
         return;
     }

@@ -64,9 +64,10 @@ static void answer(struct mailq *q, unsigned deliverd, uint64_t txn, enum ipc_ve
     channel_send(ch, &q->out);
 }
 
+/* No status: it is cleanup that was away, a matter of seconds. */
 static void answer_later(struct mailq *q, const struct forward *f, const char *why)
 {
-    answer(q, f->deliverd, f->asked, VERDICT_TEMPFAIL, SV_LIT("4.3.0"), SV(why));
+    answer(q, f->deliverd, f->asked, VERDICT_TEMPFAIL, SV_LIT(""), SV(why));
 }
 
 /* ---- asking cleanup ---- */
@@ -217,7 +218,8 @@ void forward_committed(struct mailq *q, struct strv origin, uint64_t id, bool ok
     (void)FAULT_POINT("queued.forward.committed");
     if (!ok) {
         if (*at) {
-            answer_later(q, *at, "the message could not be stored anew");
+            answer(q, (*at)->deliverd, (*at)->asked, VERDICT_TEMPFAIL, SV_LIT("4.3.0"),
+                   SV_LIT("the message could not be stored anew"));
             forward_end(at);
         }
         return;

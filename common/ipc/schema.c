@@ -268,7 +268,8 @@ FIELDS(f_n_forward) = { R(ID, U64, 0, "message to send on"),
                         O(BODY_TYPE, U64, 1, "enum ipc_body"),
                         END };
 FIELDS(f_forwarded) = { R(VERDICT, U64, 2, "ACCEPT: nothing is left to do; REFUSE: never; TEMPFAIL: later"),
-                        O(ENHANCED, TEXT, 16, "x.y.z"), O(TEXT, TEXT, 512, "what was done, or why not"),
+                        O(ENHANCED, TEXT, 16, "x.y.z; J_FORWARDED that has none means seconds"),
+                        O(TEXT, TEXT, 512, "what was done, or why not"),
                         END };
 FIELDS(f_n_failed) = { R(ORIGIN, TEXT, 512, "which"), O(TEXT, TEXT, 0, "why"), END };
 

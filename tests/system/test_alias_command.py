@@ -134,3 +134,23 @@ def test_a_loop_through_a_command_ends():
         assert 'dsn=5.4.6' in line, line
         h.wait_mail('user')
         assert len(h.log_lines('delivery.result', to='robot@demo.test')) == 2
+
+
+def test_owner_of_a_list_is_its_sender():
+    """owner-NAME beside NAME: members get it from the owner, who hears what fails; notices stay nobody's."""
+    h = alias_host('team: user, postmaster, gone@demo.test, |take\nowner-team: boss\nboss: other\nother: postmaster\nplain: user\n')
+    script(h, 'bin/take', f'echo "$SENDER" >{h.dir}/out/sender\n')
+    with h:
+        h.send('team@demo.test', 'Subject: one\r\n\r\nx\r\n', sender='user@demo.test')
+        mail = h.wait_mail('user')[0]
+        assert b'Return-Path: <owner-team@demo.test>\n' in mail and b'Delivered-To: team@demo.test\n' in mail
+        mails = h.wait_mail('postmaster', 2)
+        notice, = [m for m in mails if b'gone@demo.test' in m]
+        assert b'Delivered-To: postmaster@demo.test\n' in notice
+        wait_for('the command', lambda: (h.dir / 'out/sender').exists(), explain=h.log_tail)
+        assert (h.dir / 'out/sender').read_text() == 'owner-team@demo.test\n'
+        assert len(h.mailbox('user')) == 1              # the writer hears nothing of it
+        h.send('plain@demo.test', 'Subject: two\r\n\r\nx\r\n')
+        assert any(b'Return-Path: <stranger@far.test>\n' in m for m in h.wait_mail('user', 2))
+        h.send('team@demo.test', 'Subject: three\r\n\r\nx\r\n', sender='')
+        assert any(b'Return-Path: <>\n' in m and b'three' in m for m in h.wait_mail('user', 3))
