@@ -18,7 +18,8 @@
 
 #define PEM_MAX (1024u * 1024u)
 
-void source_add(struct host *h, enum role role, enum ipc_source kind, const char *name, const char *path, int fd)
+void source_add(struct host *h, enum role role, enum ipc_source kind, const char *name, const char *path,
+                int fd)
 {
     h->sources = mem_resize(h->sources, h->source_n + 1, sizeof *h->sources);
     h->sources[h->source_n++] = (struct source_fd){ role, kind, mem_str(name), mem_str(path), fd };

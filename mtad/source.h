@@ -15,4 +15,5 @@ bool source_open_all(struct host *h, struct err *err) __attribute__((warn_unused
  */
 bool source_refresh(struct host *h, struct source_fd *s, struct err *err) __attribute__((warn_unused_result));
 /* For role, from the next start of one on; takes fd. */
-void source_add(struct host *h, enum role role, enum ipc_source kind, const char *name, const char *path, int fd);
+void source_add(struct host *h, enum role role, enum ipc_source kind, const char *name, const char *path,
+                int fd);
