@@ -24,7 +24,7 @@
 #include "mtactl/install.h"
 #include "mtactl/print.h"
 
-#define NAME_MS 10000
+#define NAME_MS 5000
 
 /* ---- telling ---- */
 
