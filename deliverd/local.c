@@ -298,6 +298,8 @@ static void alias_deposit(struct local_rcpt *r)
     r->deposit.agent_kind = command ? AGENT_ALIAS_COMMAND : AGENT_ALIAS_FILE;
     r->deposit.target = target;
     r->deposit.quota = 0;
+    if (j->rcpts[r->i].target.p[0] == '=')
+        r->deposit.flags |= DEPOSIT_EXPANDED;
     command_values(r, &place);
     if (!command && strv_rfind(target, '/', &at))
         name = strv_from(target, at + 1);
