@@ -147,13 +147,17 @@ static enum engine_step command_run(struct engine *e, bool more_behind)
     e->after_auth = false;
     if (command_split(e->line, &name, &argument))
         v = verb_find(name);
-    /* A client that did not read our answer to AUTH sends its password now. */
-    if (!v && secret)
+    /* A client that did not read our answer to AUTH sends its login now, and its password behind it. */
+    if (!v && secret) {
         e->line = SV_LIT("(behind AUTH)");
+        e->after_auth = true;
+    }
     if (!v)
         return engine_refuse(e, e->line.n > 0 && name.p ? RE_UNKNOWN : RE_SYNTAX, NOTHING);
-    if (v->flags & V_SECRET)
+    if (v->flags & V_SECRET) {
         e->line = without_secret(e->line, argument);
+        e->after_auth = true; /* until the exchange begins, whatever refuses it */
+    }
     if (e->draining && !(e->phase & (PH_MAIL | PH_RCPT)) && !(v->flags & V_DRAIN_OK))
         return engine_expire(e, RE_SHUTDOWN, END_SHUTDOWN);
     if (e->service->listen->tls == CONF_TLS_REQUIRE && !e->tls && !(v->flags & (V_CLEAR_OK | V_FATAL)))

@@ -121,7 +121,7 @@ struct engine {
     char *login;       /* owned: with its realm; NULL until AUTH succeeded */
     char *account;     /* owned: who tries, with the realm; NULL outside AUTH */
     struct sasl *sasl; /* owned; NULL outside AUTH */
-    bool after_auth;   /* the last command was an AUTH that failed: the next line may be a password */
+    bool after_auth;   /* an AUTH was refused or failed: lines that are no command may be passwords */
     bool draining;
     bool followed; /* the driver's to set: an operator reads along */
     enum engine_phase phase;
