@@ -103,6 +103,32 @@ static bool chain_load(SSL_CTX *ctx, const struct tls_pair *pair, struct err *er
     return ok;
 }
 
+/* The usual mistake in a file of several certificates is their order. 0: the key is none of theirs. */
+static int key_place(SSL_CTX *ctx, EVP_PKEY *key)
+{
+    STACK_OF(X509) *chain = NULL;
+
+    if (SSL_CTX_get0_chain_certs(ctx, &chain) != 1 || !chain)
+        return 0;
+    for (int i = 0; i < sk_X509_num(chain); i++)
+        if (X509_check_private_key(sk_X509_value(chain, i), key) == 1)
+            return i + 2;
+    return 0;
+}
+
+static bool key_mismatch(SSL_CTX *ctx, EVP_PKEY *key, const char *name, struct err *err)
+{
+    int place = key_place(ctx, key);
+
+    ERR_clear_error();
+    if (place == 0)
+        return err_set(err, ERR_CONF, "%s: the key does not belong to the certificate", name);
+    return err_set(err, ERR_CONF,
+                   "%s: the key belongs to certificate %d of the file; the host's own must come first, then "
+                   "the one that signed it, and so on",
+                   name, place);
+}
+
 static bool key_load(SSL_CTX *ctx, const struct tls_pair *pair, struct err *err)
 {
     BIO *b = reader(pair->key.n ? pair->key : pair->certificate);
@@ -113,7 +139,7 @@ static bool key_load(SSL_CTX *ctx, const struct tls_pair *pair, struct err *err)
     if (!key)
         ok = fail(err, pair->name, "no usable private key (one without passphrase is needed)");
     else if (X509_check_private_key(leaf, key) != 1)
-        ok = fail(err, pair->name, "the key does not belong to the certificate");
+        ok = key_mismatch(ctx, key, pair->name, err);
     else if (SSL_CTX_use_PrivateKey(ctx, key) != 1)
         ok = fail(err, pair->name, "the private key cannot be used");
     EVP_PKEY_free(key);

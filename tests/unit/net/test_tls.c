@@ -413,6 +413,15 @@ static void test_pairs_are_checked(void **state)
     assert_true(tls_pair_check(&joined, NULL, &err));
     assert_false(tls_pair_check(&wrong, NULL, &err));
     assert_non_null(strstr(err.text, "pair: the key does not belong"));
+    /* The authority's certificate in front of the host's. */
+    buf_reset(&text);
+    buf_addv(&text, buf_view(&ca.pem));
+    buf_addv(&text, good.certificate);
+    wrong.certificate = buf_view(&text);
+    wrong.key = good.key;
+    assert_false(tls_pair_check(&wrong, NULL, &err));
+    assert_non_null(strstr(err.text, "pair: the key belongs to certificate 2 of the file"));
+    wrong.certificate = good.certificate;
     assert_false(tls_pair_check(&empty, NULL, &err));
     wrong.key = SV_LIT("rubbish");
     assert_false(tls_pair_check(&wrong, NULL, &err));
