@@ -105,7 +105,7 @@ static int text_of_host(struct tool *t, uint64_t number, struct buf *out, char *
 
     ask_number(&a, "number", number);
     ask_run(&a, t);
-    snprintf(why, size, "%s", a.text);
+    snprintf(why, size, "%.*s", (int)size - 1, a.text);
     return a.code;
 }
 
