@@ -62,10 +62,19 @@ static void add_text(struct buf *out, const struct list_item *item)
     }
 }
 
+/* `Name <|x>`: an address by its form that would be taken for something else from here on. */
+static bool looks_otherwise(struct strv text)
+{
+    return text.n && (text.p[0] == '|' || text.p[0] == '\\' || (text.p[0] == '/' && !strv_has(text, '@')));
+}
+
 static const char *check(const struct list_item *item)
 {
     switch (item->kind) {
     case LIST_ADDRESS:
+        if (looks_otherwise(item->text))
+            return "is no address";
+        return is_address(item->text) ? NULL : "is no address";
     case LIST_FINAL: return is_address(item->text) ? NULL : "is no address";
     case LIST_INCLUDE: return ":include: is not served";
     case LIST_COMMAND: return item->text.n ? NULL : "is an empty command";
