@@ -144,10 +144,14 @@ static bool read_one(struct conf_parser *p, const struct conf_place *from, const
 {
     struct conf_files *files = p->arg;
     struct conf_file *file = add_file(files);
-    if (!file)
+    if (!file) {
+        files->unread = true;
         return fail(p, from, path, "too many files are included");
-    if (!read_file(p, from, path, file) || !check_chain(files, p, from, path, file))
+    }
+    if (!read_file(p, from, path, file) || !check_chain(files, p, from, path, file)) {
+        files->unread = true;
         return false;
+    }
     file->source = (struct conf_source){ conf_name_intern(p->names, SV(path)), buf_view(&file->data) };
     files->open[files->depth++] = file;
     bool ok = conf_parse(p, &file->source, root);
@@ -196,6 +200,8 @@ static bool include(struct conf_parser *p, struct strv pattern, const struct con
     if (rc == 0)
         globfree(&found);
     free(full);
+    if (!ok)
+        ((struct conf_files *)p->arg)->unread = true;
     return ok;
 }
 

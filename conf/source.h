@@ -24,6 +24,7 @@ struct conf_files {
     size_t n;
     struct conf_file *open[CONF_INCLUDE_DEPTH_MAX];     /* the chain of includes being read */
     size_t depth;
+    bool unread;                                        /* the tree lacks a file, or more of them */
 };
 
 void conf_files_clear(struct conf_files *files);

@@ -121,6 +121,7 @@ int main(int argc, char **argv)
     int c, status = -1;
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL); /* the status of what we start is wanted, whatever our caller ignored */
     tool_init(&t);
     /* "+": the first word that is no option is the command, what follows belongs to it. */
     while (status < 0 && (c = getopt_long(argc, argv, "+c:Vh", names, NULL)) != -1)

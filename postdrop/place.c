@@ -6,6 +6,7 @@
 #include "conf/error.h"
 #include "conf/source.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -59,16 +60,22 @@ static void reading_end(struct reading *r)
     free(r->files);
 }
 
-void place_find(const char *conf, struct buf *out)
+bool place_find(const char *conf, struct buf *out, struct err *err)
 {
-    struct reading r;
+    bool known = access(conf, F_OK) < 0 && errno == ENOENT;
     const char *directory;
+    struct reading r;
 
     reading_begin(&r, conf);
-    directory = r.ok ? directory_of(r.root) : NULL;
+    directory = directory_of(r.root);
+    known |= directory || (r.ok && !r.files->unread);
     buf_adds(out, directory ? directory : PLACE_SPOOL);
     buf_adds(out, "/drop");
     reading_end(&r);
+    return known || err_set(err, ERR_TEMP,
+                            "where mail is to be put cannot be told: not all of %s can be read by users, or "
+                            "makes sense; mtactl check tells more",
+                            conf);
 }
 
 static bool has_word(const struct conf_node *field, const char *word)

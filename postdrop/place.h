@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/base/buf.h"
+#include "common/base/err.h"
 
 #define PLACE_CONF  "/etc/mansio/mansio.conf"
 #define PLACE_SPOOL "/var/spool/mansio"
@@ -10,9 +11,11 @@
 bool place_is_privileged(void);
 
 /* The directory drop/ of the host with this configuration. Only queue.directory is looked for, so that a
-   mistake elsewhere in a file that is being edited keeps no mail from being taken; a file that is missing or
-   cannot be read leaves the default. Never says what stands in the file. */
-void place_find(const char *conf, struct buf *out);
+   mistake elsewhere in a file that is being edited keeps no mail from being taken; without a file it is the
+   default. False: it cannot be told, because a part of the configuration cannot be read, or makes no sense
+   before the directory was found: mail in a directory that nobody looks into would be lost. Never says what
+   stands in the file. */
+bool place_find(const char *conf, struct buf *out, struct err *err) __attribute__((warn_unused_result));
 
 /* address.sender_warning of the same file, and whether address.trusted lists this user: false when nothing is
    to be said about what he calls himself. */

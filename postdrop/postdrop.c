@@ -183,6 +183,7 @@ int main(int argc, char **argv)
     char warning[WARNING_MAX];
     struct buf directory;
     const char *conf;
+    struct err err;
     int status;
 
     be_ourselves();
@@ -191,8 +192,7 @@ int main(int argc, char **argv)
         return complain(EX_USAGE, "this program is run by sendmail and takes no arguments");
     buf_init(&directory, 8192);
     buf_init(&in.head, DROP_HEAD_MAX + CHUNK_MAX);
-    place_find(conf, &directory);
-    status = head_read(&in);
+    status = place_find(conf, &directory, &err) ? head_read(&in) : complain(EX_TEMPFAIL, err.text);
     if (status == EX_OK)
         warn(conf, &in.fields, warning);
     if (status == EX_OK)

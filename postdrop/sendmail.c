@@ -266,17 +266,19 @@ static int daemon_run(const struct options *o)
 static int version_run(const struct options *o)
 {
     struct buf drop;
+    struct err err;
+    bool known;
 
     buf_init(&drop, 8192);
-    place_find(o->conf ? o->conf : PLACE_CONF, &drop);
+    known = place_find(o->conf ? o->conf : PLACE_CONF, &drop, &err);
     printf("Mansio " MANSIO_VERSION "\n");
     printf("    Features: STARTTLS, AUTH (PLAIN, LOGIN, SCRAM-SHA-256), LMTP, Maildir, mbox, commands, "
            ".forward\n");
     printf("    Built with: " MANSIO_LIBRARIES ", C library %d.%d; runs with C library %s\n", __GLIBC__,
            __GLIBC_MINOR__, gnu_get_libc_version());
     printf("    Configuration: %s\n", o->conf ? o->conf : PLACE_CONF);
-    printf("    Submission: into %s, up to %u bytes and %u recipients\n", buf_cstr(&drop), DROP_MESSAGE_MAX,
-           DROP_RCPTS_MAX);
+    printf("    Submission: into %s, up to %u bytes and %u recipients\n", known ? buf_cstr(&drop) : err.text,
+           DROP_MESSAGE_MAX, DROP_RCPTS_MAX);
     buf_clear(&drop);
     return EX_OK;
 }
@@ -311,6 +313,7 @@ int main(int argc, char **argv)
     struct err err;
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL); /* ignored, as some servers leave it, postdrop's status would be lost */
     for (int fd = 0; fd < 3; fd++)
         if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
             return EX_OSERR;

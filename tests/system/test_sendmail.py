@@ -467,3 +467,41 @@ def test_incident_19_set_gid_postdrop_believes_no_caller():
             h.wait_mail(count=had + 1)
         finally:
             shutil.rmtree(h.dir / 'etc-copy', ignore_errors=True)
+
+
+def test_a_caller_that_ignores_its_children():
+    """SIG_IGN for SIGCHLD is inherited: the status of postdrop was lost, the caller submitted again, and again."""
+    def ignore():
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+    with Host() as h:
+        sendmail(h, 'user', preexec_fn=ignore)
+        sendmail(h, '-q', preexec_fn=ignore)
+        h.wait_mail()
+        drop_empty(h)
+        assert len(h.mailbox()) == 1
+        assert 'control character' in sendmail(h, '-V', 'a\x01b', 'user', status=DATAERR, preexec_fn=ignore)
+
+
+def test_a_configuration_that_does_not_tell_where_the_queue_is():
+    """Nobody looks into the default directory of a host that has its queue elsewhere: success would be a lie."""
+    with Host() as h:
+        conf = h.dir / 'etc/mansio.conf'
+        text = conf.read_text()
+        conf.write_text(text + '\nbroken {{{\n')     # the directory was found before
+        sendmail(h, 'user')
+        h.wait_mail()
+        hidden = h.dir / 'etc/queue.conf'
+        hidden.write_text(''.join(l + '\n' for l in text.splitlines() if l.startswith('queue ')))
+        rest = ''.join(l + '\n' for l in text.splitlines() if not l.startswith('queue '))
+        conf.write_text(rest + 'include "queue.conf"\n')
+        sendmail(h, 'user')
+        h.wait_mail(count=2)
+        hidden.chmod(0o666)                           # not believed
+        assert 'cannot be told' in sendmail(h, 'user', status=TEMPFAIL)
+        conf.write_text(rest + 'broken {{{\ninclude "queue.conf"\n')
+        assert 'cannot be told' in sendmail(h, 'user', status=TEMPFAIL)
+        assert 'cannot be told' in sendmail(h, '-d0.1')
+        conf.write_text(text)
+        drop_empty(h)
+        assert len(h.mailbox()) == 2
