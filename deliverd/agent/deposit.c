@@ -240,6 +240,21 @@ static bool command_open(struct deposit *d, const struct deposit_request *r, str
     return d->memory_fd >= 0 || err_sys(err, "memory for the message");
 }
 
+/* Who has no home works in the spool directory alone (mtad's place.c). A path that is meant below his home,
+   as his ~/.forward names it, would there be a mailbox of somebody else's. */
+static bool home_is_there(const struct deposit *d, struct err *err)
+{
+    struct stat home, spool;
+
+    if (d->spool.root_fd < 0)
+        return true;
+    if (fstat(d->place.root_fd, &home) < 0 || fstat(d->spool.root_fd, &spool) < 0)
+        return err_sys(err, "stat the home directory");
+    if (home.st_dev != spool.st_dev || home.st_ino != spool.st_ino)
+        return true;
+    return err_set(err, ERR_PERM, "the home directory is not there, or others may write it");
+}
+
 static bool open_all(struct deposit *d, const struct deposit_request *r, struct err *err)
 {
     if (!strv_cstr(r->rcpt, d->rcpt, sizeof d->rcpt))
@@ -254,6 +269,8 @@ static bool open_all(struct deposit *d, const struct deposit_request *r, struct 
         return false;
     if (d->kind == DEPOSIT_COMMAND)
         return command_open(d, r, err);
+    if (!r->spool && !home_is_there(d, err))
+        return false;
     if (d->kind == DEPOSIT_MBOX)
         return mbox_open(&d->mbox, r->spool ? &d->spool : &d->place, r->path, err) && quota_check(d, r, err);
     return maildir_open(&d->box, &d->place, r->path, err) && quota_check(d, r, err) &&

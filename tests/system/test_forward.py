@@ -174,14 +174,36 @@ def test_commands_and_files():
         env = (home / 'env').read_text()
         assert f'USER={one.pw_name}\n' in env and 'SHELL=/bin/sh\n' in env and '`' not in env and ';' not in env
         assert len(messages(home / 'box')) == 1 and (home / 'box').stat().st_uid == one.pw_uid
-        deferred = h.wait_log('delivery.result', status='deferred')
-        assert 'exit 75' in deferred
+        wait_for('the late one', lambda: any('exit 75' in line for line in h.log_lines('delivery.result', status='deferred')),
+                 explain=h.log_tail)
         h.wait_log('delivery.result', status='failed', count=1)
         lines = h.log_lines('delivery.result', status='failed')
         assert any('home directory' in line for line in lines), lines
         # |%s is the user's own words and never the sender's
         wait_for('the odd command', lambda: any('%s' in line and 'exit' in line for line in results(h)),
                  explain=h.log_tail)
+
+
+def test_file_without_a_home_is_no_mailbox_of_others():
+    """The home is no home any more when a file of ~/.forward is written: not in the spool directory instead,
+    where it would be somebody else's mailbox, and nobody could deliver there."""
+    with mail_host(MBOX, 'one', 'two') as h:
+        one, two = h.user['one'], h.user['two']
+        home = pathlib.Path(one.pw_dir)
+        (home / two.pw_name).mkdir()
+        forward(one, f'{home}/{two.pw_name}\n')
+        deliver(h, one)
+        h.wait_log('delivery.result', status='deferred')
+        home.chmod(0o707)
+        for pid in subprocess.run(['pgrep', '-u', str(one.pw_uid)], capture_output=True, text=True).stdout.split():
+            os.kill(int(pid), 9)        # as the user may: the next one begins without a home
+        h.wait_log('mtad.agent.ended')
+        subprocess.run([BUILD / 'bin/mtactl', '-c', h.dir / 'etc/mansio.conf', 'queue', 'flush', '--all'], check=True)
+        line = h.wait_log('delivery.result', status='deferred', attempt=2)
+        assert 'home directory' in line, line
+        assert not list(h.spool.iterdir())
+        # he has a mailbox all the same
+        assert 'status=delivered' in result(h, deliver(h, one)) and len(spooled(h, one)) == 1
 
 
 def test_a_command_that_was_mended_gets_no_old_text():
