@@ -164,7 +164,7 @@ def test_commands_and_files():
     with mail_host(MBOX, 'one', 'two') as h:
         one, two = h.user['one'], h.user['two']
         home = pathlib.Path(one.pw_dir)
-        forward(one, '"|id -un >$HOME/who; cat >$HOME/\\"got it\\"; env >$HOME/env", {home}/box\n|exit 75\n'
+        forward(one, '"|id -un >$HOME/who; cat >$HOME/\\"got it\\"; env >$HOME/new; mv $HOME/new $HOME/env", {home}/box\n|exit 75\n'
                      '/etc/motd, |%s\n')
         deliver(h, one, sender='"`touch /tmp/x`;%s"@far.test')
         wait_for('both', lambda: (home / 'env').exists() and (home / 'box').exists(), explain=h.log_tail)
