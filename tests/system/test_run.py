@@ -64,6 +64,9 @@ def test_first_message_lies_where_it_says_and_stop_stops(place):
         s.ehlo()
         s.mail('a@far.test')
         assert s.rcpt('b@elsewhere.test')[0] == 550, 'no relaying, not even for loopback'
+    # The configuration that lies there is enough for the tools to find this host.
+    tool = subprocess.run([str(ROOT / 'build/release/bin/mtactl'), '-c', str(d / 'etc/mansio.conf'), 'status'], capture_output=True, text=True, timeout=60)
+    assert tool.returncode == 0 and 'all is well' in tool.stdout, tool.stdout + tool.stderr
     again = run('--dir', str(d), '--port-base', str(base), '--detach')
     assert again.returncode != 0 and 'already runs' in again.stderr
     r = run('--dir', str(d), '--stop')
