@@ -28,8 +28,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define OPEN_MAX     500u /* questions that wait for a worker or their time */
-#define NETWORK_OPEN 8u   /* of these, of one network */
+#define WAITING_MAX  500u   /* questions that wait for a worker */
+#define OPEN_MAX     20000u /* with those that wait for their time: they cost memory alone */
+#define NETWORK_OPEN 8u     /* of these, of one network */
+#define WORKER_MS    30000  /* a question that no worker took by then is over; its asker waits for a minute */
 #define NETWORKS_MAX 65536u
 #define FORGIVE_MS   (60 * 1000) /* a failure is forgotten after this, one by one */
 #define FAILURES_MAX 12          /* more are not remembered */
@@ -65,7 +67,7 @@ struct auths {
     struct workers *workers;
     struct dict *networks;
     struct request *requests; /* owned list, oldest first */
-    size_t open;
+    size_t open, waiting;
     struct buf sample; /* a secret like those in the table */
     unsigned iterations;
     uint8_t key[32]; /* of salts for nobody */
@@ -155,6 +157,7 @@ static void request_free(struct request *r)
     if (n)
         n->open--;
     r->all->open--;
+    r->all->waiting -= r->queued;
     *r->at = r->next;
     if (r->next)
         r->next->at = r->at;
@@ -173,11 +176,23 @@ static void reply_begin(struct auths *a, uint64_t txn, enum ipc_answer answer, c
         ipc_put_clean(&a->out, TAG_ERROR, SV(why));
 }
 
+static void taken(struct request *r)
+{
+    r->queued = false;
+    r->all->waiting--;
+    buf_clear(&r->password);
+}
+
 static void on_time(void *arg)
 {
     struct request *r = arg;
     struct auths *a = r->all;
 
+    if (r->queued) {
+        taken(r);
+        r->answer = ANSWER_FAILED;
+        snprintf(r->why, sizeof r->why, "no worker was free in time");
+    }
     if (r->ch) {
         reply_begin(a, r->txn, r->answer, r->why);
         if (r->data.len)
@@ -201,11 +216,22 @@ static void request_end(struct request *r, enum ipc_answer answer)
 
 static void queue_run(struct auths *a);
 
+/* What somebody's check costs, nobody's is to cost, too. A secret that no worker can use is no such measure. */
+static void sample_take(struct auths *a, const struct request *r, enum ipc_answer answer)
+{
+    if (!r->known || answer == ANSWER_FAILED)
+        return;
+    buf_reset(&a->sample);
+    buf_addv(&a->sample, buf_view(&r->stored));
+}
+
 static void on_checked(void *arg, struct ipc_in *in)
 {
     struct request *r = arg;
     struct auths *a = r->all;
 
+    sample_take(a, r, in ? (enum ipc_answer)ipc_get_u64(in, TAG_ANSWER) : ANSWER_FAILED);
+    buf_clear(&r->stored);
     if (in && ipc_get_u64(in, TAG_ANSWER) == ANSWER_FAILED)
         strv_cstr(strv_sub(ipc_get(in, TAG_ERROR), 0, sizeof r->why - 1), r->why, sizeof r->why);
     else if (!in)
@@ -224,13 +250,12 @@ static void queue_run(struct auths *a)
             if (workers_any(a->workers))
                 return;
             snprintf(r->why, sizeof r->why, "no worker is there");
-            r->queued = false;
+            taken(r);
             request_end(r, ANSWER_FAILED);
             continue;
         }
-        r->queued = false;
-        buf_clear(&r->stored);
-        buf_clear(&r->password);
+        taken(r);
+        loop_timer_stop(&r->timer);
     }
 }
 
@@ -333,14 +358,12 @@ static void proof_check(struct request *r, struct ipc_in *in, struct strv stored
 
 static void password_check(struct auths *a, struct request *r, struct ipc_in *in, const struct buf *stored)
 {
-    r->known = stored->len > 0;
-    if (r->known) {
-        buf_reset(&a->sample);
-        buf_addv(&a->sample, buf_view(stored));
-    }
-    buf_addv(&r->stored, buf_view(&a->sample));
+    r->known = credential_is_usable(buf_view(stored));
+    buf_addv(&r->stored, r->known ? buf_view(stored) : buf_view(&a->sample));
     buf_addv(&r->password, ipc_get(in, TAG_DATA));
     r->queued = true;
+    a->waiting++;
+    loop_timer_set(&r->timer, WORKER_MS);
     queue_run(a);
 }
 
@@ -355,7 +378,7 @@ void auths_query(struct auths *a, const struct conf *conf, struct tables *tables
 
     network_name(ipc_get(in, TAG_CLIENT), network);
     buf_init_secret(&stored, STORED_MAX);
-    if (a->open >= OPEN_MAX || network_of(a, network)->open >= NETWORK_OPEN)
+    if (a->open >= OPEN_MAX || a->waiting >= WAITING_MAX || network_of(a, network)->open >= NETWORK_OPEN)
         err_set(&err, ERR_LIMIT, "too many checks of passwords wait");
     else if (stored_find(conf->auth, tables, ipc_get(in, TAG_LOGIN), &stored, &err) == ANSWER_FAILED ||
              !buf_ok(&stored))
@@ -376,6 +399,11 @@ void auths_query(struct auths *a, const struct conf *conf, struct tables *tables
             password_check(a, r, in, &stored);
     }
     buf_clear(&stored);
+}
+
+void auths_retry(struct auths *a)
+{
+    queue_run(a);
 }
 
 void auths_forget(struct auths *a, const struct channel *ch)

@@ -18,5 +18,7 @@ void auths_free(struct auths **a);
 /* AUTH_QUERY of a channel: answered now or later. conf and tables: of the asker's snapshot, for this call. */
 void auths_query(struct auths *a, const struct conf *conf, struct tables *tables, struct channel *ch,
                  struct ipc_in *in);
+/* A worker came, or came back: takes what waits. */
+void auths_retry(struct auths *a);
 /* The channel goes: nothing is answered on it any more. Call before it is freed. */
 void auths_forget(struct auths *a, const struct channel *ch);

@@ -149,6 +149,14 @@ static enum ipc_answer crypt_check(const char *stored, const char *password, str
     return answer;
 }
 
+bool credential_is_usable(struct strv stored)
+{
+    struct credential_scram scram;
+
+    /* "", "!" and "*" lock an account; a hash of 13 bytes (DES) looks at eight characters only. */
+    return credential_scram_read(stored, &scram) || (stored.n > 0 && stored.p[0] == '$');
+}
+
 enum ipc_answer credential_check(struct strv stored, struct strv password, struct err *err)
 {
     struct credential_scram scram;
@@ -157,8 +165,7 @@ enum ipc_answer credential_check(struct strv stored, struct strv password, struc
 
     if (credential_scram_read(stored, &scram))
         return scram_check(&scram, password);
-    /* "", "!" and "*" lock an account; a hash of 13 bytes (DES) looks at eight characters only. */
-    if (stored.n == 0 || stored.p[0] != '$')
+    if (!credential_is_usable(stored))
         return ANSWER_ABSENT;
     if (!strv_cstr(stored, hash, sizeof hash) || !strv_cstr(password, words, sizeof words))
         return ANSWER_ABSENT;

@@ -25,5 +25,7 @@ bool credential_crypt_write(struct strv password, struct buf *out, struct err *e
 bool credential_scram_verify(const struct credential_scram *c, struct strv auth_message,
                              const uint8_t proof[32], uint8_t signature[32]);
 
+/* False: nothing, or what locks an account: no password proves it. */
+bool credential_is_usable(struct strv stored);
 /* Takes milliseconds on purpose. FAILED: the host knows no such kind of hash. */
 enum ipc_answer credential_check(struct strv stored, struct strv password, struct err *err);

@@ -418,6 +418,8 @@ void mapd_edge(struct mapd *md, enum role role, unsigned index, int fd)
     }
     if (role == ROLE_MAPD_WORKER) {
         workers_edge(md->workers, index, fd);
+        if (md->auths)
+            auths_retry(md->auths);
         return;
     }
     while (p && (p->role != role || p->index != index))
