@@ -33,6 +33,7 @@ struct forward {
     unsigned part;     /* of fds, being read */
     struct span rcpt;  /* in txn.words: who sends it on */
     struct span orcpt; /* the same: what its notices name */
+    struct span given; /* the same: the address that the sender wrote to; empty: a list's, told of members */
     uint64_t notify;
     bool has_notify, looked;
 };
@@ -92,6 +93,7 @@ static struct txn_rcpt *rcpt_add(struct txn *t, struct strv address)
     struct txn_rcpt *r = txn_rcpt_add(t, address);
 
     r->orcpt = t->forward->orcpt;
+    r->given = t->forward->given;
     r->has_notify = t->forward->has_notify;
     r->notify = t->forward->notify;
     return r;
@@ -187,11 +189,16 @@ static bool take_targets(struct txn *t, const struct ipc_in *in)
     return t->rcpt_n > 0 || t->accepted > 0;
 }
 
-/* A command or file of the list that was sent on: the Delivered-To of the list is no loop for it. */
+/* What a list that was sent on has in itself, a command, a file or a mailbox of its own name: for those the
+   Delivered-To of the list is no loop. */
 static void add_leaf(struct txn *t, const struct txn_rcpt *r, const struct resolve_leaf *leaf)
 {
     struct buf target;
 
+    if (r->member && !leaf->target.n && strv_ieq(leaf->address, txn_view(t, r->rcpt))) {
+        txn_final_add_target(t, r, leaf->address, SV_LIT("\\"));
+        return;
+    }
     if (!r->member || !leaf->target.n) {
         txn_final_leaf(t, r, leaf);
         return;
@@ -317,6 +324,7 @@ static void envelope_take(struct txn *t, const struct ipc_in *in)
     t->has_body_type = ipc_has(in, TAG_BODY_TYPE);
     t->body_type = ipc_get_u64(in, TAG_BODY_TYPE);
     f->rcpt = txn_keep(t, ipc_get(in, TAG_RCPT));
+    f->given = txn_keep(t, ipc_get(in, TAG_ORIGINAL));
     buf_init(&orcpt, 1024);
     if (ipc_has(in, TAG_ORCPT)) {
         buf_addv(&orcpt, ipc_get(in, TAG_ORCPT));

@@ -6,6 +6,9 @@
 #include "deliverd/forward.h"
 
 #include "common/ipc/channel.h"
+#include "common/mail/address.h"
+#include "conf/address.h"
+#include "conf/conf.h"
 #include "deliverd/deliverd.h"
 #include "deliverd/job.h"
 
@@ -31,6 +34,41 @@ static void on_timer(void *arg)
     struct forwarding *f = arg;
 
     lost(f, f->txn ? "the own queue did not send it on in time" : "the own queue was lost");
+}
+
+/* With an extension or in another of our domains the user has the same ~/.forward: obeyed once more for each
+   that it names, and for each that those name, a few lines of it would be a million messages. */
+static bool is_self(const struct forwarding *f, struct strv target)
+{
+    const struct conf *conf = f->d->conf;
+    struct strv user = SV(f->user), base, ext;
+    struct address a;
+    bool self;
+
+    if (!user.n || !address_parse(target, ADDRESS_LOCAL_OK | ADDRESS_UTF8, &a, NULL))
+        return false;
+    base = a.local;
+    if (conf->address && conf->address->extension)
+        address_split_extension(a.local, SV(conf->address->extension), &base, &ext);
+    self = (strv_ieq(a.local, user) || strv_ieq(base, user)) &&
+           (a.kind == ADDRESS_LOCAL || (a.kind == ADDRESS_DOMAIN && conf_domain_is_own(conf, a.domain)));
+    address_clear(&a);
+    return self;
+}
+
+static void put_target(const struct forwarding *f, struct strv target, struct ipc_out *o)
+{
+    struct buf final;
+
+    if (!is_self(f, target)) {
+        ipc_put_text(o, TAG_TARGET, target);
+        return;
+    }
+    buf_init(&final, 2 * ADDRESS_MAX);
+    buf_addc(&final, '\\');
+    buf_addv(&final, target);
+    ipc_put_text(o, TAG_TARGET, buf_view(&final));
+    buf_clear(&final);
 }
 
 void forwarding_start(struct forwarding *f, struct job *j, size_t i, const struct ipc_in *in,
@@ -61,7 +99,7 @@ void forwarding_start(struct forwarding *f, struct job *j, size_t i, const struc
     if (!in)
         ipc_put_text(o, TAG_TARGET, SV_LIT("@list"));
     while (in && ipc_next(in, TAG_TARGET, &at, &target))
-        ipc_put_text(o, TAG_TARGET, target);
+        put_target(f, target, o);
     channel_send(ch, o);
 }
 

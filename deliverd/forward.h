@@ -13,6 +13,7 @@ struct forwarding {
        before forwarding_start returned. */
     void (*done)(void *arg, enum ipc_verdict verdict, struct strv enhanced, struct strv text, bool lost);
     void *arg;
+    char user[65]; /* whose ~/.forward it is: an address of his there is his mailbox; "" */
 
     struct deliverd *d; /* from here: of forward.c; NULL: it does not run */
     struct forwarding *next, **at;

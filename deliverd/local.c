@@ -30,7 +30,7 @@ struct local_rcpt {
     struct forwarding forwarding;
     char *path;      /* owned: where the message goes, for the deposit */
     char relay[300]; /* the same for log and notice */
-    const char *section; /* borrowed: whose mailbox it is; NULL: a command */
+    const char *section; /* borrowed: whose mailbox it is; NULL: a command, or a file of somebody's own */
 };
 
 struct local {
@@ -236,6 +236,7 @@ static bool target_apply(struct local_rcpt *r, const struct mailbox_place *place
     if (strv_is(target, "\\"))
         return true;
     snprintf(r->relay, sizeof r->relay, "%.*s", (int)(target.n < 250 ? target.n : 250), target.p);
+    r->section = NULL; /* what fails is the user's own */
     if (!place->system_user || place->mailbox->forward != CONF_FORWARD_ALL) {
         result_own(r, OUTCOME_FAILED, STATUS(5, 7, 1), "forward",
                    SV("commands and files of a ~/.forward are not permitted here"));
@@ -269,6 +270,8 @@ static void deposit(struct local_rcpt *r, const struct mailbox_place *place)
     const struct conf_mailbox *m = place->mailbox;
 
     deposit_prepare(r, place);
+    if (place->system_user)
+        strv_cstr(place->user, r->forwarding.user, sizeof r->forwarding.user);
     if (r->l->job->rcpts[r->i].target.n) {
         if (!target_apply(r, place))
             return;
@@ -293,6 +296,7 @@ static void alias_deposit(struct local_rcpt *r)
         return;
     }
     deposit_prepare(r, &place);
+    r->section = NULL;
     snprintf(r->relay, sizeof r->relay, "%.*s", (int)(target.n < 250 ? target.n : 250), target.p);
     r->deposit.kind = command ? DEPOSIT_COMMAND : DEPOSIT_MBOX;
     r->deposit.agent_kind = command ? AGENT_ALIAS_COMMAND : AGENT_ALIAS_FILE;

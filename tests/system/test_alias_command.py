@@ -154,3 +154,26 @@ def test_owner_of_a_list_is_its_sender():
         assert any(b'Return-Path: <stranger@far.test>\n' in m for m in h.wait_mail('user', 2))
         h.send('team@demo.test', 'Subject: three\r\n\r\nx\r\n', sender='')
         assert any(b'Return-Path: <>\n' in m and b'three' in m for m in h.wait_mail('user', 3))
+
+
+def test_a_list_may_have_a_mailbox_of_its_own():
+    """The Delivered-To of the list is no loop for the mailbox that has the list's name."""
+    h = alias_host('user: user, postmaster\nowner-user: boss\nboss: postmaster\n')
+    with h:
+        h.send('user@demo.test', 'Subject: one\r\n\r\nx\r\n')
+        mail, = h.wait_mail('user')
+        assert b'Return-Path: <owner-user@demo.test>\n' in mail
+        h.wait_mail('postmaster')
+        assert not h.log_lines('delivery.result', status='failed')
+
+
+def test_what_fails_is_no_trouble_of_a_section():
+    """Three commands that fail are their owners' matter, not that of the mailboxes of postmaster."""
+    h = alias_host('late: |fail 75\n')
+    script(h, 'bin/fail', 'exit $1\n')
+    with h:
+        for n in range(1, 5):
+            h.send('late@demo.test')
+            h.wait_log('delivery.result', to='late@demo.test', status='deferred', count=n)
+        out = subprocess.run([BUILD / 'bin/mtactl', '-c', h.dir / 'etc/mansio.conf', 'status'], capture_output=True, text=True)
+        assert out.returncode == 0 and 'mailbox' not in out.stdout.split('degraded')[-1], out.stdout

@@ -96,6 +96,21 @@ def test_loops_end_in_a_notice(method):
             assert len(spooled(h, one)) == 1
 
 
+def test_own_extensions_are_ones_mailbox():
+    """A ~/.forward that names its owner with extensions is obeyed once: no storm, no notice to the sender."""
+    with mail_host(MBOX, 'one', 'two', conf='address { extension = "+" }') as h:
+        one, two = h.user['one'], h.user['two']
+        forward(one, ''.join(f'{one.pw_name}+{n}\n' for n in range(8)) + f'{one.pw_name.upper()}+x@demo.test, {two.pw_name}+y\n')
+        deliver(h, one)
+        assert len(spooled(h, one, 9)) == 9 and len(spooled(h, two)) == 1
+        wait_for('the end', lambda: len(h.log_lines('queue.message.finished')) == 2, explain=h.log_tail)
+        assert len(h.log_lines('queue.message.stored')) == 2
+        assert not h.log_lines('delivery.result', status='failed')
+        # reached by one of them
+        deliver(h, one, ext='+3')
+        assert len(spooled(h, one, 18)) == 18 and len(spooled(h, two, 2)) == 2
+
+
 def test_what_is_unsafe_is_ignored():
     """CVE-2020-8793: links, objects, files of others: the mail stays in the mailbox, the log names the file."""
     with mail_host(MBOX, 'one', 'two', 'evil') as h:
