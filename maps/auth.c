@@ -216,7 +216,7 @@ static void request_end(struct request *r, enum ipc_answer answer)
 
 static void queue_run(struct auths *a);
 
-/* What somebody's check costs, nobody's is to cost, too. A secret that no worker can use is no such measure. */
+/* What somebody's check costs, nobody's is to cost, too. A secret that no worker can use is no measure. */
 static void sample_take(struct auths *a, const struct request *r, enum ipc_answer answer)
 {
     if (!r->known || answer == ANSWER_FAILED)

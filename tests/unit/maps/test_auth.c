@@ -14,8 +14,8 @@
 
 static const char text[] = "hostname = mx.own.test\n"
                            "mailbox postmaster { root = /p }\n"
-                           "map logins { type = inline  entries = [ \"joe $good\", \"ann $else\", \"lock !$good\", "
-                           "\"des abcdefghijklm\", \"bad $unknown\" ] }\n"
+                           "map logins { type = inline  entries = [ \"joe $good\", \"ann $else\", "
+                           "\"lock !$good\", \"des abcdefghijklm\", \"bad $unknown\" ] }\n"
                            "auth { users = logins }\n";
 
 struct world {
@@ -189,7 +189,8 @@ static void nobody_and_locked_look_like_somebody(void **state)
         pass(w, 20000);
         assert_int_equal(got.n, i + 1);
         assert_int_equal(w->checks, i + 1);
-        if (got.answer != cases[i].answer || strncmp(w->stored, cases[i].stored, strlen(cases[i].stored)) != 0)
+        if (got.answer != cases[i].answer ||
+            strncmp(w->stored, cases[i].stored, strlen(cases[i].stored)) != 0)
             fail_msg("%s: %d with %s", cases[i].login, got.answer, w->stored);
         now_ms += 3600000;
     }
