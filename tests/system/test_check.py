@@ -175,6 +175,8 @@ def merged(h, extra):
 def test_a_broken_configuration_is_refused_and_changes_nothing(live, authority, name, extra, words):
     conf = live.write()
     good = conf.read_text()
+    # The reload that ended the case before drains its old generation: only what is left then may be asked to stay.
+    wait_for('one generation', lambda: len(live.pids().get('cleanup', [])) == 1)
     pids = live.pids()
     with socket.socket() as busy:
         busy.bind(('127.0.0.1', 0))
