@@ -27,6 +27,7 @@ struct txn_rcpt {
     uint64_t index; /* the client's number */
     enum rcpt_state state;
     struct span rcpt, orcpt;
+    struct span given; /* as the sender knows it, when that is another address; empty: rcpt */
     uint64_t notify;
     bool has_notify, local;
     struct resolve *resolve; /* owned; while it runs */
