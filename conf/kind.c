@@ -8,8 +8,9 @@
 /* In the order of the manual and of the canonical text. */
 const struct conf_kind *const conf_kinds[] = {
     &conf_top_kind,     &conf_listen_kind, &conf_relay_kind,     &conf_map_kind, &conf_address_kind,
-    &conf_mailbox_kind, &conf_route_kind,  &conf_secret_kind, &conf_queue_kind,     &conf_log_kind, &conf_dns_kind,
-    &conf_tls_kind,     &conf_auth_kind,   &conf_users_kind,  &conf_processes_kind, NULL,
+    &conf_mailbox_kind, &conf_route_kind,  &conf_secret_kind,    &conf_queue_kind,
+    &conf_log_kind,     &conf_dns_kind,    &conf_tls_kind,       &conf_auth_kind,
+    &conf_users_kind,   &conf_processes_kind, NULL,
 };
 
 const struct conf_kind *conf_kind_find(struct strv name)

@@ -24,7 +24,8 @@ static const struct conf_field fields[] = {
           .doc = "Time that sessions in progress get when the service stops."),
     FIELD(conf_processes, watchdog, CT_SECONDS, "2m", .min = 0, .max = 86400,
           .doc = "A daemon that gives mtad no sign of life for so long is ended and started anew; "
-                 "mapd-worker after a quarter of it, mapd after twice, queued never. 0 is off: for debuggers."),
+                 "mapd-worker after a quarter of it, mapd after twice, queued never. 0 is off: for "
+                 "debuggers."),
     FIELD(conf_processes, runtime, CT_PATH, "/run/mansio",
           .doc = "Directory of control sockets and the empty jail."),
     FIELD(conf_processes, state, CT_PATH, "/var/lib/mansio",

@@ -38,12 +38,12 @@ static const struct conf_field fields[] = {
     FIELD(conf_route, family, CT_ENUM, "any", .choices = family_choices, DELIVERD,
           .doc = "Address family to use; no socket of the other one is opened."),
     FIELD(conf_route, tls, CT_ENUM, "offer", .choices = tls_choices, DELIVERD,
-          .doc = "`offer`: TLS when the other side has it, whatever its certificate is, and plain text when it "
-                 "has none or its TLS does not work; `require`: STARTTLS with a certificate that is good, or "
-                 "the mail waits; `implicit`: the same from the first byte (port 465); `none`: never."),
+          .doc = "`offer`: TLS when the other side has it, whatever its certificate is, and plain text when "
+                 "it has none or its TLS does not work; `require`: STARTTLS with a certificate that is "
+                 "good, or the mail waits; `implicit`: the same from the first byte (port 465); `none`: never."),
     FIELD(conf_route, tls_name, CT_HOSTNAME, "\"\"", DELIVERD,
-          .doc = "Name to ask for, and to find in the certificate. \"\" is the host's name: that of `via`, or "
-                 "that in the MX record."),
+          .doc = "Name to ask for, and to find in the certificate. \"\" is the host's name: that of `via`, "
+                 "or that in the MX record."),
     FIELD(conf_route, ca, CT_PATH, "\"\"", .exists = true, .computed = "`tls.ca`", DELIVERD,
           .doc = "PEM file with the authorities that vouch for the servers, or a server's own certificate. "
                  "With neither this nor `tls.ca` it is the system's collection."),

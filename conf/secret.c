@@ -8,8 +8,9 @@ static const struct conf_field fields[] = {
     FIELD(conf_secret, user, CT_STRING, "\"\"", .max = 255, .roles = ROLE_BIT(ROLE_DELIVERD),
           .doc = "Login. \"\": it stands in the file, before a colon."),
     FIELD(conf_secret, file, CT_PATH, NULL, .required = true, .exists = true,
-          .doc = "File whose first line is the password, or `login:password`. It may be readable by root alone "
-                 "in a directory of root's; only deliverd gets what is in it. Read at start and at reload."),
+          .doc = "File whose first line is the password, or `login:password`. It may be readable by root "
+                 "alone in a directory of root's; only deliverd gets what is in it. Read at start and at "
+                 "reload."),
     FIELD_END
 };
 

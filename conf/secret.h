@@ -3,7 +3,7 @@
 
 #include "conf/types.h"
 
-/* The password itself never stands in a configuration: mtad reads the file and hands its content to deliverd. */
+/* The password itself never stands in a configuration: mtad reads the file and gives it to deliverd. */
 struct conf_secret {
     struct conf_head head;
     char *user;                     /* login; "": the file has it */

@@ -51,7 +51,7 @@ bool header_next(struct strv *rest, struct header_field *out);
 
 bool header_find(struct strv block, const char *name, struct header_field *out);       /* the first one */
 size_t header_count(struct strv block, const char *name);
-/* The fields of the last resending, which stand before those of earlier ones (RFC 5322 3.6.6); empty: none. */
+/* The fields of the last resending, before those of earlier ones (RFC 5322 3.6.6); empty: none. */
 struct strv header_resent(struct strv block);
 
 /* 1..HEADER_NAME_MAX of printable ASCII without ':' (RFC 5322 2.2). */
