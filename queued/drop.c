@@ -358,12 +358,19 @@ static void on_due(void *arg)
     drops_pump(q);
 }
 
+void drops_look(struct mailq *q)
+{
+    struct drops *d = q->drops;
+
+    drops_scan(q);
+    loop_timer_set(&d->scan_timer, d->watch < 0 || d->unreadable ? UNWATCHED_MS : SCAN_MS);
+}
+
 static void on_scan(void *arg)
 {
     struct mailq *q = arg;
 
-    loop_timer_set(&q->drops->scan_timer, q->drops->watch < 0 ? UNWATCHED_MS : SCAN_MS);
-    drops_scan(q);
+    drops_look(q);
     drops_pump(q);
 }
 

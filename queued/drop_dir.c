@@ -116,6 +116,41 @@ static void file_seen(struct mailq *q, const char *path)
         drop_list_push(&d->fresh, f, FILE_FRESH);
 }
 
+static void unreadable(struct drops *d)
+{
+    if (d->unreadable != errno)
+        LOG(ERROR, "queue.drop.unreadable", KS("reason", strerror(errno)));
+    d->unreadable = errno;
+}
+
+/* An operator made drop/ anew, and postdrop writes there: ours is a directory that nobody finds any more.
+   False: there is none. */
+static bool directory_follow(struct drops *d)
+{
+    struct stat named, held;
+    int dir, bad;
+
+    if (fstatat(AT_FDCWD, DIR_NAME, &named, AT_SYMLINK_NOFOLLOW) < 0 || fstat(d->dir, &held) < 0)
+        return false;
+    if (named.st_ino == held.st_ino && named.st_dev == held.st_dev)
+        return true;
+    dir = file_opendirat(AT_FDCWD, DIR_NAME);
+    bad = dir < 0 ? -1 : file_mkdirat(dir, BAD_NAME, 0700);
+    if (bad < 0) {
+        fd_close(&dir);
+        return false;
+    }
+    if (d->started && d->watch >= 0)
+        loop_io_clear(&d->io);
+    fd_close(&d->watch); /* a new one is not to be had in the jail */
+    fd_close(&d->dir);
+    fd_close(&d->bad);
+    d->dir = dir;
+    d->bad = bad;
+    LOG(WARN, "queue.drop.replaced", KI("inode", named.st_ino));
+    return true;
+}
+
 void drops_scan(struct mailq *q)
 {
     struct drops *d = q->drops;
@@ -125,11 +160,14 @@ void drops_scan(struct mailq *q)
 
     if (!d)
         return;
+    if (!directory_follow(d)) {
+        unreadable(d);
+        return;
+    }
     fd = file_openat(d->dir, ".", O_RDONLY | O_DIRECTORY, 0);
     dir = fd < 0 ? NULL : fdopendir(fd);
     if (!dir) {
-        d->unreadable = errno;
-        LOG(ERROR, "queue.drop.unreadable", KS("reason", strerror(errno)));
+        unreadable(d);
         fd_close(&fd);
         return;
     }
@@ -169,7 +207,7 @@ void drop_on_watch(void *arg, int events)
     struct mailq *q = arg;
     _Alignas(struct inotify_event) char space[16384];
     ssize_t n = read(q->drops->watch, space, sizeof space);
-    bool over = false;
+    bool over = false; /* names are lost, or the directory is another one */
 
     (void)events;
     for (ssize_t at = 0; at + (ssize_t)sizeof(struct inotify_event) <= n;) {
@@ -177,12 +215,14 @@ void drop_on_watch(void *arg, int events)
 
         over |= (e->mask & IN_Q_OVERFLOW) != 0;
         /* Our own renames show up too; they are known. A directory is nobody's message. */
-        if (e->len && !(e->mask & IN_ISDIR) && e->name[0] != '.')
+        if (e->mask & IN_CREATE)
+            over |= e->len && strcmp(e->name, DIR_NAME) == 0;
+        else if (e->len && !(e->mask & IN_ISDIR) && e->name[0] != '.')
             file_seen(q, e->name);
         at += (ssize_t)(sizeof *e + e->len);
     }
     if (over)
-        drops_scan(q);
+        drops_look(q);
     drops_pump(q);
 }
 
@@ -194,7 +234,9 @@ int drop_watch_open(int spool)
     if (fchdir(spool) < 0)
         return -1;
     fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (fd >= 0 && inotify_add_watch(fd, DIR_NAME, IN_MOVED_TO | IN_ONLYDIR | IN_DONT_FOLLOW) < 0)
+    /* Of the spool: a drop/ that is made anew. */
+    if (fd >= 0 && (inotify_add_watch(fd, DIR_NAME, IN_MOVED_TO | IN_ONLYDIR | IN_DONT_FOLLOW) < 0 ||
+                    inotify_add_watch(fd, ".", IN_CREATE | IN_ONLYDIR) < 0))
         fd_close(&fd);
     return fd;
 }

@@ -62,6 +62,9 @@ void drop_move_bad(struct mailq *q, const char *path, const char *why, int64_t u
 /* It is in the queue, or nobody wants it: unlinked. */
 void drop_finish(struct mailq *q, struct drop_file *f);
 
+/* Now, and again when it is time. */
+void drops_look(struct mailq *q);
+
 /* drop_dir.c */
 int drop_watch_open(int spool); /* -1 with errno */
 void drop_on_watch(void *arg, int events);

@@ -505,3 +505,24 @@ def test_a_configuration_that_does_not_tell_where_the_queue_is():
         conf.write_text(text)
         drop_empty(h)
         assert len(h.mailbox()) == 2
+
+
+def test_a_drop_directory_that_is_made_anew():
+    """postdrop finds it by name: a queued that holds the old one would leave mail there that was said to be taken."""
+    with Host() as h:
+        drop = h.dir / 'spool/drop'
+        sendmail(h, 'user')
+        h.wait_mail()
+        drop_empty(h)
+        old = drop.stat()
+        for n, away in enumerate((lambda: shutil.rmtree(drop), lambda: drop.rename(h.dir / 'spool/drop.old')), 1):
+            away()
+            assert 'No such file' in sendmail(h, 'user', status=TEMPFAIL)
+            drop.mkdir()
+            os.chown(drop, old.st_uid, old.st_gid)
+            drop.chmod(old.st_mode & 0o7777)
+            sendmail(h, 'user')
+            wait_for('the new directory is read', lambda: len(h.mailbox()) == n + 1, explain=h.log_tail)
+            h.wait_log('queue.drop.replaced', inode=drop.stat().st_ino)
+        drop_empty(h)
+        assert (drop / 'bad').is_dir()
