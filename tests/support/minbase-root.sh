@@ -1,12 +1,15 @@
 #!/bin/bash
 # minbase-root.sh DIR PACKAGE... - makes DIR a `debootstrap --variant=minbase` root of Debian 12 with these packages and what
 # they need, for tests that want a host with nothing else on it. One that is there already is taken as it is. Needs root.
+# Exit 77: no package mirror answers, which says nothing about what is tested.
 set -eu
 base=$1
 shift
 wanted=$*
 [ "$(cat "$base/.packages" 2>/dev/null)" != "$wanted" ] || exit 0
-mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | head -n 1)
+sites() { apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | head -n 1; }
+mirror=$(sites)
+[ -n "$mirror" ] || { apt-get -qq update >/dev/null 2>&1 && mirror=$(sites); } || true
 command -v debootstrap >/dev/null || apt-get -qq install -y --no-install-recommends debootstrap >/dev/null
 new=$base.$$
 cleanup() {
@@ -15,7 +18,13 @@ cleanup() {
 }
 trap cleanup EXIT
 mkdir -p "$new"
-debootstrap --variant=minbase bookworm "$new" "$mirror" >"$new.log" 2>&1 || { cat "$new.log"; rm -f "$new.log"; exit 1; }
+debootstrap --variant=minbase bookworm "$new" "$mirror" >"$new.log" 2>&1 || {
+    code=1
+    ! grep -q 'Failed getting release file' "$new.log" || code=77
+    cat "$new.log"
+    rm -f "$new.log"
+    exit "$code"
+}
 rm -f "$new.log"
 # The same package sources as this machine's Debian, since a mirror may be all that can be reached.
 cp /etc/apt/sources.list.d/debian.sources "$new/etc/apt/sources.list.d/" 2>/dev/null && : >"$new/etc/apt/sources.list"

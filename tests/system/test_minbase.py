@@ -47,6 +47,8 @@ def lower(deb):
     depends = subprocess.run(['dpkg-deb', '-f', deb, 'Depends'], check=True, capture_output=True, text=True).stdout
     names = [re.sub(r'\(.*?\)', '', d).split('|')[0].strip() for d in depends.split(',')]
     done = subprocess.run(['bash', ROOT / 'tests/support/minbase-root.sh', BASE, *sorted(names), *ALSO], capture_output=True, text=True)
+    if done.returncode == 77:
+        pytest.skip('no package mirror answers: ' + done.stdout.strip())
     assert done.returncode == 0, done.stdout + done.stderr
     return BASE
 
