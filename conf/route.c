@@ -40,7 +40,8 @@ static const struct conf_field fields[] = {
     FIELD(conf_route, tls, CT_ENUM, "offer", .choices = tls_choices, DELIVERD,
           .doc = "`offer`: TLS when the other side has it, whatever its certificate is, and plain text when "
                  "it has none or its TLS does not work; `require`: STARTTLS with a certificate that is "
-                 "good, or the mail waits; `implicit`: the same from the first byte (port 465); `none`: never."),
+                 "good, or the mail waits; `implicit`: the same from the first byte (port 465); "
+                 "`none`: never."),
     FIELD(conf_route, tls_name, CT_HOSTNAME, "\"\"", DELIVERD,
           .doc = "Name to ask for, and to find in the certificate. \"\" is the host's name: that of `via`, "
                  "or that in the MX record."),
