@@ -49,6 +49,12 @@ static int dir_open(const char *path, mode_t mode, struct err *err)
     return fd;
 }
 
+/* What the root of a fresh file system has of its own. */
+static bool is_nothing(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "lost+found") == 0;
+}
+
 /* The name of something in it, or nothing. Counting links would show directories only, and on btrfs not even
    these. */
 static bool dir_look(int fd, const char *path, char name[NAME_MAX + 1], struct err *err)
@@ -63,7 +69,7 @@ static bool dir_look(int fd, const char *path, char name[NAME_MAX + 1], struct e
         return err_sys(err, "read directory %s", path);
     }
     while (name[0] == '\0' && (e = readdir(dir)) != NULL) {
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+        if (!is_nothing(e->d_name))
             snprintf(name, NAME_MAX + 1, "%s", e->d_name);
     }
     closedir(dir);

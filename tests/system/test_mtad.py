@@ -212,6 +212,16 @@ def test_a_directory_of_root_is_given_away_only_when_empty():
     refused(h, 'belongs to root and is not empty', 'shadow', 'chown -R mansio-queued:')
 
 
+@pytest.mark.skipif(not IS_ROOT, reason='needs root')
+def test_a_file_system_of_its_own_is_empty_with_lost_and_found():
+    h = Parts()
+    h.write()
+    (h.dir / 'spool/lost+found').mkdir(parents=True)
+    with h:
+        assert len(starts(h)) == 10
+        assert os.stat(h.dir / 'spool/lost+found').st_uid == 0
+
+
 def test_a_deep_directory_works(tmp_path):
     deep = tmp_path / ('x' * 100) / ('y' * 100)
     deep.mkdir(parents=True)
