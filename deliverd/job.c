@@ -9,6 +9,7 @@
 #include "deliverd/job.h"
 
 #include "common/base/dict.h"
+#include "common/base/hash.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/ipc/channel.h"
@@ -506,6 +507,8 @@ struct jobs *jobs_new(struct deliverd *d)
 
     js->d = d;
     js->by_txn = dict_new();
+    /* What an earlier process in our place asked, queued may answer to us: no number is used again. */
+    js->next_txn = rand_u64() >> 2;
     return js;
 }
 

@@ -473,6 +473,17 @@ static void own_address(void **state)
     MEM_FREE(w->d.own.v);
 }
 
+/* queued answers the questions of an earlier process to who has its place, by their numbers alone. */
+static void two_lives_ask_by_different_numbers(void **state)
+{
+    struct world *w = *state;
+    struct jobs *one = jobs_new(&w->d), *next = jobs_new(&w->d);
+
+    assert_int_not_equal(jobs_question(one), jobs_question(next));
+    jobs_free(&one);
+    jobs_free(&next);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -496,6 +507,7 @@ int main(void)
         WORLD(drips_do_not_hold_us),
         WORLD(reset_behind_the_handshake),
         WORLD(own_address),
+        WORLD(two_lives_ask_by_different_numbers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
