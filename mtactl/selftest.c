@@ -23,6 +23,7 @@
 #include "mtactl/command.h"
 #include "mtactl/install.h"
 #include "mtactl/print.h"
+#include "queued/room.h"
 
 #define NAME_MS 5000
 
@@ -127,7 +128,7 @@ static void test_disk(struct selftest *s)
     const struct conf_queue *q = s->conf->queue;
     struct buf text;
     struct statvfs st;
-    uint64_t room;
+    uint64_t room, need;
     char where[300], fix[500];
 
     if (statvfs(q->directory, &st) < 0) {
@@ -136,15 +137,20 @@ static void test_disk(struct selftest *s)
         return;
     }
     room = (uint64_t)st.f_bavail * st.f_frsize;
+    need = room_needed(q->reserve, ROOM_SEGMENT, &st);
     buf_init(&text, 200);
     print_size(&text, room);
     buf_adds(&text, " free, ");
-    print_size(&text, (uint64_t)q->reserve);
+    print_size(&text, need);
     buf_adds(&text, " must be");
     selftest_where(&q->head, "queue", "reserve", where, sizeof where);
     snprintf(fix, sizeof fix, "make room on the file system of the spool, or lower queue.reserve (%s)",
              where);
-    if (room < (uint64_t)q->reserve)
+    if (room_lacks_inodes(&st))
+        selftest_tell(s, "disk", SELFTEST_FAILED, "remove files from the file system of the spool (df -i)",
+                      "%s: %llu inodes are free: mail is refused with 452", q->directory,
+                      (unsigned long long)st.f_favail);
+    else if (room < need)
         selftest_tell(s, "disk", SELFTEST_FAILED, fix, "%s: %s: mail is refused with 452", q->directory,
                       buf_cstr(&text));
     else

@@ -36,12 +36,14 @@ static void look_at_damage(struct mailq *q)
 
 static void look_at_disk(struct mailq *q)
 {
-    char text[200];
+    char text[400], advice[400];
+    bool bad = !store_has_room(q->store, q->conf->reserve);
 
-    snprintf(text, sizeof text, "%llu MiB are free, below queue.reserve: new mail is refused with 452",
-             (unsigned long long)(store_disk_free(q->store) >> 20));
-    say(q, !store_has_room(q->store, q->conf->reserve), "disk", text,
-        "make room on the disk of queue.directory");
+    snprintf(text, sizeof text, "%llu MiB are free, below queue.reserve%s: new mail is refused with 452",
+             (unsigned long long)(store_disk_free(q->store) >> 20),
+             bad && store_lacks_inodes(q->store) ? ", or, as here, too few inodes (df -i)" : "");
+    snprintf(advice, sizeof advice, "make room on the disk of %.300s", q->conf->directory);
+    say(q, bad, "disk", text, advice);
     say(q, store_journal_is_down(q->store), "journal", "the state of the queue cannot be written",
         "look at the disk of queue.directory (dmesg, df); it is tried again all the time");
     snprintf(text, sizeof text, "mail cannot be stored: %.150s", q->commit_error);

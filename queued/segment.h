@@ -9,13 +9,14 @@
 #include "common/base/buf.h"
 #include "common/base/err.h"
 #include "queued/record.h"
+#include "queued/room.h"
 
 #include <stdint.h>
 #include <sys/uio.h>
 
 #define SEGMENT_FIRST 8192u /* offset of the first record */
 #define SEGMENT_COPY  4096u
-#define SEGMENT_SIZE  (64u * 1024u * 1024u)
+#define SEGMENT_SIZE  ROOM_SEGMENT
 #define SEGMENT_NAME  16u /* "000001.seg" and a NUL, with room for ten digits */
 
 struct segment {

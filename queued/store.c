@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #define LOCK_STEP_MS 20
-#define INODES_MIN   16   /* a segment, a sidecar, a journal file, some bodies */
 #define ROOM_MS      1000 /* a second of full speed fits into the reserve many times */
 
 const struct store_sizes store_sizes_default = {
@@ -376,7 +375,7 @@ static void room_log(struct store *s, uint64_t avail, uint64_t need)
 bool store_has_room(struct store *s, int64_t reserve)
 {
     struct statvfs v;
-    uint64_t avail, need = (uint64_t)reserve, percent;
+    uint64_t avail, need;
     int64_t now = loop_now(s->loop);
 
     if (s->room_checked && now - s->room_checked < ROOM_MS)
@@ -386,11 +385,9 @@ bool store_has_room(struct store *s, int64_t reserve)
         s->room = true; /* a failing disk shows itself when it is written to */
         return true;
     }
-    percent = (uint64_t)v.f_blocks * v.f_frsize / 100;
-    if (reserve <= 0)
-        need = percent > 2 * s->sizes.segment ? percent : 2 * s->sizes.segment;
+    need = room_needed(reserve, s->sizes.segment, &v);
     avail = (uint64_t)v.f_bavail * v.f_frsize;
-    s->room = FAULT_POINT("queued.room") == 0 && avail >= need && (v.f_files == 0 || v.f_favail > INODES_MIN);
+    s->room = FAULT_POINT("queued.room") == 0 && avail >= need && !room_lacks_inodes(&v);
     room_log(s, avail, need);
     return s->room;
 }
@@ -400,6 +397,13 @@ uint64_t store_disk_free(const struct store *s)
     struct statvfs v;
 
     return fstatvfs(s->spool, &v) < 0 ? 0 : (uint64_t)v.f_bavail * v.f_frsize;
+}
+
+bool store_lacks_inodes(const struct store *s)
+{
+    struct statvfs v;
+
+    return fstatvfs(s->spool, &v) == 0 && room_lacks_inodes(&v);
 }
 
 void store_run_on_thread(struct store *s, unsigned thread, void (*fn)(void *arg), void *arg)

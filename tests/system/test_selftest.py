@@ -39,7 +39,7 @@ def test_a_host_that_is_well():
             # what the build directory is like is not this host's fault: an installed postdrop is set-gid
             others = [l for l in found['failed'] if 'postdrop' not in l[1] and (host.IS_ROOT or l[0] != 'name')]
             assert not others and (code == 1) == bool(found['failed'])
-            for text in ('configuration: ', 'disk: .* free', *(['name: mail.demo.test is 192.0.2.80'] if host.IS_ROOT else []), 'host: .*nothing is degraded', 'listener smtp .*postmaster',
+            for text in ('configuration: ', r'disk: .* free, [1-9]\S* .iB must be', *(['name: mail.demo.test is 192.0.2.80'] if host.IS_ROOT else []), 'host: .*nothing is degraded', 'listener smtp .*postmaster',
                          'relaying by listener smtp: a stranger is refused: 550.*asked as 192.0.2.1', 'asked as 2001:db8::1', 'addresses: root',
                          'addresses: postmaster@demo.test', 'local mail: postmaster@demo.test... Sent', 'outbound by route default: .*takes mail'):
                 assert find(found['ok'], text), (text, found)
