@@ -1,6 +1,7 @@
 /* check.c - check: a configuration in full, in the caller's process, without touching the service */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -11,6 +12,7 @@
 #include "conf/address.h"
 #include "conf/conf.h"
 #include "conf/map.h"
+#include "conf/users.h"
 #include "inspect/inspect.h"
 #include "inspect/socket.h"
 #include "maps/check.h"
@@ -209,6 +211,24 @@ static bool is_roots(const char *path)
     return geteuid() == 0 || (stat(path, &st) == 0 && st.st_uid == 0);
 }
 
+/* postdrop reads there where the queue is, as the caller with one group more. */
+static void submission_look(const char *path, const struct conf *conf, struct findings *f)
+{
+    const char *drop = conf->users->drop;
+    const struct group *gr = getgrnam(drop);
+    char fix[300];
+    struct stat st;
+
+    if (stat(path, &st) < 0 || (st.st_mode & S_IROTH) ||
+        (gr && st.st_gid == gr->gr_gid && (st.st_mode & S_IRGRP)))
+        return;
+    snprintf(fix, sizeof fix, "chmod o+r %.200s, or chgrp %.40s and chmod g+r", path, drop);
+    findings_add(f, FINDING_FAULT, path, fix,
+                 "neither users nor the group %s can read it: sendmail does not learn where the queue is, "
+                 "and takes no mail of theirs",
+                 drop);
+}
+
 static int check_end(struct tool *t, const char *path, const struct findings *f)
 {
     findings_print(t, f);
@@ -242,6 +262,8 @@ int command_check(struct tool *t, int argc, char **argv)
     inspect_all(conf, &options, &f);
     sources_look(conf, &f);
     sockets_look(t, conf, &f);
+    if (options.privileged)
+        submission_look(path, conf, &f);
     code = check_end(t, path, &f);
     findings_clear(&f);
     conf_free(&conf);

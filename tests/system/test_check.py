@@ -81,6 +81,7 @@ CASES = [
     pytest.param('foreign root directory', 'mailbox v { lookup = users root = "@DIR@/foreign" }', 1, 'fault', 'mailbox v', ['chown mansio-vmail'], marks=ROOT),
     ('open secrets', TLS % (('@CA@/mail.demo.test',) * 2) + 'map logins { type = text source = "@DIR@/etc/logins" }\nauth { users = logins }', 1, 'fault',
      'map logins', ['secrets of logins', 'chmod o-r']),
+    pytest.param('hidden configuration', '', 1, 'fault', 'etc/mansio.conf', ['takes no mail', 'chgrp mansio-drop'], marks=ROOT),
     ('local name', '', 0, 'advice', 'hostname', ['mail.demo.local']),
 ]
 
@@ -99,6 +100,8 @@ def test_what_is_found(tmp_path, authority, name, conf, code, level, where, word
         (etc / 'broken').write_text('a b\n"unclosed c\n')
         (etc / 'logins').write_text(f'dad {crypted("x")}\n')
         (tmp_path / 'foreign').mkdir()
+        if name.startswith('hidden'):
+            (etc / 'mansio.conf').chmod(0o640)
         if name.startswith('alias'):
             (etc / 'aliases').write_text('root: bob\nBob: robert\nrobert: bob\nroot: eve\n')
         if name == 'an alias with a domain':
