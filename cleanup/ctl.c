@@ -2,22 +2,26 @@
 #include "cleanup/ctl.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 
 #include "cleanup/recipients.h"
 #include "cleanup/resolve.h"
+#include "common/base/buf.h"
 #include "common/base/mem.h"
 #include "common/ipc/ctl.h"
 #include "common/mail/address.h"
 #include "conf/address.h"
 #include "conf/conf.h"
 
+#define UNKNOWN_MAX (1u << 20)
 #define VALUE_MAX 2000u /* of a list that an alias stands for */
 
 struct way {
     struct cleanup *cl;
     struct ctl_call *call; /* NULL: the caller left */
     struct resolve *resolve;
+    struct buf unknown; /* addresses that no table has, each between line ends */
 };
 
 static void on_step(void *ctx, const struct resolve_trace *step)
@@ -35,6 +39,10 @@ static void on_step(void *ctx, const struct resolve_trace *step)
     if (step->forward)
         ctl_put(w->call, "forward", SV_LIT("~/.forward, which is read at delivery"));
     ctl_row_end(w->call);
+    if (strcmp(step->by, "nothing") == 0) {
+        buf_addv(&w->unknown, step->address);
+        buf_addc(&w->unknown, '\n');
+    }
 }
 
 static int verdict_status(enum ipc_verdict verdict)
@@ -50,11 +58,26 @@ static int verdict_status(enum ipc_verdict verdict)
 static void way_free(struct way *w)
 {
     resolve_free(&w->resolve);
+    buf_clear(&w->unknown);
     free(w);
 }
 
-static struct strv leaf_goes(const struct resolve_leaf *leaf)
+/* One of several that an alias names: it is found out at delivery, its sender is told. */
+static bool is_unknown(const struct way *w, struct strv address)
 {
+    struct strv rest = buf_view(&w->unknown), line;
+
+    while (strv_cut(&rest, '\n', &line)) {
+        if (line.n && strv_eq(line, address))
+            return true;
+    }
+    return false;
+}
+
+static struct strv leaf_goes(const struct way *w, const struct resolve_leaf *leaf)
+{
+    if (leaf->local && is_unknown(w, leaf->address))
+        return SV_LIT("nowhere");
     if (leaf->target.n)
         return strv_starts(leaf->target, SV_LIT("@|")) ? SV_LIT("command") : SV_LIT("file");
     return leaf->local ? SV_LIT("mailbox") : SV_LIT("route");
@@ -68,7 +91,7 @@ static void way_told(struct way *w)
     for (size_t i = 0; r->verdict == VERDICT_ACCEPT && i < r->leaf_n; i++) {
         ctl_row(call, "final");
         ctl_put(call, "address", r->leaves[i].address);
-        ctl_put(call, "goes", leaf_goes(&r->leaves[i]));
+        ctl_put(call, "goes", leaf_goes(w, &r->leaves[i]));
         if (r->leaves[i].target.n)
             ctl_put(call, "target", strv_from(r->leaves[i].target, 1));
         ctl_row_end(call);
@@ -110,6 +133,7 @@ static void on_address(void *arg, struct ctl_call *call)
 
     w->cl = cl;
     w->call = call;
+    buf_init(&w->unknown, UNKNOWN_MAX);
     ctl_number(call, "internal", &internal);
     recipients_env(cl, &env);
     env.internal = internal != 0;

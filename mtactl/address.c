@@ -58,6 +58,13 @@ static void final_route(struct row *r, const struct conf *conf)
     row_put(r, "origin", SV(where));
 }
 
+static const char *final_way(struct strv goes)
+{
+    if (strv_is(goes, "nowhere"))
+        return ", NO SUCH MAILBOX here: its sender is told";
+    return strv_is(goes, "route") ? ", sent on" : ", into its mailbox here";
+}
+
 static void final_text(struct buf *out, const struct row *r)
 {
     buf_adds(out, "= ");
@@ -66,7 +73,7 @@ static void final_text(struct buf *out, const struct row *r)
         buf_adds(out, strv_is(row_text(r, "goes"), "file") ? ", into the file " : ", to the command ");
         print_safe(out, row_text(r, "target"));
     } else {
-        buf_adds(out, strv_is(row_text(r, "goes"), "route") ? ", sent on" : ", into its mailbox here");
+        buf_adds(out, final_way(row_text(r, "goes")));
     }
     if (row_text(r, "route").n) {
         buf_adds(out, " by route ");

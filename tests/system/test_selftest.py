@@ -207,3 +207,13 @@ def test_options_and_a_broken_configuration():
     p = subprocess.run([str(host.BUILD / 'bin/mtactl'), '-c', str(h.dir / 'etc/mansio.conf'), 'test'], capture_output=True, text=True)
     assert p.returncode == 78 and 'did you mean' in p.stderr
     shutil.rmtree(h.dir)
+
+
+def test_an_address_that_leads_nowhere_beside_another_is_named():
+    h = Host()
+    aliases(h)
+    (h.dir / 'etc/aliases').write_text('both: user, nowhere\n')
+    with h.start():
+        p = subprocess.run([str(host.BUILD / 'bin/mtactl'), '-c', str(h.dir / 'etc/mansio.conf'), 'address', 'both@demo.test'], capture_output=True, text=True)
+        assert p.returncode == 0 and '= user@demo.test, into its mailbox here' in p.stdout, p.stdout
+        assert '= nowhere@demo.test, NO SUCH MAILBOX here' in p.stdout, p.stdout
