@@ -108,7 +108,7 @@ int ask_run(struct ask *a, struct tool *t)
 
     if (how != BLOCKING_OK)
         return trouble(a, how, &err);
-    while (portion(a, &b, &cursor, &err) && cursor)
+    while (portion(a, &b, &cursor, &err) && cursor && !a->enough)
         continue;
     blocking_close(&b);
     return a->code;

@@ -33,6 +33,7 @@ int command_config_diff(struct tool *t, int argc, char **argv);
 int command_reload_previous(struct tool *t, int argc, char **argv);
 int command_sandbox(struct tool *t, int argc, char **argv);
 int command_queue_list(struct tool *t, int argc, char **argv);
+int command_queue_summary(struct tool *t, int argc, char **argv);
 int command_queue_show(struct tool *t, int argc, char **argv);
 int command_queue_cat(struct tool *t, int argc, char **argv);
 int command_queue_hold(struct tool *t, int argc, char **argv);

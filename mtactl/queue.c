@@ -6,71 +6,46 @@
 
 #include "mtactl/ask.h"
 #include "mtactl/command.h"
+#include "mtactl/list.h"
 #include "mtactl/mailq.h"
 #include "mtactl/print.h"
 #include "mtactl/selector.h"
+#include "mtactl/sure.h"
 
 /* ---- list ---- */
 
-struct list {
-    struct tool *t;
-    size_t messages;
+struct listing {
+    struct ask *a;
+    struct list list;
 };
-
-static void list_text(struct buf *out, const struct row *r)
-{
-    struct strv sender = row_text(r, "sender");
-
-    if (strcmp(r->kind, "message") == 0) {
-        print_safe(out, row_text(r, "id"));
-        buf_addc(out, ' ');
-        print_safe(out, row_text(r, "state"));
-        buf_addc(out, ' ');
-        print_size(out, row_number(r, "size"));
-        buf_adds(out, ", ");
-        print_age(out, row_number(r, "age"));
-        buf_adds(out, " old, from ");
-        print_safe(out, sender.n ? sender : SV_LIT("<>"));
-        buf_addf(out, ", %" PRIu64 " to go\n", row_number(r, "recipients"));
-        return;
-    }
-    buf_adds(out, "    ");
-    print_safe(out, row_text(r, "recipient"));
-    buf_addc(out, ' ');
-    print_safe(out, row_text(r, "state"));
-    if (row_text(r, "reason").n) {
-        buf_adds(out, ": ");
-        print_safe(out, row_text(r, "reason"));
-    }
-    buf_addc(out, '\n');
-}
 
 static void on_list_row(void *arg, struct row *r)
 {
-    struct list *l = arg;
+    struct listing *l = arg;
 
-    l->messages += strcmp(r->kind, "message") == 0;
-    if (l->t->json) {
-        tool_row(l->t, r);
-        return;
-    }
-    list_text(&l->t->out, r);
-    if (l->t->out.len > 65536)
-        tool_flush(l->t);
+    list_row(&l->list, r);
+    l->a->enough = l->list.full;
 }
 
 int command_queue_list(struct tool *t, int argc, char **argv)
 {
-    struct list l = { .t = t };
+    struct listing l;
     struct ask a = { .role = ROLE_QUEUED, .act = "list", .row = on_list_row, .arg = &l };
+    struct choices c;
     struct err err = { 0 };
     bool any;
 
-    if (!selector_parse(&a, argc, argv, &any, &err))
+    if (!choices_take(&c, CHOICE_LIMIT | CHOICE_SORT, &argc, argv, &err) ||
+        !selector_parse(&a, argc, argv, &any, &err))
         return tool_end(t, EX_USAGE, "%s", err.text);
-    if (ask_run(&a, t) != 0)
+    l.a = &a;
+    list_init(&l.list, t, &c);
+    ask_run(&a, t);
+    list_end(&l.list);
+    if (a.code)
         return tool_end(t, a.code, "%s", a.text);
-    return tool_end(t, 0, "%zu message%s", l.messages, l.messages == 1 ? "" : "s");
+    return tool_end(t, 0, "%zu message%s%s", l.list.messages, l.list.messages == 1 ? "" : "s",
+                    l.list.full ? ", and there are more" : "");
 }
 
 int command_mailq(struct tool *t, int argc, char **argv)
@@ -162,18 +137,35 @@ int command_queue_cat(struct tool *t, int argc, char **argv)
 
 /* ---- changes ---- */
 
-static int change(struct tool *t, const char *act, const char *done, int argc, char **argv)
+static bool are_ids(int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--why") == 0)
+            i++;
+        else if (argv[i][0] == '-' && !strv_starts(SV(argv[i]), SV_LIT("--why=")))
+            return false;
+    }
+    return true;
+}
+
+/* verb: what is asked before, of acts that cannot be taken back; NULL: nothing is. */
+static int change(struct tool *t, const char *act, const char *done, const char *verb, int argc, char **argv)
 {
     struct rows rows = { 0 };
     struct ask a = { .role = ROLE_QUEUED, .act = act, .row = ask_collect, .arg = &rows };
     struct err err = { 0 };
+    struct choices c;
     bool any;
     size_t n;
+    int status;
 
-    if (!selector_parse(&a, argc, argv, &any, &err))
+    if (!choices_take(&c, verb ? CHOICE_YES : 0, &argc, argv, &err) ||
+        !selector_parse(&a, argc, argv, &any, &err))
         return tool_end(t, EX_USAGE, "%s", err.text);
     if (!any)
         return tool_end(t, EX_USAGE, "say which messages: ids, a selector, or --all");
+    if (verb && !sure(t, &a, verb, are_ids(argc, argv), c.yes, &status))
+        return status;
     ask_run(&a, t);
     if (t->json)
         tool_rows(t, &rows);
@@ -186,27 +178,27 @@ static int change(struct tool *t, const char *act, const char *done, int argc, c
 
 int command_queue_hold(struct tool *t, int argc, char **argv)
 {
-    return change(t, "hold", "held", argc, argv);
+    return change(t, "hold", "held", NULL, argc, argv);
 }
 
 int command_queue_release(struct tool *t, int argc, char **argv)
 {
-    return change(t, "release", "released", argc, argv);
+    return change(t, "release", "released", NULL, argc, argv);
 }
 
 int command_queue_flush(struct tool *t, int argc, char **argv)
 {
-    return change(t, "flush", "to be tried now", argc, argv);
+    return change(t, "flush", "to be tried now", NULL, argc, argv);
 }
 
 int command_queue_delete(struct tool *t, int argc, char **argv)
 {
-    return change(t, "delete", "deleted", argc, argv);
+    return change(t, "delete", "deleted", "delete", argc, argv);
 }
 
 int command_queue_bounce(struct tool *t, int argc, char **argv)
 {
-    return change(t, "bounce", "returned to the sender", argc, argv);
+    return change(t, "bounce", "returned to the sender", "return", argc, argv);
 }
 
 /* ---- the whole queue, and senders ---- */
@@ -243,7 +235,7 @@ static int frost(struct tool *t, const char *act, const char *change_act, const 
     ask_text(&a, "sender", strcmp(sender, "<>") == 0 ? SV_LIT("") : SV(sender));
     if (ask_run(&a, t) != 0)
         return tool_end(t, a.code, "%s", a.text);
-    return change(t, change_act, done, 2, words);
+    return change(t, change_act, done, NULL, 2, words);
 }
 
 int command_freeze(struct tool *t, int argc, char **argv)

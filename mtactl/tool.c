@@ -162,6 +162,17 @@ void tool_row(struct tool *t, const struct row *r)
         tool_flush(t);
 }
 
+void tool_text(struct tool *t, struct strv text)
+{
+    if (t->json) {
+        rows_begin(t);
+        buf_adds(&t->out, t->row_n++ ? ",\n" : "\n");
+    }
+    buf_addv(&t->out, text);
+    if (t->out.len > FLUSH_AT)
+        tool_flush(t);
+}
+
 void tool_rows(struct tool *t, const struct rows *rows)
 {
     for (size_t i = 0; t->json && i < rows->n; i++)

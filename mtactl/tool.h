@@ -28,6 +28,7 @@ bool tool_conf(struct tool *t, const char *path, struct conf **out);
 void tool_flush(struct tool *t);
 void tool_row(struct tool *t, const struct row *r); /* JSON only */
 void tool_rows(struct tool *t, const struct rows *rows);
+void tool_text(struct tool *t, struct strv text); /* as it is; in JSON: one row, or several with commas */
 /* The end of every command: a sentence (to stderr when code says failure, or in the JSON), and the code
    back. */
 int tool_end(struct tool *t, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

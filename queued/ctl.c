@@ -6,6 +6,8 @@
 #include "common/os/fd.h"
 #include "conf/queue.h"
 #include "queued/health.h"
+#include "queued/summary.h"
+#include "queued/walk.h"
 
 #include <stdlib.h>
 #include <sysexits.h>
@@ -79,33 +81,60 @@ static void on_frozen(void *arg, struct strv sender)
     ctl_row_end(call);
 }
 
-static void on_status(void *arg, struct ctl_call *call)
+struct status {
+    struct walk walk; /* first */
+    uint64_t held, deferred, running, damaged;
+};
+
+static void status_each(struct walk *w, uint32_t handle)
 {
-    struct mailq *q = arg;
-    uint64_t held = 0, deferred = 0, running = 0, damaged = 0;
-    uint32_t cursor = 0, handle;
+    struct status *s = (struct status *)w;
+    char first = message_state(w->q, handle)[0];
+    bool damaged = ledger_at(&w->q->ledger, handle)->flags & MESSAGE_DAMAGED;
 
-    while ((handle = ledger_next(&q->ledger, &cursor))) {
-        char first = message_state(q, handle)[0];
+    s->held += first == 'h';
+    s->running += first == 'r';
+    s->damaged += damaged;
+    s->deferred += first == 'd' && !damaged;
+}
 
-        held += first == 'h';
-        running += first == 'r';
-        damaged += first == 'd' && ledger_at(&q->ledger, handle)->flags & MESSAGE_DAMAGED;
-        deferred += first == 'd' && !(ledger_at(&q->ledger, handle)->flags & MESSAGE_DAMAGED);
-    }
-    ctl_row(call, "queue");
-    ctl_put_u64(call, "messages", ledger_count(&q->ledger));
-    ctl_put_u64(call, "running", running);
-    ctl_put_u64(call, "deferred", deferred);
-    ctl_put_u64(call, "held", held);
-    ctl_put_u64(call, "damaged", damaged);
-    ctl_put_u64(call, "free", store_disk_free(q->store));
-    ctl_row_end(call);
-    ledger_each_frozen(&q->ledger, on_frozen, call);
-    q->damaged_n = (unsigned)damaged;
+static void status_end(struct walk *w)
+{
+    struct status *s = (struct status *)w;
+    struct mailq *q = w->q;
+
+    ctl_row(w->call, "queue");
+    ctl_put_u64(w->call, "messages", ledger_count(&q->ledger));
+    ctl_put_u64(w->call, "running", s->running);
+    ctl_put_u64(w->call, "deferred", s->deferred);
+    ctl_put_u64(w->call, "held", s->held);
+    ctl_put_u64(w->call, "damaged", s->damaged);
+    ctl_put_u64(w->call, "free", store_disk_free(q->store));
+    ctl_row_end(w->call);
+    ledger_each_frozen(&q->ledger, on_frozen, w->call);
+    q->damaged_n = (unsigned)s->damaged;
     /* mtad tells what does not work, with what it knows of the others. */
     health_look(q);
-    ctl_done(call, 0, NULL);
+    ctl_done(w->call, 0, NULL);
+}
+
+static void status_clear(struct walk *w)
+{
+    free(w);
+}
+
+static void on_status(void *arg, struct ctl_call *call)
+{
+    struct status *s = mem_new(sizeof *s);
+
+    s->walk = (struct walk){ .q = arg, .call = call, .each = status_each, .end = status_end,
+                             .clear = status_clear };
+    walk_start(&s->walk);
+}
+
+static void on_summary(void *arg, struct ctl_call *call)
+{
+    summary_run(arg, call);
 }
 
 /* ---- looking ---- */
@@ -367,6 +396,7 @@ static void on_freeze(void *arg, struct ctl_call *call)
 
 static const struct ctl_act acts[] = {
     { "status", on_status, false }, { "list", on_list, false },
+    { "summary", on_summary, false },
     { "show", on_show, false },     { "cat", on_cat, true },
     { "hold", on_change, true },    { "release", on_change, true },
     { "delete", on_change, true },  { "bounce", on_change, true },

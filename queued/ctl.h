@@ -13,6 +13,7 @@ struct selection {
     const struct ctl_call *call;
     struct strv sender, recipient, domain, reason; /* p NULL: any */
     uint64_t older_s, younger_s;                   /* 0: any */
+    uint64_t until_ms;                             /* wall: what came later is not meant; 0: any */
     struct strv state;                             /* "held", "deferred", "running", "active", "damaged" */
     bool ids;                                      /* given one by one: cursor counts them */
     bool any;                                      /* something was given */

@@ -53,6 +53,7 @@ bool selection_read(struct selection *s, const struct ctl_call *call, struct err
     };
     ctl_number(call, "older", &s->older_s);
     ctl_number(call, "younger", &s->younger_s);
+    ctl_number(call, "until", &s->until_ms);
     for (size_t i = 0; s->ids && ctl_text_nth(call, "id", i, &id); i++)
         if (!id_parse(id, &value))
             return err_set(err, ERR_CONF, "%.*s is no message id", (int)(id.n > 40 ? 40 : id.n), id.p);
@@ -128,6 +129,8 @@ static bool matches(struct mailq *q, const struct selection *s, uint32_t message
     struct message *m = ledger_at(&q->ledger, message);
     int64_t age_s = (mailq_now_ms(q) - id_wall_ms(m->id)) / 1000;
 
+    if (s->until_ms && id_wall_ms(m->id) > (int64_t)s->until_ms)
+        return false;
     if ((s->older_s && age_s < (int64_t)s->older_s) || (s->younger_s && age_s > (int64_t)s->younger_s) ||
         (s->state.p && !strv_is(s->state, message_state(q, message))) ||
         (s->domain.p && !domain_matches(q, m, s->domain)) || (s->reason.p && !reason_matches(m, s->reason)))

@@ -122,7 +122,7 @@ def test_queue_commands():
         assert queue(h)[two]['state'] == 'held'
         assert change(h, 'queue', 'bounce', gone, '--why', 'not wanted')['rows'][0]['id'] == gone
         assert b'not wanted' in h.wait_mail('user')[0]
-        assert change(h, 'queue', 'delete', '--sender', '<>')['rows'] == [{'kind': 'changed', 'id': null, 'change': 'delete'}]
+        assert change(h, 'queue', 'delete', '--sender', '<>', '--yes')['rows'] == [{'kind': 'changed', 'id': null, 'change': 'delete'}]
         h.kill('queued')  # what was answered is durable
         h.wait_log('mtad.child.ready', child='queued[0]')
         assert {i: m['state'] for i, m in queue(h).items()} == {two: 'held'}
@@ -130,7 +130,7 @@ def test_queue_commands():
         before = len(h.log_lines('delivery.result', id=two))
         assert change(h, 'queue', 'flush', '--all')['message'] == '1 message to be tried now'
         h.wait_log('delivery.result', count=before + 2, id=two)
-        assert change(h, 'queue', 'delete', '--all')['message'] == '1 message deleted'
+        assert change(h, 'queue', 'delete', '--all', '--yes')['message'] == '1 message deleted'
         assert queue(h) == {}
 
 
@@ -143,9 +143,9 @@ def test_long_list_in_portions():
                 s.sendmail(f'u{i}@demo.test', [f'r{i}@remote.test'], 'Subject: x\r\n\r\nx\r\n')
         wait_for('400 messages', lambda: len(h.log_lines('queue.message.stored')) == 400)
         assert len(queue(h)) == 400
-        assert len(change(h, 'queue', 'delete', '--recipient', 'r7@remote.test')['rows']) == 1
+        assert len(change(h, 'queue', 'delete', '--recipient', 'r7@remote.test', '--yes')['rows']) == 1
         assert len(change(h, 'queue', 'hold', '--all')['rows']) == 399
-        assert len(change(h, 'queue', 'delete', '--state', 'held')['rows']) == 399
+        assert len(change(h, 'queue', 'delete', '--state', 'held', '--yes')['rows']) == 399
 
 
 def test_tables_and_the_way_of_an_address():

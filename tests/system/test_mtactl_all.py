@@ -28,7 +28,10 @@ ROWS = {
                    ('--for 5m', 64, None), ('--peer 192.0.2.1 --for 9w', 64, None), ('debug', 0, None), ('info', 0, None), ('loud', 64, None)]),
     'sandbox': (HOST, [('', 0, 'thread')]),
     'mailq': (FILES, [('', 0, 'message')]),
-    'queue list': (HOST, [('', 0, 'message'), ('--state held', 0, None), ('--older x', 64, None)]),
+    'queue list': (HOST, [('', 0, 'message'), ('--state held', 0, None), ('--older x', 64, None),
+                           ('--sort size --limit 2', 0, 'message'), ('--sort colour', 64, None), ('--yes', 64, None)]),
+    'queue summary': (HOST, [('', 0, 'destination'), ('--by sender --limit 1', 0, 'sender'), ('--by age --state deferred', 0, 'age'), ('--by reason', 0, 'reason'),
+                              ('--by colour', 64, None), ('--limit 0', 64, None)]),
     'queue show': (HOST, [('@ID@', 0, 'envelope'), ('0000000000000', 65, None)]),
     'queue cat': (HOST, [('@ID@', 0, 'content'), ('0000000000000', 65, None)]),
     'queue hold': (HOST, [('@ID@ --why looking', 0, None), ('--why x', 64, None)]),
@@ -38,8 +41,8 @@ ROWS = {
     'resume': (HOST, [('out', 0, None), ('in', 0, None)]),
     'freeze': (HOST, [('bad@far.test', 0, None)]),
     'thaw': (HOST, [('bad@far.test', 0, None)]),
-    'queue delete': (HOST, [('--sender nobody@far.test', 0, None), ('', 64, None)]),
-    'queue bounce': (HOST, [('--sender nobody@far.test', 0, None)]),
+    'queue delete': (HOST, [('--sender nobody@far.test --yes', 0, None), ('--sender nobody@far.test', 64, None), ('', 64, None)]),
+    'queue bounce': (HOST, [('--sender nobody@far.test --yes', 0, None), ('--all', 64, None)]),
     'address': (HOST, [('user@demo.test', 0, 'step'), ('nobody@demo.test', 67, None), ('a@b@c', 65, None)]),
     'policy': (HOST, [('--client 192.0.2.1 --from a@far.test --to user@demo.test', 0, 'reply'),
                       ('--client 192.0.2.1 --from a@far.test --to a@far.test', 1, 'reply'), ('--client 192.0.2.1 --from <> --to user@demo.test --tls', 1, 'reply'), ('--client x', 64, None)]),
@@ -217,6 +220,8 @@ def test_completion_knows_the_table():
     assert complete('mtactl --json --wait 3 queue sh') == {'show'}
     assert complete('mtactl sta') == {'status'}
     assert complete('mtactl queue list --state h') == {'held'}
+    assert complete('mtactl queue list --sort s') == {'size', 'sender'}
+    assert complete('mtactl queue summary --by ') == {'destination', 'sender', 'reason', 'age'}
     assert '/etc/' in {f + '/' for f in complete('mtactl -c /et')}
     assert '--install' in complete('mtactl check --')
     for command, words in table.items():
