@@ -39,7 +39,6 @@
 #define DELAY_MAX    16000
 #define DELAY_GOOD   2000
 #define STORED_MAX   1024u
-#define ITERATIONS   4096u
 
 /* Failures are a time that runs out: each adds FORGIVE_MS. */
 struct network {
@@ -84,7 +83,7 @@ struct auths *auths_new(struct loop *loop, struct workers *workers)
     a->loop = loop;
     a->workers = workers;
     a->networks = dict_new();
-    a->iterations = ITERATIONS;
+    a->iterations = CREDENTIAL_ITERATIONS;
     buf_init_secret(&a->sample, STORED_MAX);
     buf_adds(&a->sample, sample);
     rand_bytes(a->key, sizeof a->key);

@@ -7,6 +7,7 @@
 #include "common/net/loop.h"
 #include "common/os/fd.h"
 #include "maps/client.h"
+#include "maps/credential.h"
 #include "maps/server.h"
 #include "maps/tables.h"
 
@@ -33,6 +34,7 @@ struct world {
 static struct {
     unsigned n;
     enum ipc_answer answer;
+    unsigned iterations;
     char why[200];
 } got;
 
@@ -140,6 +142,7 @@ static void on_answer(void *arg, const struct maps_auth_answer *a)
     (void)arg;
     got.n++;
     got.answer = a->answer;
+    got.iterations = a->iterations;
     strv_cstr(strv_sub(a->why, 0, sizeof got.why - 1), got.why, sizeof got.why);
 }
 
@@ -193,6 +196,23 @@ static void nobody_and_locked_look_like_somebody(void **state)
             strncmp(w->stored, cases[i].stored, strlen(cases[i].stored)) != 0)
             fail_msg("%s: %d with %s", cases[i].login, got.answer, w->stored);
         now_ms += 3600000;
+    }
+}
+
+/* Also before anybody with a SCRAM secret came: `mtactl passwd` made theirs. */
+static void nobody_has_the_usual_iterations(void **state)
+{
+    static const char *const logins[] = { "nobody@mx.own.test", "joe@mx.own.test", "lock@mx.own.test" };
+    struct world *w = *state;
+
+    for (unsigned i = 0; i < COUNT(logins); i++) {
+        struct maps_auth q = { .kind = AUTH_SALT, .client = SV_LIT("192.0.2.1"), .login = SV(logins[i]) };
+
+        maps_auth(w->smtpd, &q, 60000, on_answer, NULL);
+        pass(w, 0);
+        assert_int_equal(got.n, i + 1);
+        assert_int_equal(got.answer, ANSWER_FOUND);
+        assert_int_equal(got.iterations, CREDENTIAL_ITERATIONS);
     }
 }
 
@@ -261,6 +281,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nobody_and_locked_look_like_somebody, setup, teardown),
+        cmocka_unit_test_setup_teardown(nobody_has_the_usual_iterations, setup, teardown),
         cmocka_unit_test_setup_teardown(guessers_hold_up_nobody_else, setup, teardown),
         cmocka_unit_test_setup_teardown(no_worker_is_free, setup, teardown),
     };
