@@ -8,8 +8,9 @@
 #include "common/base/mem.h"
 #include "conf/conf.h"
 
-static void add(struct findings *f, enum finding_level level, const char *where, const char *fix,
-                const char *fmt, va_list ap)
+static void __attribute__((format(printf, 5, 0))) add(struct findings *f, enum finding_level level,
+                                                      const char *where, const char *fix, const char *fmt,
+                                                      va_list ap)
 {
     char text[2048];
 
