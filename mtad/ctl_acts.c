@@ -202,15 +202,15 @@ static void on_reload_gone(void *data)
     free(r);
 }
 
-/* Located errors, line by line, as `mtactl check` prints them. */
-static void report_rows(struct ctl_call *call, const struct buf *report)
+/* Located errors, or faults of what is taken all the same, line by line, as `mtactl check` prints them. */
+static void report_rows(struct ctl_call *call, const char *kind, const struct buf *report)
 {
     struct strv rest = buf_view(report), line;
 
     while (rest.p && strv_cut(&rest, '\n', &line)) {
         if (line.n == 0)
             continue;
-        ctl_row(call, "error");
+        ctl_row(call, kind);
         ctl_put(call, "text", line);
         ctl_row_end(call);
     }
@@ -247,11 +247,12 @@ static void on_reload(void *arg, struct ctl_call *call)
         return;
     snprintf(by, sizeof by, "uid:%u", ctl_uid(call));
     if (host_reload(h, number, by, &report) == RELOAD_REFUSED) {
-        report_rows(call, &report);
+        report_rows(call, "error", &report);
         ctl_done(call, EX_CONFIG, "the new configuration was refused; the old one goes on untouched");
         buf_clear(&report);
         return;
     }
+    report_rows(call, "note", &report);
     buf_clear(&report);
     r = mem_new(sizeof *r);
     *r = (struct reload_call){ .host = h, .call = call };

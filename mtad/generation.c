@@ -282,8 +282,9 @@ static bool conf_open(struct host *next, struct buf *report)
     return ok;
 }
 
-/* The same look as that of `mtactl check`, but for tables, which mapd reads. All errors are told at once. */
-static bool inspect(const struct host *next, struct buf *report)
+/* The same look as that of `mtactl check`, but for tables, which mapd reads. All errors are told at once. What
+   is not one, but wrong, is for who asks. */
+static bool inspect(const struct host *next, struct buf *report, struct buf *faults)
 {
     const struct inspect_options options = { .privileged = next->privileged, .mailboxes = true };
     struct findings f = { 0 };
@@ -293,7 +294,9 @@ static bool inspect(const struct host *next, struct buf *report)
     for (size_t i = 0; i < f.n; i++) {
         if (f.list[i].level == FINDING_ERROR)
             finding_text(&f.list[i], report);
-        else
+        else if (f.list[i].level == FINDING_FAULT)
+            finding_text(&f.list[i], faults);
+        if (f.list[i].level != FINDING_ERROR)
             LOG(WARN, "mtad.configuration.doubtful", KS("where", f.list[i].where),
                 KS("level", finding_word(f.list[i].level)), KS("problem", f.list[i].problem),
                 KS("advice", f.list[i].fix));
@@ -325,6 +328,7 @@ struct generation *generation_load(struct host *h, struct buf *report)
                          .history_dir = h->history_dir };
     struct generation *g;
     struct err err = { 0 };
+    struct buf faults;
     bool ok;
 
     if (!opener_probe(h, probe, &next, &err)) {
@@ -333,7 +337,8 @@ struct generation *generation_load(struct host *h, struct buf *report)
     }
     if (!conf_open(&next, report))
         return NULL;
-    ok = lasting_check(h->conf, next.conf, &err) && inspect(&next, report) && identity_resolve(&next, &err) &&
+    buf_init(&faults, 65536);
+    ok = lasting_check(h->conf, next.conf, &err) && inspect(&next, report, &faults) && identity_resolve(&next, &err) &&
          directory_roots(&next, &err) && source_open_all(&next, &err) && listener_open_all(&next, &err) &&
          host_seal_confs(&next, &err);
     g = mem_new(sizeof *g);
@@ -341,6 +346,9 @@ struct generation *generation_load(struct host *h, struct buf *report)
     g->history = h->reload_history;
     snprintf(g->by, sizeof g->by, "%s", h->reload_by);
     take_from(g, &next);
+    if (ok)
+        buf_addv(report, buf_view(&faults));
+    buf_clear(&faults);
     if (!ok) {
         if (err.cls != ERR_OK)
             buf_addf(report, "%s\n", err.text);

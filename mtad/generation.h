@@ -32,8 +32,9 @@ struct generation {
 /* The one that host_load and host_prepare made; it is the current one from here on. Makes its children. */
 struct generation *generation_first(struct host *h);
 /* Loads and opens everything anew; listening sockets that are there already are shared. Nothing of it is in
-   use yet, and nothing changes when it fails: NULL, and lines for the operator are added to report. Reads the
-   files, or the kept configuration h->reload_history. */
+   use yet, and nothing changes when it fails: NULL, and lines for the operator are added to report, too
+   when it is taken although something is not in order. Reads the files, or the kept configuration
+   h->reload_history. */
 struct generation *generation_load(struct host *h, struct buf *report);
 /* Slots for its processes, entered in the list of those alive. */
 void generation_enter(struct generation *g);

@@ -403,8 +403,10 @@ enum reload_result host_reload(struct host *h, unsigned history, const char *by,
         return refused(h, report);
     if (mapd->state != CHILD_READY || h->reloading || generation_count(h) >= GENERATIONS_MAX) {
         generation_free(&g);
-        if (mapd->state != CHILD_READY)
+        if (mapd->state != CHILD_READY) {
+            buf_cut(report, 0);
             buf_adds(report, "mapd is being restarted; try again in a moment\n");
+        }
         return mapd->state != CHILD_READY
                    ? refused(h, report)
                    : waits(h, report, h->reloading ? "the one before" : "an old generation");

@@ -126,7 +126,8 @@ def test_certificates(tmp_path):
         assert ctl(h, 'reload').returncode == 0
         well(h, 'certificate')
         put(authority, 'mail.demo.test', -1)
-        assert ctl(h, 'reload').returncode == 0
+        p = ctl(h, 'reload')
+        assert p.returncode == 0 and 'is over since' in p.stdout, 'who reloads is told'
         sick(h, 'certificate', 'is over since')
         put(authority, 'mail.demo.test', 300)
         assert ctl(h, 'reload').returncode == 0
