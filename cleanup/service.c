@@ -9,6 +9,7 @@
 #include "common/base/dict.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/metric.h"
 
 #include <stdlib.h>
 
@@ -42,6 +43,7 @@ static void send_done(const struct txn *t)
 
     ipc_begin(out, IPC_TX_DONE, t->peer_txn);
     ipc_put_u64(out, TAG_VERDICT, r->verdict);
+    metric_add(METRIC_CLEANUP, r->verdict, 1);
     if (r->verdict != VERDICT_ACCEPT) {
         ipc_put_u64(out, TAG_CODE, (uint64_t)r->code);
         ipc_put_clean(out, TAG_ENHANCED, SV(r->enhanced));

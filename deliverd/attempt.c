@@ -9,6 +9,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/metric.h"
 #include "common/proc/follow.h"
 #include "conf/conf.h"
 #include "conf/route.h"
@@ -168,6 +169,7 @@ static void failure_add(struct attempt *a, const char *relay, const struct clien
     char status[STATUS_TEXT];
 
     status_text(r->status, status);
+    metric_add_word(METRIC_OUT_FAILED, SV(r->step), 1);
     LOG(INFO, "relay.host.failed", KS("id", a->job->id_text), KV("dest", a->job->dest), KS("relay", relay),
         KS("step", r->step), KS("dsn", status), KV("error", r->text));
     job_trace(a->job, JOB_TRACE_OURS, r->text);

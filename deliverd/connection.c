@@ -3,6 +3,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/metric.h"
 #include "common/net/stream.h"
 #include "conf/route.h"
 #include "deliverd/connection_secure.h"
@@ -18,8 +19,13 @@
 
 static void log_end(struct connection *c, const char *how, const char *step)
 {
+    struct strv tls = SV(c->tls), version;
+
     if (c->phase == CONNECTION_CONNECTING)
         return;
+    metric_add(METRIC_OUT_SESSIONS, 0, 1);
+    if (strv_word(&tls, &version))
+        metric_add_word(METRIC_OUT_TLS, version, 1);
     LOG(INFO, "relay.session.ended", KS("relay", c->relay), KS("how", how), KS("step", step),
         KI("messages", c->client.messages), KI("in", stream_bytes_in(c->stream)),
         KI("out", stream_bytes_out(c->stream)), KS("tls", c->tls[0] ? c->tls : NULL),

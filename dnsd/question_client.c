@@ -2,6 +2,7 @@
 #include "dnsd/question.h"
 
 #include "common/base/mem.h"
+#include "common/base/metric.h"
 
 #include <stdlib.h>
 
@@ -26,6 +27,7 @@ static void answer(struct client *c, enum ipc_dns status, const char *name)
 {
     ipc_begin(c->q.out, IPC_DNS_CLIENT_ANSWER, c->q.txn);
     ipc_put_u64(c->q.out, TAG_ANSWER, status);
+    metric_add(METRIC_DNS, status, 1);
     if (name)
         ipc_put_text(c->q.out, TAG_NAME, SV(name));
     c->q.ops->answer(c->q.arg, &c->q, c->q.out);

@@ -3,6 +3,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/mem.h"
+#include "common/base/metric.h"
 #include "dnsd/mx.h"
 
 #include <stdlib.h>
@@ -60,6 +61,7 @@ static void answer(struct hosts *h, enum ipc_dns status, const char *text)
 
     ipc_begin(o, IPC_DNS_HOSTS, h->q.txn);
     ipc_put_u64(o, TAG_ANSWER, status);
+    metric_add(METRIC_DNS, status, 1);
     if (status == DNS_OK)
         for (size_t i = 0; i < h->list.n; i++)
             put_host(h, i, &room);

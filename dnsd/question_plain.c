@@ -2,6 +2,7 @@
 #include "dnsd/question.h"
 
 #include "common/base/mem.h"
+#include "common/base/metric.h"
 
 #include <stdlib.h>
 
@@ -35,6 +36,7 @@ static void on_answer(void *arg, struct dns_answer *a)
 
     ipc_begin(o, IPC_DNS_ANSWER, p->q.txn);
     ipc_put_u64(o, TAG_ANSWER, a->status);
+    metric_add(METRIC_DNS, a->status, 1);
     for (size_t i = 0; i < a->count && ipc_out_size(o) < ANSWER_MAX; i++)
         if (!a->records[i].odd && a->records[i].data.n <= RECORD_MAX)
             put_record(o, &a->records[i], p->type);

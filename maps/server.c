@@ -3,6 +3,7 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/metric.h"
 #include "conf/auth.h"
 #include "conf/conf.h"
 #include "conf/mailbox.h"
@@ -57,6 +58,7 @@ static struct ipc_out *answer_begin(const struct question *q, enum ipc_answer an
 
     ipc_begin(out, IPC_MAP_ANSWER, q->txn);
     ipc_put_u64(out, TAG_ANSWER, answer);
+    metric_add(METRIC_LOOKUPS, answer, 1);
     return out;
 }
 

@@ -30,6 +30,8 @@ const struct command commands[] = {
     { "log", "[error|warn|info|debug | [--peer HOST | --domain DOMAIN] [--for TIME]]",
       "How much is logged, until the next start; or the dialogue with one peer or domain, for a while.", 0, 4,
       command_log },
+    { "metrics", "", "The numbers of every process, as OpenMetrics text; docs/METRICS.md lists them.", 0, 0,
+      command_metrics },
     { "sandbox", "", "For each process and thread: uid, root, capabilities, filters; and who talks to whom.",
       0, 0, command_sandbox },
     { "mailq", "", "The queue in the columns of the old mailq; from the spool when nobody answers.", 0, 0,

@@ -11,6 +11,7 @@
 #include "mtad/edge.h"
 #include "mtad/helper.h"
 #include "mtad/log_target.h"
+#include "mtad/metrics.h"
 #include "mtad/reload.h"
 #include "mtad/supervise.h"
 #include "mtad/watch.h"
@@ -72,6 +73,12 @@ static void on_pong(void *arg, struct channel *ch, struct ipc_in *in)
     watch_answered(arg);
 }
 
+static void on_measured(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    (void)ch;
+    metrics_take(arg, in);
+}
+
 static void on_agent_end(void *arg, struct channel *ch, struct ipc_in *in)
 {
     (void)ch;
@@ -95,6 +102,7 @@ static const struct channel_route routes[] = {
     { IPC_TROUBLE, on_trouble },
     { IPC_SNAPSHOT, on_snapshot },
     { IPC_PONG, on_pong },
+    { IPC_MEASURED, on_measured },
     { .type = IPC_NONE  },
 };
 

@@ -21,6 +21,7 @@
 #include "conf/processes.h"
 #include "mtad/child.h"
 #include "mtad/ctl_acts.h"
+#include "mtad/metrics.h"
 
 #define ADMINS  "mansio-admin"
 #define BACKLOG 64
@@ -44,6 +45,7 @@ static const enum role roles[] = { ROLE_MTAD, ROLE_QUEUED, ROLE_MAPD,
 
 static struct ctl ctls[CTL_N];
 static struct ctl_server *server;
+static int metrics_fd = -1; /* owned */
 
 /* ---- making ---- */
 
@@ -80,15 +82,15 @@ static int dir_make(struct host *h, gid_t group, char *path, size_t size, struct
 }
 
 /* The directory's name may be longer than a socket address: its descriptor is not. */
-static int socket_make(int dir, enum role role, gid_t group, const char *path, struct err *err)
+static int socket_make(int dir, const char *label, int type, gid_t group, const char *path, struct err *err)
 {
     struct sockaddr_un sun = { .sun_family = AF_UNIX };
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     char name[32];
     mode_t mask;
     bool ok;
 
-    snprintf(name, sizeof name, "%s.sock", role_name(role));
+    snprintf(name, sizeof name, "%s.sock", label);
     snprintf(sun.sun_path, sizeof sun.sun_path, "/proc/self/fd/%d/%s", dir, name);
     if (fd < 0) {
         err_sys(err, "socket");
@@ -112,19 +114,18 @@ bool ctl_open_all(struct host *h, struct err *err)
     gid_t group = admins(h);
     char path[PATH_MAX + 8];
     int dir = dir_make(h, group, path, sizeof path, err);
+    bool ok = true;
 
     if (dir < 0)
         return false;
-    for (size_t i = 0; i < CTL_N; i++) {
+    for (size_t i = 0; i < CTL_N && ok; i++) {
         ctls[i] = (struct ctl){ .host = h, .role = roles[i] };
-        ctls[i].fd = socket_make(dir, roles[i], group, path, err);
-        if (ctls[i].fd < 0) {
-            fd_close(&dir);
-            return false;
-        }
+        ctls[i].fd = socket_make(dir, role_name(roles[i]), SOCK_SEQPACKET, group, path, err);
+        ok = ok && ctls[i].fd >= 0;
     }
+    metrics_fd = ok ? socket_make(dir, "metrics", SOCK_STREAM, group, path, err) : -1;
     fd_close(&dir);
-    return true;
+    return ok && metrics_fd >= 0;
 }
 
 /* ---- clients ---- */
@@ -209,6 +210,7 @@ static void on_rested(void *arg)
 void ctl_watch(struct host *h)
 {
     server = ctl_server_new(h->loop, ROLE_MTAD, ctl_acts, h);
+    metrics_socket_watch(h, metrics_fd);
     for (size_t i = 0; i < CTL_N; i++) {
         loop_timer_init(&ctls[i].rest, h->loop, on_rested, &ctls[i]);
         loop_io_init(&ctls[i].io, h->loop, ctls[i].fd, on_client, &ctls[i]);

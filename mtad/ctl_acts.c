@@ -21,28 +21,8 @@
 #include "mtad/generation.h"
 #include "mtad/graph.h"
 #include "mtad/history.h"
+#include "mtad/metrics.h"
 #include "mtad/reload.h"
-
-/* Resident memory; 0 when it cannot be told. */
-static uint64_t memory_kib(pid_t pid)
-{
-    char path[64], text[128];
-    struct strv rest, word;
-    uint64_t pages = 0;
-    ssize_t n;
-    int fd;
-
-    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    n = fd_read_full(fd, text, sizeof text - 1);
-    fd_close(&fd);
-    rest = strv_make(text, n > 0 ? (size_t)n : 0);
-    if (!strv_word(&rest, &word) || !strv_word(&rest, &word) || !strv_u64(word, INT64_MAX, &pages))
-        return 0;
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
-}
 
 static const char *state_word(const struct child *c)
 {
@@ -70,7 +50,7 @@ static void daemon_row(struct ctl_call *call, const struct host *h, const char *
     ctl_put_u64(call, "generation", c ? c->gen->number : 0);
     ctl_put_u64(call, "uptime", pid ? (uint64_t)(loop_now(h->loop) - started) / 1000 : 0);
     ctl_put_u64(call, "restarts", c && c->runs > 1 ? c->runs - 1 : 0);
-    ctl_put_u64(call, "memory_kib", pid ? memory_kib(pid) : 0);
+    ctl_put_u64(call, "memory_kib", pid ? process_memory(pid) / 1024 : 0);
     ctl_row_end(call);
 }
 
@@ -293,6 +273,25 @@ static void on_kept(void *arg, struct ctl_call *call)
     buf_clear(&text);
 }
 
+/* ---- metrics ---- */
+
+static void on_measured(void *arg, struct strv text)
+{
+    ctl_data(arg, text);
+    ctl_done(arg, 0, NULL);
+}
+
+static void on_metrics_gone(void *data)
+{
+    metrics_unwatch(data);
+}
+
+static void on_metrics(void *arg, struct ctl_call *call)
+{
+    ctl_later(call, on_metrics_gone, call);
+    metrics_collect(arg, on_measured, call);
+}
+
 const struct ctl_act ctl_acts[] = {
     { "status", on_status, false },
     { "degraded", on_degraded, false },
@@ -302,5 +301,6 @@ const struct ctl_act ctl_acts[] = {
     { "edges", on_edges, false },
     { "history", on_history, false },
     { "kept", on_kept, false },
+    { "metrics", on_metrics, false },
     { .name = NULL },
 };

@@ -1,7 +1,9 @@
 /* committer.c - the thread that makes records durable: takes all that waits, writes once, syncs once */
 #include "queued/committer.h"
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/base/metric.h"
 #include "common/os/fault.h"
 #include "common/os/fd.h"
 #include "common/os/thread.h"
@@ -12,7 +14,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define BATCH_MAX 1024 /* IOV_MAX: one system call */
+#define BATCH_MAX  1024 /* IOV_MAX: one system call */
+#define SYNCED_MAX 64u
 
 struct chain {
     struct commit *first, **end;
@@ -31,6 +34,11 @@ struct committer {
     bool stop;
     void (*run)(void *arg); /* under lock: a call for the thread */
     void *run_arg;
+    struct synced {
+        unsigned messages;
+        uint64_t ms;
+    } synced[SYNCED_MAX]; /* under lock: for metrics, until somebody takes what is finished */
+    unsigned synced_n;
 
     struct segment current; /* the thread's own from here on */
     uint32_t number;        /* of the next segment */
@@ -147,6 +155,15 @@ static int batch_fill(struct committer *c, struct commit *first, uint64_t *total
     return count;
 }
 
+/* Metrics are the loop's thread's alone. */
+static void synced_note(struct committer *c, int n, int64_t began_ms)
+{
+    pthread_mutex_lock(&c->lock);
+    if (c->synced_n < SYNCED_MAX)
+        c->synced[c->synced_n++] = (struct synced){ (unsigned)n, (uint64_t)(clock_mono_ms() - began_ms) };
+    pthread_mutex_unlock(&c->lock);
+}
+
 static bool segment_next(struct committer *c, struct err *err)
 {
     segment_seal(&c->current);
@@ -183,6 +200,7 @@ static void batch_commit(struct committer *c, struct chain *batch)
     while (batch->first) {
         struct err err = { .cls = ERR_OK };
         uint64_t total;
+        int64_t began_ms = clock_mono_ms();
         int n = c->current.fd >= 0 ? batch_fill(c, batch->first, &total) : 0;
 
         if (n == 0 && c->current.fd >= 0 && c->current.at == SEGMENT_FIRST) {
@@ -193,6 +211,7 @@ static void batch_commit(struct committer *c, struct chain *batch)
             if (!segment_next(c, &err))
                 batch_answer(batch, &done, -1, &err, false);
         } else if (segment_append(&c->current, c->iov, n, total, &err)) {
+            synced_note(c, n, began_ms);
             batch_answer(batch, &done, n, NULL, false);
         } else if (err.cls == ERR_LIMIT) {
             batch_answer(batch, &done, -1, &err, false);
@@ -307,6 +326,12 @@ struct commit *committer_take(struct committer *c)
     pthread_mutex_lock(&c->lock);
     first = c->finished.first;
     chain_init(&c->finished);
+    for (unsigned i = 0; i < c->synced_n; i++) {
+        metric_observe(METRIC_SYNC_BATCH, c->synced[i].messages);
+        metric_observe(METRIC_SYNC_TIME, c->synced[i].ms);
+        metric_add(METRIC_QUEUE_STORED, 0, c->synced[i].messages);
+    }
+    c->synced_n = 0;
     pthread_mutex_unlock(&c->lock);
     return first;
 }

@@ -7,6 +7,7 @@
 #include "queued/drop.h"
 #include "queued/ctl.h"
 #include "queued/mailq.h"
+#include "queued/measure.h"
 
 #include <unistd.h>
 
@@ -138,9 +139,17 @@ static void on_run_on_thread(struct daemon *d, unsigned thread, void (*fn)(void 
     store_run_on_thread(state.queue.store, thread, fn, arg);
 }
 
+static void on_measure(struct daemon *d)
+{
+    (void)d;
+    if (state.queue.started)
+        measure_queue(&state.queue);
+}
+
 static const struct daemon_spec spec = {
     .name = "queued",
     .role = ROLE_QUEUED,
+    .measure = on_measure,
     .threads = on_threads,
     .start = on_start,
     .edge = on_edge,

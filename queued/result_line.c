@@ -2,6 +2,7 @@
 #include "queued/result_line.h"
 
 #include "common/base/log.h"
+#include "common/base/metric.h"
 #include "queued/digits.h"
 #include "queued/trace.h"
 
@@ -48,7 +49,11 @@ void result_line_log(const struct mailq *q, const struct result_line *l)
     bool deferred = l->v->outcome == OUTCOME_DEFERRED;
     char id[ID_TEXT_SIZE], delays[DELAYS_SIZE], attempt[16], retry[16];
     uint32_t now = mailq_now_s(q);
+    int64_t delay = mailq_now_ms(q) - id_wall_ms(l->id);
 
+    metric_add(METRIC_RESULTS, l->v->outcome, 1);
+    if (l->v->outcome == OUTCOME_DELIVERED)
+        metric_observe(METRIC_DELIVERY_TIME, delay > 0 ? (uint64_t)delay : 0);
     trace_result(q, l);
     id_text(l->id, id);
     if (deferred) {
@@ -59,7 +64,7 @@ void result_line_log(const struct mailq *q, const struct result_line *l)
         delays_text(l, delays);
     LOG(INFO, "delivery.result", KS("id", id), KV("to", l->to), KV("orig_to", if_any(l->original)),
         KV("relay", if_any(l->v->relay)), KS("status", status_word(l->v->outcome)),
-        KV("dsn", if_any(l->v->enhanced)), KMS("delay", mailq_now_ms(q) - id_wall_ms(l->id)),
+        KV("dsn", if_any(l->v->enhanced)), KMS("delay", delay),
         KS("delays", l->times ? delays : NULL), KV("reply", if_any(l->v->reply)), KS("notice", l->notice),
         KS("attempt", deferred ? attempt : NULL), KS("retry_in", deferred ? retry : NULL));
 }

@@ -550,6 +550,27 @@ size_t sched_dest_count(const struct sched *s)
     return dict_count(s->by_name);
 }
 
+struct dest_walk {
+    const struct sched *s;
+    void (*fn)(void *arg, struct strv domain, uint32_t parts);
+    void *arg;
+};
+
+static void on_dest(void *arg, struct strv key, void *value)
+{
+    const struct dest_walk *w = arg;
+
+    w->fn(w->arg, strv_from(key, 1), dest_at(w->s, (uint32_t)(uintptr_t)value)->parts);
+}
+
+void sched_each_dest(const struct sched *s, void (*fn)(void *arg, struct strv domain, uint32_t parts),
+                     void *arg)
+{
+    struct dest_walk w = { s, fn, arg };
+
+    dict_each(s->by_name, on_dest, &w);
+}
+
 static void on_trim(void *arg, struct strv key, void *value)
 {
     struct sched *s = arg;

@@ -99,5 +99,8 @@ void sched_set_why(struct sched *s, uint32_t part, void *why);
 void *sched_why(const struct sched *s, uint32_t part);
 unsigned sched_window(const struct sched *s, uint32_t part);
 size_t sched_dest_count(const struct sched *s);
+/* fn for each destination, with the number of its parts. */
+void sched_each_dest(const struct sched *s, void (*fn)(void *arg, struct strv domain, uint32_t parts),
+                     void *arg);
 /* Forgets destinations without parts. For the sweep; they keep their windows until then. */
 void sched_trim(struct sched *s);

@@ -4,6 +4,7 @@
 #include "conf/queue.h"
 #include "queued/health.h"
 #include "queued/mailq.h"
+#include "queued/measure.h"
 #include "queued/result_line.h"
 
 #define SWEEP_MS         1000
@@ -189,10 +190,14 @@ static void on_sweep(void *arg)
     follow_clock(q);
     if (!q->verified)
         verify_some(q);
-    for (unsigned i = 0; i < SWEEP_MAX && (handle = ledger_next(&q->ledger, &q->sweep_cursor)); i++)
+    for (unsigned i = 0; i < SWEEP_MAX && (handle = ledger_next(&q->ledger, &q->sweep_cursor)); i++) {
+        measure_message(q, handle);
         message_sweep(q, handle);
-    if (!handle)
+    }
+    if (!handle) {
         q->sweep_cursor = 0;
+        measure_round(q);
+    }
     notice_sweep(q);
     if (++q->sweep_ticks % TRIM_TICKS == 0)
         sched_trim(q->ledger.sched);

@@ -1,6 +1,7 @@
 /* main.c - smtpd: takes mail from clients; opens no file, makes no socket, connects to nothing */
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/metric.h"
 #include "common/net/tls.h"
 #include "common/proc/daemon.h"
 #include "conf/conf.h"
@@ -132,9 +133,15 @@ static void smtpd_retire(struct daemon *d, int64_t delay_ms)
     LOG(INFO, "smtp.retired", KI("sessions", server_sessions(server)), KMS("drain_in", delay_ms));
 }
 
+static void smtpd_measure(struct daemon *d)
+{
+    metric_set(METRIC_SESSIONS_OPEN, 0, server_sessions(smtpd_server(d)));
+}
+
 static const struct daemon_spec spec = {
     .name = "smtpd",
     .role = ROLE_SMTPD,
+    .measure = smtpd_measure,
     .open = smtpd_open,
     .start = smtpd_start,
     .edge = smtpd_edge,

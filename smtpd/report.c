@@ -2,6 +2,7 @@
 #include "smtpd/report.h"
 
 #include "common/base/log.h"
+#include "common/base/metric.h"
 
 /* A client name, HELO or command is written in full up to this much; the rest is noise. */
 #define LOG_CUT 200u
@@ -69,6 +70,7 @@ void report_refused(const struct engine *e, const char *step, struct strv reply,
         e->ops->told(e->arg, rule);
         return;
     }
+    metric_add_word(METRIC_REFUSED, SV(rule), 1);
     in_transaction = e->envelope.id != 0 || strcmp(step, "mail") == 0;
 
     buf_reset(scratch);
@@ -94,6 +96,9 @@ void report_accepted(const struct engine *e)
 
     buf_reset(scratch);
     sender = address_text(&e->envelope.sender.address, scratch);
+    metric_add(METRIC_ACCEPTED, 0, 1);
+    metric_add(METRIC_ACCEPTED_RCPTS, 0, e->envelope.accepted);
+    metric_add(METRIC_ACCEPTED_BYTES, 0, body_size(&e->body));
     id_text(e->envelope.id, id);
     LOG(INFO, "smtp.message.accepted", KS("sid", e->sid), KS("id", id),
         KS("listener", e->service->listen->head.name), KS("client", e->client_text),
@@ -106,6 +111,7 @@ void report_unsettled(const struct engine *e)
 {
     char id[ID_TEXT_SIZE];
 
+    metric_add(METRIC_UNSETTLED, 0, 1);
     id_text(e->envelope.id, id);
     LOG(ERROR, "smtp.message.unsettled", KS("sid", e->sid), KS("id", id),
         KS("listener", e->service->listen->head.name), KS("client", e->client_text),
@@ -114,6 +120,7 @@ void report_unsettled(const struct engine *e)
 
 void report_auth(const struct engine *e, bool good, const char *why)
 {
+    metric_add(METRIC_AUTH, good ? 0 : 1, 1);
     LOG(INFO, good ? "smtp.auth.ok" : "smtp.auth.failed", KS("sid", e->sid),
         KS("listener", e->service->listen->head.name), KS("client", e->client_text),
         KV("client_name", optional(e->client_name)), KS("mechanism", sasl_name(e->sasl->mechanism)),
@@ -122,12 +129,18 @@ void report_auth(const struct engine *e, bool good, const char *why)
 
 void report_tls_failed(const struct engine *e, const char *why)
 {
+    metric_add(METRIC_TLS_FAILED, 0, 1);
     LOG(INFO, "smtp.tls.failed", KS("sid", e->sid), KS("listener", e->service->listen->head.name),
         KS("client", e->client_text), KV("client_name", optional(e->client_name)), KS("why", why));
 }
 
 void report_session(const struct engine *e, uint64_t bytes_in, uint64_t bytes_out, int64_t ms)
 {
+    struct strv cipher = e->cipher ? SV(e->cipher) : SV_LIT(""), version;
+
+    metric_add(METRIC_SESSIONS, 0, 1);
+    if (strv_word(&cipher, &version))
+        metric_add_word(METRIC_TLS, version, 1);
     LOG(INFO, "smtp.session.ended", KS("sid", e->sid), KS("listener", e->service->listen->head.name),
         KS("client", e->client_text), KI("port", e->client.port), KV("client_name", optional(e->client_name)),
         KV("helo", optional(e->helo)), KS("how", engine_end_name(e->end)), KS("step", engine_where(e)),

@@ -2,6 +2,7 @@
 #include "smtpd/session.h"
 
 #include "common/base/mem.h"
+#include "common/base/metric.h"
 #include "common/net/stream.h"
 #include "common/net/tls.h"
 #include "conf/auth.h"
@@ -337,6 +338,7 @@ static void on_tx_done(void *arg, const struct tx_answer *a)
 {
     struct session *s = arg;
 
+    metric_observe(METRIC_COMMIT_TIME, (uint64_t)(loop_now(s->host->loop) - s->ended));
     s->engine.out = stream_out(s->stream);
     engine_done(&s->engine, a);
     pump(s);
@@ -418,6 +420,7 @@ static void op_tx_end(void *arg, struct strv rest, uint64_t size, unsigned rcpts
 {
     struct session *s = arg;
 
+    s->ended = loop_now(s->host->loop);
     tx_end(&s->tx, rest, size, rcpts);
 }
 

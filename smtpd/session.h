@@ -41,6 +41,7 @@ struct session {
     uint64_t command_mark; /* commands when command_due was set */
     bool shaking;          /* TLS is being begun */
     size_t followed_out;   /* replies at the head of the output that follow.c has logged */
+    int64_t ended;         /* when the end of the data went to cleanup */
     bool early;            /* the client spoke before the greeting */
 };
 

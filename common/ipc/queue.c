@@ -2,6 +2,7 @@
 #include "common/ipc/queue.h"
 
 #include "common/base/mem.h"
+#include "common/base/metric.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -95,13 +96,21 @@ void queue_add(struct queue *q, struct queue_frame *f, bool urgent)
 {
     list_add(urgent ? &q->urgent : &q->bulk, f);
     q->bytes += f->bytes.len;
+    metric_add(METRIC_IPC_FRAMES, 0, 1);
+    metric_add(METRIC_IPC_QUEUED, 0, f->bytes.len);
+}
+
+static void bytes_leave(struct queue *q, const struct queue_frame *f)
+{
+    q->bytes -= f->bytes.len;
+    metric_cells[METRIC_IPC_QUEUED][0] -= f->bytes.len;
 }
 
 struct queue_frame *queue_take_chunk(struct queue *q, uint64_t txn)
 {
     for (struct queue_frame **at = &q->bulk.head; *at; at = &(*at)->next) {
         if ((*at)->chunk && (*at)->txn == txn) {
-            q->bytes -= (*at)->bytes.len;
+            bytes_leave(q, *at);
             return list_remove(&q->bulk, at);
         }
     }
@@ -112,7 +121,7 @@ static struct queue_frame *take_of(struct queue *q, struct queue_list *l, uint64
 {
     for (struct queue_frame **at = &l->head; *at; at = &(*at)->next) {
         if ((*at)->txn == txn) {
-            q->bytes -= (*at)->bytes.len;
+            bytes_leave(q, *at);
             return list_remove(l, at);
         }
     }
@@ -132,7 +141,7 @@ struct queue_frame *queue_take(struct queue *q)
 
     if (!l->head)
         return NULL;
-    q->bytes -= l->head->bytes.len;
+    bytes_leave(q, l->head);
     return list_remove(l, &l->head);
 }
 

@@ -75,6 +75,11 @@ FIELDS(f_gone) = { R(ROLE, U64, 31, "the peer"), R(INDEX, U64, 255, "which"), EN
 FIELDS(f_trouble) = { R(NAME, TEXT, 64, "what does not work, e.g. resolver"),
                       O(TEXT, TEXT, 512, "how it shows; absent: it works again"),
                       O(REPLY, TEXT, 512, "what to do about it"), END };
+FIELDS(g_cell_f) = { R(INDEX, U64, 1023, "enum metric"), R(KIND, U64, 63, "which of its cells"),
+                     O(NAME, TEXT, 64, "the label's word, of those that have words of the moment"),
+                     R(COUNT, U64, 0, "number"), END };
+static const struct ipc_group g_cell = { "cell", g_cell_f };
+FIELDS(f_measured) = { G(ITEM, g_cell, "what differs from 0"), END };
 FIELDS(f_agent) = { R(MAILBOX, TEXT, 64, "label of the mailbox section"),
                     O(USER, TEXT, 64,
                       "system user, for mailboxes of system users; or owner given by the mailbox map"),
@@ -409,6 +414,8 @@ const struct ipc_message ipc_messages[] = {
         "for the operator's status: something is degraded, or well again"),
     MSG(PING, REPLY, 0, B(MTAD), CHILDREN, f_none, "are you there?"),
     MSG(PONG, REPLY, 0, CHILDREN, B(MTAD), f_none, "the answer, from the event loop: it turns"),
+    MSG(MEASURE, REPLY, 0, B(MTAD), CHILDREN, f_none, "what did you count?"),
+    MSG(MEASURED, REPLY, 0, CHILDREN, B(MTAD), f_measured, "the answer; its transaction is that of MEASURE"),
     MSG(AGENT, REQUEST, 0, B(DELIVERD), B(MTAD), f_agent, "an agent for this mailbox, please"),
     MSG(AGENT_REPLY, REPLY, IPC_FDS_ANY, B(MTAD), B(DELIVERD), f_agent_reply, "its channel, or why not"),
     MSG(AGENT_END, REPLY, 0, B(DELIVERD), B(MTAD), f_none,

@@ -21,6 +21,7 @@
 #include "common/proc/follow.h"
 #include "common/proc/frame_io.h"
 #include "common/proc/logsink.h"
+#include "common/proc/measure.h"
 #include "common/proc/sanitizer.h"
 #include "common/proc/setup.h"
 #include "common/proc/startup.h"
@@ -359,16 +360,13 @@ static void on_log_level(void *arg, struct channel *ch, struct ipc_in *in)
     log_set_level((enum log_level)ipc_get_u64(in, TAG_LEVEL));
 }
 
-static void on_ping(void *arg, struct channel *ch, struct ipc_in *in)
+static void on_measure(void *arg, struct channel *ch, struct ipc_in *in)
 {
-    struct ipc_out o;
+    struct daemon *d = arg;
 
-    (void)arg;
-    (void)in;
-    ipc_out_init(&o);
-    ipc_begin(&o, IPC_PONG, 0);
-    channel_send(ch, &o);
-    ipc_out_clear(&o);
+    if (d->spec->measure)
+        d->spec->measure(d);
+    measure_answer(ch, in);
 }
 
 static void on_log_fd(void *arg, struct channel *ch, struct ipc_in *in)
@@ -396,7 +394,8 @@ static const struct channel_route routes[] = {
     { IPC_LOG_LEVEL,               on_log_level },
     { IPC_LOG_FOLLOW, follow_on_frame },
     { IPC_LOG_FD,   on_log_fd },
-    { IPC_PING,         on_ping },
+    { IPC_PING,         ping_on_frame },
+    { IPC_MEASURE,      on_measure },
     { IPC_AGENT_REPLY,   on_agent_reply },
 #ifdef MANSIO_CHECK
     { IPC_TRY,               on_try },

@@ -63,6 +63,8 @@ struct daemon_spec {
     void (*agent_reply)(struct daemon *d, struct ipc_in *in); /* deliverd only */
     /* Frames of mtad that the skeleton does not know (helper answers, ...). May be NULL. */
     void (*control)(struct daemon *d, struct ipc_in *in);
+    /* About to be asked for its numbers: sets gauges (metric.h) that nobody keeps. May be NULL. */
+    void (*measure)(struct daemon *d);
     /* Check build: runs fn(arg) on extra thread 1..thread_count and waits for its end. NULL: no threads. */
     void (*run_on_thread)(struct daemon *d, unsigned thread, void (*fn)(void *arg), void *arg);
     unsigned thread_count; /* threads that `threads` makes */

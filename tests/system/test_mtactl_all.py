@@ -27,6 +27,7 @@ ROWS = {
     'log': (HOST, [('', 0, 'log'), ('--peer 192.0.2.1 --for 5m', 0, None), ('--domain far.test', 0, None), ('--peer a_b!c', 64, None),
                    ('--for 5m', 64, None), ('--peer 192.0.2.1 --for 9w', 64, None), ('debug', 0, None), ('info', 0, None), ('loud', 64, None)]),
     'sandbox': (HOST, [('', 0, 'thread')]),
+    'metrics': (HOST, [('', 0, 'metric')]),
     'mailq': (FILES, [('', 0, 'message')]),
     'queue list': (HOST, [('', 0, 'message'), ('--state held', 0, None), ('--older x', 64, None),
                            ('--sort size --limit 2', 0, 'message'), ('--sort colour', 64, None), ('--yes', 64, None)]),

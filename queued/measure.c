@@ -1,0 +1,98 @@
+/* measure.c - the queue's gauges: counted by the sweep, told when mtad asks */
+#include "queued/measure.h"
+
+#include <string.h>
+
+#include "common/base/metric.h"
+#include "conf/queue.h"
+#include "queued/ctl.h"
+
+#define TOP      (METRIC_WORDS - 1)
+#define DEST_MAX 100000u /* destinations that are worth a walk: some milliseconds */
+
+static struct {
+    uint64_t states[METRIC_CELLS], overdue;
+    int64_t oldest_ms;
+} counting;
+
+static unsigned state_cell(const char *state)
+{
+    unsigned i = metric_values(METRIC_QUEUE_MESSAGES) - 1;
+
+    while (i > 0 && strcmp(metrics[METRIC_QUEUE_MESSAGES].values[i], state) != 0)
+        i--;
+    return i;
+}
+
+void measure_message(struct mailq *q, uint32_t handle)
+{
+    int64_t age = mailq_now_ms(q) - id_wall_ms(ledger_at(&q->ledger, handle)->id);
+
+    counting.states[state_cell(message_state(q, handle))]++;
+    counting.oldest_ms = age > counting.oldest_ms ? age : counting.oldest_ms;
+    counting.overdue += age > q->conf->expire_after * 1000;
+}
+
+void measure_round(struct mailq *q)
+{
+    (void)q;
+    for (unsigned i = 0; i < metric_values(METRIC_QUEUE_MESSAGES); i++)
+        metric_set(METRIC_QUEUE_MESSAGES, i, counting.states[i]);
+    metric_set(METRIC_QUEUE_OLDEST, 0, (uint64_t)counting.oldest_ms / 1000);
+    metric_set(METRIC_QUEUE_OVERDUE, 0, counting.overdue);
+    memset(&counting, 0, sizeof counting);
+}
+
+/* ---- destinations ---- */
+
+struct top {
+    struct {
+        struct strv domain;
+        uint32_t parts;
+    } list[TOP]; /* most first */
+    unsigned n;
+    uint64_t others;
+};
+
+static void on_dest(void *arg, struct strv domain, uint32_t parts)
+{
+    struct top *top = arg;
+    unsigned i;
+
+    if (parts == 0)
+        return;
+    if (top->n == TOP && parts <= top->list[TOP - 1].parts) {
+        top->others += parts;
+        return;
+    }
+    if (top->n == TOP)
+        top->others += top->list[--top->n].parts;
+    for (i = top->n++; i > 0 && top->list[i - 1].parts < parts; i--)
+        top->list[i] = top->list[i - 1];
+    top->list[i].domain = domain;
+    top->list[i].parts = parts;
+}
+
+static void destinations(struct mailq *q)
+{
+    struct top top = { .n = 0 };
+
+    metric_words_clear(METRIC_QUEUE_DESTINATION);
+    if (sched_dest_count(q->ledger.sched) <= DEST_MAX)
+        sched_each_dest(q->ledger.sched, on_dest, &top);
+    else
+        top.others = ledger_count(&q->ledger);
+    for (unsigned i = 0; i < top.n; i++)
+        metric_add_word(METRIC_QUEUE_DESTINATION, top.list[i].domain, top.list[i].parts);
+    if (top.others)
+        metric_add_word(METRIC_QUEUE_DESTINATION, SV_LIT("other"), top.others);
+}
+
+void measure_queue(struct mailq *q)
+{
+    destinations(q);
+    metric_set(METRIC_QUEUE_DESTINATIONS, 0, sched_dest_count(q->ledger.sched));
+    metric_set(METRIC_QUEUE_EXPIRE, 0, (uint64_t)q->conf->expire_after);
+    metric_set(METRIC_QUEUE_JOBS, 0, q->job_n);
+    metric_set(METRIC_QUEUE_DISK_FREE, 0, store_disk_free(q->store));
+}
