@@ -169,6 +169,8 @@ void drop_resolved(struct txn_rcpt *r, const struct resolve_result *result)
        sender hears of it. */
     if (result->verdict == VERDICT_REFUSE)
         txn_final_add(t, r, txn_view(t, r->rcpt), r->local);
+    if (result->leaf_n > 1)
+        recipients_expanded(t, r);
     for (size_t i = 0; i < result->leaf_n; i++)
         txn_final_leaf(t, r, &result->leaves[i]);
 }

@@ -5,11 +5,13 @@
 #include "cleanup/recipients.h"
 #include "cleanup/resolve.h"
 #include "cleanup/service.h"
+#include "cleanup/withhold.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/mail/address.h"
 #include "common/mail/dsn.h"
+#include "common/os/fd.h"
 #include "conf/conf.h"
 #include "conf/top.h"
 
@@ -17,6 +19,9 @@
 
 /* The request is one frame of 64 KiB; folding and the text for humans make at most a few times that. */
 #define NOTICE_MAX (512u * 1024u)
+/* A message that is returned whole; queued's configuration allows no larger ones. */
+#define RETURN_MAX (256u * 1024u)
+#define WITHHELD   "delivery to where this address leads has failed"
 
 struct notice {
     struct txn *txn;
@@ -95,19 +100,52 @@ static void read_orcpt(struct facts *f, const struct ipc_in *group, struct span 
     orcpt->n = f->words.len - orcpt->at;
 }
 
+static struct withhold withhold_of(const struct ipc_in *group)
+{
+    struct strv to = ipc_get(group, TAG_RCPT);
+
+    return (struct withhold){ .given = ipc_has(group, TAG_ORIGINAL) ? ipc_get(group, TAG_ORIGINAL) : to,
+                              .target = to,
+                              .what = ipc_get(group, TAG_TARGET) };
+}
+
+static struct span add_reply(struct facts *f, const struct withhold *hidden, struct strv reply, bool remote)
+{
+    struct span span = { f->words.len, 0 };
+
+    if (!withhold_names(hidden, reply))
+        return add_words(&f->words, reply);
+    if (remote)
+        withhold_reply(reply, &f->words);
+    else
+        buf_adds(&f->words, WITHHELD);
+    span.n = f->words.len - span.at;
+    return span;
+}
+
+static const enum dsn_action success_actions[] = {
+    [SUCCESS_DELIVERED] = DSN_DELIVERED,
+    [SUCCESS_RELAYED] = DSN_RELAYED,
+    [SUCCESS_EXPANDED] = DSN_EXPANDED,
+};
+
 static void read_rcpt(struct facts *f, const struct ipc_in *group, enum dsn_action action, struct dsn_rcpt *r)
 {
+    struct withhold hidden = withhold_of(group);
     bool remote = ipc_get_u64(group, TAG_REMOTE) != 0;
 
-    r->rcpt = ipc_get(group, TAG_RCPT);
+    /* Whom the sender wrote to, never where that leads (RFC 3461 5.2.7). */
+    r->rcpt = hidden.given;
+    if (action == DSN_DELIVERED)
+        action = success_actions[ipc_get_u64(group, TAG_KIND) % 3];
     r->action = action;
     if (!status_parse(ipc_get(group, TAG_ENHANCED), &r->status))
         r->status = action == DSN_FAILED    ? STATUS(5, 0, 0)
                     : action == DSN_DELAYED ? STATUS(4, 0, 0)
                                             : STATUS(2, 0, 0);
-    if (remote)
+    if (remote && !withhold_names(&hidden, ipc_get(group, TAG_RELAY)))
         r->remote_mta = relay_host(ipc_get(group, TAG_RELAY));
-    f->diagnostics[r - f->rcpts] = add_words(&f->words, ipc_get(group, TAG_REPLY));
+    f->diagnostics[r - f->rcpts] = add_reply(f, &hidden, ipc_get(group, TAG_REPLY), remote);
     r->last_attempt_ms = (int64_t)ipc_get_u64(group, TAG_LAST_ATTEMPT);
     r->retry_until_ms = (int64_t)ipc_get_u64(group, TAG_RETRY_UNTIL);
 }
@@ -152,10 +190,30 @@ static void facts_read(struct facts *f, const struct ipc_in *in)
     f->dsn.rcpt_count = n;
 }
 
-static bool compose(const struct ipc_in *in, struct txn *t, struct buf *out)
+/* The whole message, when it came along: its header and body become those that are returned. */
+static void read_whole(struct ipc_in *in, struct buf *whole, struct dsn *dsn)
+{
+    uint64_t size = ipc_get_u64(in, TAG_BODY_SIZE);
+    int fd = in->fd_count ? ipc_take_fd(in, 0) : -1;
+    struct header_scan scan;
+    char *bytes = size <= RETURN_MAX && fd >= 0 ? mem_new((size_t)size + 1) : NULL;
+
+    if (bytes && fd_pread_full(fd, bytes, (size_t)size, 0) == (ssize_t)size)
+        buf_add(whole, bytes, (size_t)size);
+    free(bytes);
+    fd_close(&fd);
+    header_scan_init(&scan);
+    if (whole->len == 0 || header_scan(&scan, buf_view(whole)) != HEADER_END)
+        return;
+    dsn->header = strv_sub(buf_view(whole), 0, scan.header_len);
+    dsn->body = strv_from(buf_view(whole), scan.body_at);
+}
+
+static bool compose(struct ipc_in *in, struct txn *t, struct buf *out)
 {
     char about[ID_TEXT_SIZE];
     struct facts f;
+    struct buf whole;
     bool has_8bit = false, ok;
 
     facts_read(&f, in);
@@ -168,6 +226,8 @@ static bool compose(const struct ipc_in *in, struct txn *t, struct buf *out)
     f.dsn.arrival_ms = (int64_t)ipc_get_u64(in, TAG_ARRIVAL);
     f.dsn.now_ms = t->arrival_ms;
     f.dsn.header = ipc_get(in, TAG_HEADER);
+    buf_init(&whole, RETURN_MAX + 1);
+    read_whole(in, &whole, &f.dsn);
     ok = f.dsn.rcpt_count > 0 && dsn_compose(&f.dsn, out, &has_8bit) && buf_ok(out);
     t->has_body_type = true;
     t->body_type = has_8bit ? BODY_8BITMIME : BODY_7BIT;
@@ -175,6 +235,7 @@ static bool compose(const struct ipc_in *in, struct txn *t, struct buf *out)
         LOG(INFO, "cleanup.notice.composed", KS("id", t->id_text), KS("about", about),
             KS("kind", kinds[ipc_get_u64(in, TAG_NOTICE)].name), KV("rcpt", ipc_get(in, TAG_SENDER)),
             KI("rcpts", f.dsn.rcpt_count));
+    buf_clear(&whole);
     facts_clear(&f);
     return ok;
 }

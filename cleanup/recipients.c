@@ -9,11 +9,14 @@
 #include "cleanup/service.h"
 #include "common/base/log.h"
 #include "common/mail/address.h"
+#include "common/mail/params.h"
 #include "conf/address.h"
 #include "conf/conf.h"
 #include "conf/top.h"
 
 #include <stdio.h>
+
+#define NOTIFY_OF_ALIAS 16u /* queued/envelope.h */
 
 static uint64_t ask_mapd(void *ctx, const struct key_chain *chain, maps_done *done, void *arg)
 {
@@ -61,6 +64,23 @@ static void rcpt_refuse(struct txn_rcpt *r, int code, const char *enhanced, stru
     rcpt_answer(r, verdict, code, enhanced, text, rule);
 }
 
+/* RFC 3461 5.2.7.2: of an alias with several members the sender gets one receipt, "expanded", and none from
+   its members. It is a recipient of its own in the envelope, to which nothing is delivered. */
+void recipients_expanded(struct txn *t, struct txn_rcpt *r)
+{
+    struct txn_rcpt alias = *r;
+
+    if (!(r->notify & PARAM_NOTIFY_SUCCESS))
+        return;
+    r->notify &= ~(uint64_t)PARAM_NOTIFY_SUCCESS;
+    if (!r->notify)
+        r->notify = PARAM_NOTIFY_NEVER;
+    if (!t->sender.n)
+        return;
+    alias.notify = NOTIFY_OF_ALIAS;
+    txn_final_add_target(t, &alias, txn_view(t, r->rcpt), SV_LIT("@expanded"));
+}
+
 static void rcpt_accept(struct txn_rcpt *r, const struct resolve_result *result)
 {
     struct txn *t = r->txn;
@@ -71,6 +91,8 @@ static void rcpt_accept(struct txn_rcpt *r, const struct resolve_result *result)
         rcpt_refuse(r, 452, "4.5.3", SV_LIT("Too many recipients"), SV_LIT("address.max_expansion"));
         return;
     }
+    if (result->leaf_n > 1)
+        recipients_expanded(t, r);
     for (size_t i = 0; i < result->leaf_n; i++)
         txn_final_leaf(t, r, &result->leaves[i]);
     if (!buf_ok(&t->words)) {

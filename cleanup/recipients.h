@@ -13,6 +13,8 @@ struct resolve_env;
 struct txn;
 struct txn_rcpt;
 
+/* Several addresses are to take the place of r: before they are added. */
+void recipients_expanded(struct txn *t, struct txn_rcpt *r);
 /* Starts to resolve r (txn_rcpt_add made it). Its end is rcpt_done, now or later. */
 void recipients_resolve(struct txn *t, struct txn_rcpt *r);
 /* Fills in how questions are asked; id and the rest stay the caller's. */

@@ -193,6 +193,12 @@ static void index_add(struct txn *t, const struct txn_final *f)
     buf_clear(&key);
 }
 
+/* What notices call it. The owner of a list, whose mail this is, must hear which member fails. */
+static struct span known_as(const struct txn *t, const struct txn_rcpt *r)
+{
+    return t->forward && !r->given.n ? (struct span){ 0, 0 } : r->given.n ? r->given : r->rcpt;
+}
+
 static void final_add(struct txn *t, const struct txn_rcpt *r, struct strv address, bool local,
                       struct strv target)
 {
@@ -206,7 +212,7 @@ static void final_add(struct txn *t, const struct txn_rcpt *r, struct strv addre
     }
     f = &t->finals[t->final_n++];
     *f = (struct txn_final){ .rcpt = txn_keep(t, address),
-                             .original = r->rcpt,
+                             .original = known_as(t, r),
                              .orcpt = r->orcpt,
                              .target = txn_keep(t, target),
                              .notify = r->notify,

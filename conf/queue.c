@@ -7,6 +7,41 @@
 #define QUEUED .roles = ROLE_BIT(ROLE_QUEUED)
 #define YEAR (366LL * 86400)
 
+static const struct conf_field notices_fields[] = {
+    FIELD(conf_notices, success, CT_BOOL, "yes", .roles = ROLE_BIT(ROLE_QUEUED) | ROLE_BIT(ROLE_SMTPD),
+          .doc = "Whether senders may ask for notices of success (RFC 3461). `no`: DSN is not announced, and "
+                 "no such notice is sent."),
+    FIELD(conf_notices, return_size, CT_BYTES, "50k", .min = 0, .max = 262144, QUEUED,
+          .doc = "Messages up to this size are returned whole with a notice of failure unless the sender "
+                 "asked for the header only (RET=HDRS); of larger ones the header is returned."),
+    FIELD(conf_notices, double_bounce, CT_STRING, "\"\"", .max = 254, QUEUED,
+          .doc = "Address that is told, once, of a notice that could not be delivered itself, as "
+                 "`postmaster`. \"\": nobody, it is only logged."),
+    FIELD_END
+};
+
+static const struct conf_kind notices_kind = {
+    .name = "notices",
+    .fields = notices_fields,
+    .size = sizeof(struct conf_notices),
+    .doc = "What senders are told.",
+};
+
+bool conf_notices_success(const struct conf_queue *queue)
+{
+    return !queue || !queue->notices || queue->notices->success;
+}
+
+int64_t conf_notices_return_size(const struct conf_queue *queue)
+{
+    return queue->notices ? queue->notices->return_size : CONF_NOTICES_RETURN_SIZE;
+}
+
+const char *conf_notices_double_bounce(const struct conf_queue *queue)
+{
+    return queue->notices ? queue->notices->double_bounce : "";
+}
+
 static const struct conf_field fields[] = {
     FIELD(conf_queue, directory, CT_PATH, "/var/spool/mansio", QUEUED, .doc = "The spool."),
     FIELD(conf_queue, retry, CT_SECONDS_LIST, "[ 5m, 10m, 20m, 40m, 80m, 160m, 4h ]", .min = 1,
@@ -30,6 +65,8 @@ static const struct conf_field fields[] = {
         .doc =
             "Address that gets mail for `postmaster` when no alias and no mailbox has that name. \"\"\": the "
             "section `mailbox postmaster` says where it goes."),
+    FIELD(conf_queue, notices, CT_BLOCK, .block = &notices_kind,
+          .roles = ROLE_BIT(ROLE_QUEUED) | ROLE_BIT(ROLE_SMTPD), .doc = "Section: what senders are told."),
     FIELD_END
 };
 

@@ -3,6 +3,14 @@
 
 #include "conf/types.h"
 
+/* queue { notices { ... } } */
+struct conf_notices {
+    struct conf_head head;
+    bool success;                   /* DSN is announced, receipts are sent */
+    int64_t return_size;            /* a message up to this size goes back whole; 0: never */
+    char *double_bounce;            /* who hears of notices that cannot be delivered; "": nobody */
+};
+
 struct conf_queue {
     struct conf_head head;
     char *directory;
@@ -13,4 +21,12 @@ struct conf_queue {
     int64_t max_jobs;               /* deliveries running at once, all destinations */
     bool deliver;                   /* false: nothing is dispatched */
     char *postmaster;               /* mail for `postmaster` without a mailbox of that name; "" for none */
+    struct conf_notices *notices;   /* NULL: the defaults; see below */
 };
+
+#define CONF_NOTICES_RETURN_SIZE 51200
+
+/* With the defaults of an absent section. */
+bool conf_notices_success(const struct conf_queue *queue);
+int64_t conf_notices_return_size(const struct conf_queue *queue);
+const char *conf_notices_double_bounce(const struct conf_queue *queue);

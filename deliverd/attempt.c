@@ -87,6 +87,7 @@ static void attempt_destroy(void *obj)
     buf_clear(&a->failure.text);
     free(a->todo);
     free(a->map);
+    free(a->dsn);
     free(a->addresses);
     free(a);
 }
@@ -274,6 +275,8 @@ static void transaction(struct attempt *a)
 
     for (size_t i = 0; i < j->rcpt_n; i++)
         if (a->todo[i] == TODO_NOW) {
+            if (a->dsn)
+                a->dsn[n] = j->rcpts[i].wants;
             a->map[n] = i;
             a->addresses[n++] = j->rcpts[i].rcpt;
         }
@@ -288,6 +291,9 @@ static void transaction(struct attempt *a)
         .rcpt_n = n,
         .size = j->body.size,
         .eight_bit = j->eight_bit,
+        .dsn = a->dsn,
+        .envid = ipc_get(&j->in, TAG_ENVID),
+        .ret = ipc_get_u64(&j->in, TAG_RET),
     };
     connection_begin(a->c, &a->m);
 }
@@ -304,6 +310,7 @@ static void on_result(void *arg, size_t rcpt, const struct client_result *r)
         .step = r->step,
         .remote = r->remote,
         .maybe = r->maybe,
+        .dsn = r->dsn,
     };
 
     /* A pooled connection that the server had given up before it saw our MAIL (perhaps with a 421): as if it
@@ -452,6 +459,8 @@ static struct attempt *attempt_new(struct job *j)
     a->todo = mem_new(j->rcpt_n);
     a->map = mem_array(j->rcpt_n, sizeof *a->map);
     a->addresses = mem_array(j->rcpt_n, sizeof *a->addresses);
+    if (j->has_dsn)
+        a->dsn = mem_array(j->rcpt_n, sizeof *a->dsn);
     a->wait.granted = on_granted;
     a->wait.arg = a;
     loop_timer_init(&a->again, a->d->loop, on_again, a);

@@ -32,6 +32,7 @@ struct attempt {
     uint8_t *todo;          /* owned: per recipient of the job */
     size_t *map;            /* owned: recipient of the transaction -> of the job */
     struct strv *addresses; /* owned */
+    struct client_dsn *dsn; /* owned; NULL: nobody wants anything */
     struct client_message m;
     uint64_t body_at;
 

@@ -10,6 +10,7 @@
 #include "deliverd/client_engine.h"
 
 #include "common/base/mem.h"
+#include "common/mail/params.h"
 #include "deliverd/client_reply.h"
 
 #include <stdlib.h>
@@ -78,6 +79,35 @@ void client_expect(struct client *c, enum client_step step, size_t rcpt)
         client_trace_sent(c, step);
 }
 
+/* " NAME=value" when write can make a value of text; else nothing. */
+static void parameter(struct client *c, const char *name, struct strv text,
+                      bool (*write)(struct strv text, struct buf *out))
+{
+    size_t from = c->out->len;
+
+    buf_adds(c->out, name);
+    if (!write(text, c->out))
+        buf_cut(c->out, from);
+}
+
+static void send_mail_dsn(struct client *c)
+{
+    if (c->message->ret)
+        buf_adds(c->out, c->message->ret == 1 ? " RET=FULL" : " RET=HDRS");
+    if (c->message->envid.n)
+        parameter(c, " ENVID=", c->message->envid, param_envid_write);
+}
+
+static void send_rcpt_dsn(struct client *c, const struct client_dsn *dsn)
+{
+    if (dsn->notify) {
+        buf_adds(c->out, " NOTIFY=");
+        param_notify_write(dsn->notify, c->out);
+    }
+    if (dsn->orcpt.n)
+        parameter(c, " ORCPT=", dsn->orcpt, param_orcpt_write);
+}
+
 static void send_mail(struct client *c)
 {
     const struct client_message *m = c->message;
@@ -91,6 +121,8 @@ static void send_mail(struct client *c)
        conversion would break signatures, and the bounce that RFC 6152 3 allows instead would lose mail. */
     if (c->eight_bit && m->eight_bit)
         buf_adds(c->out, " BODY=8BITMIME");
+    if (c->dsn && (m->ret || m->envid.n))
+        send_mail_dsn(c);
     buf_adds(c->out, "\r\n");
     client_expect(c, CLIENT_MAIL, 0);
 }
@@ -101,7 +133,10 @@ static void send_rcpt(struct client *c)
 
     buf_adds(c->out, "RCPT TO:<");
     buf_addv(c->out, c->message->rcpts[i]);
-    buf_adds(c->out, ">\r\n");
+    buf_adds(c->out, ">");
+    if (c->dsn && c->message->dsn)
+        send_rcpt_dsn(c, &c->message->dsn[i]);
+    buf_adds(c->out, "\r\n");
     c->rcpt_asked++;
     client_expect(c, CLIENT_RCPT, i);
 }

@@ -51,6 +51,7 @@ struct client_result {
     bool maybe;       /* lost after the final dot: perhaps delivered */
     bool tls;         /* it was the handshake that failed: in the clear the host may do */
     const char *step; /* "rcpt": where it ended */
+    bool dsn;         /* delivered, and the server was told what notices are wanted: it sends them */
 };
 
 enum client_tls {
@@ -75,6 +76,12 @@ enum client_body {
     CLIENT_BODY_BROKEN, /* the message cannot be read */
 };
 
+/* What a recipient's sender wants to hear (RFC 3461); all empty: nothing was said. */
+struct client_dsn {
+    uint64_t notify;    /* bits of NOTIFY */
+    struct strv orcpt;  /* "type;address", decoded */
+};
+
 /* Borrowed until the client is ready or over again. */
 struct client_message {
     struct strv sender; /* without brackets; empty: null reverse-path */
@@ -82,6 +89,10 @@ struct client_message {
     size_t rcpt_n;  /* > 0 */
     uint64_t size;  /* header, empty line and body as they are stored */
     bool eight_bit; /* was declared BODY=8BITMIME */
+    /* Passed on to a server that announces DSN. */
+    const struct client_dsn *dsn; /* of each recipient; NULL: nothing was said of any */
+    struct strv envid;            /* decoded; empty: none */
+    uint64_t ret;                 /* 0: not said */
 };
 
 struct client_ops {
@@ -119,7 +130,7 @@ struct client {
     void *trace_arg;
 
     /* the server */
-    bool pipelining, eight_bit, starttls;
+    bool pipelining, eight_bit, starttls, dsn;
     bool secure;         /* TLS is up */
     bool auth_refused;   /* for good: our credentials are wrong */
     unsigned mechanisms; /* of AUTH: bits by enum sasl_mechanism */

@@ -254,7 +254,12 @@ static void on_data(struct client *c)
 static struct client_result end_result(struct client *c)
 {
     switch (reply_class(&c->reply)) {
-    case 2: return client_from_reply(c, CLIENT_END, OUTCOME_DELIVERED, CLIENT_FINAL);
+    case 2: {
+        struct client_result r = client_from_reply(c, CLIENT_END, OUTCOME_DELIVERED, CLIENT_FINAL);
+
+        r.dsn = c->dsn;
+        return r;
+    }
     case 5: return client_from_reply(c, CLIENT_END, OUTCOME_FAILED, CLIENT_FINAL);
     default: return client_from_reply(c, CLIENT_END, OUTCOME_DEFERRED, CLIENT_FINAL);
     }

@@ -114,6 +114,9 @@ static size_t read_rcpts(struct job *j)
         j->rcpts[j->rcpt_n].rcpt = ipc_get(&group, TAG_RCPT);
         j->rcpts[j->rcpt_n].original = ipc_get(&group, TAG_ORIGINAL);
         j->rcpts[j->rcpt_n].target = ipc_get(&group, TAG_TARGET);
+        j->rcpts[j->rcpt_n].wants.notify = ipc_get_u64(&group, TAG_NOTIFY);
+        j->rcpts[j->rcpt_n].wants.orcpt = ipc_get(&group, TAG_ORCPT);
+        j->has_dsn = j->has_dsn || ipc_has(&group, TAG_NOTIFY) || ipc_has(&group, TAG_ORCPT);
     }
     j->open = j->rcpt_n;
     return n;
@@ -155,6 +158,7 @@ void job_note(struct job *j, size_t i, const struct job_outcome *o)
     r->step = o->step;
     r->remote = o->remote;
     r->maybe = o->maybe;
+    r->dsn = o->dsn;
 }
 
 void job_commit(struct job *j, size_t i)
@@ -231,6 +235,8 @@ static void put_result(struct ipc_out *o, const struct job_rcpt *r)
         ipc_put_text(o, TAG_STEP, SV(r->step));
     if (r->maybe)
         ipc_put_u64(o, TAG_MAYBE, 1);
+    if (r->dsn)
+        ipc_put_u64(o, TAG_NOTIFY, 1);
     ipc_group_end(o);
 }
 

@@ -34,7 +34,8 @@ struct job_rcpt {
     char enhanced[STATUS_TEXT];
     char *text, *relay; /* owned; may be NULL */
     const char *step;   /* static */
-    bool remote, maybe;
+    bool remote, maybe, dsn;
+    struct client_dsn wants; /* borrowed, too */
 };
 
 /* A result, or the best knowledge so far. text and relay are copied. */
@@ -44,6 +45,7 @@ struct job_outcome {
     struct strv text, relay;
     const char *step;
     bool remote, maybe;
+    bool dsn; /* the next server sends the notices that are wanted */
 };
 
 struct job {
@@ -56,6 +58,7 @@ struct job {
     char *frame;              /* owned: that copy */
     struct strv dest, sender; /* borrowed from it */
     bool local, eight_bit;
+    bool has_dsn; /* some recipient's wants are not empty */
     bool traced; /* the submitter watches: job_trace is not for nothing */
     struct job_rcpt *rcpts; /* owned */
     size_t rcpt_n, open;

@@ -145,7 +145,7 @@ static const char *rcpt_word(const struct rcpt *r)
     case RCPT_OPEN: return "active";
     case RCPT_RUNNING: return "running";
     case RCPT_WAIT: return "deferred";
-    case RCPT_OWED: return "failed";
+    case RCPT_OWED: return r->success ? "delivered" : "failed";
     case RCPT_DONE: return "done";
     }
     return "?";

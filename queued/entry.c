@@ -21,7 +21,7 @@ static const struct format {
     { ENTRY_PAUSE, "f" },       { ENTRY_BEGIN, "s" },
     { ENTRY_MESSAGE, "if" },    { ENTRY_SEGMENT, "so" },
     { ENTRY_END, "" },          { ENTRY_SYNCED, "o" },
-    { ENTRY_FREEZE, "fx" },
+    { ENTRY_FREEZE, "fx" },       { ENTRY_SUCCEEDED, "iltfw" },
 };
 
 static const char *format_find(char kind)

@@ -15,6 +15,7 @@
 enum entry_kind {
     ENTRY_DELIVERED = 'D', /* id list time */
     ENTRY_FAILED = 'F',    /* id list time words: a notice is owed */
+    ENTRY_SUCCEEDED = 'S', /* id list time flags words: flags is enum ipc_success, a notice is owed */
     ENTRY_DROPPED = 'X',   /* id list time: failed for good, no notice is due */
     ENTRY_DEFERRED = 'T',  /* id list time attempts due words */
     ENTRY_NOTICE = 'N',    /* id list which: committed; failure ends the recipients, delay is noted */

@@ -208,7 +208,7 @@ static bool line_rcpt(struct envelope *e, struct strv key, struct strv value)
     else if (strv_eq(key, SV_LIT("target")))
         r->target = value;
     else
-        return strv_u64(value, 15, &r->notify);
+        return strv_u64(value, 31, &r->notify);
     return true;
 }
 

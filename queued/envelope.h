@@ -11,7 +11,13 @@
 #define ENVELOPE_MAX (16u * 1024u * 1024u)
 
 /* RFC 3461 NOTIFY bits; none set: the default, failure and delay */
-enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
+enum {
+    NOTIFY_NEVER = 1,
+    NOTIFY_SUCCESS = 2,
+    NOTIFY_FAILURE = 4,
+    NOTIFY_DELAY = 8,
+    NOTIFY_EXPANDED = 16, /* nobody: an alias whose members are the others; its sender is told so */
+};
 
 struct envelope_rcpt {
     struct strv to;       /* final recipient */

@@ -28,6 +28,7 @@ struct forward {
     uint64_t txn;             /* of the request to cleanup */
     const struct channel *ch; /* that cleanup; compared only */
     int64_t deadline;         /* mono ms */
+    uint8_t receipt;          /* 1 + enum ipc_success of the receipt that is due here; 0: the new message's */
 };
 
 static struct forward **forward_find(struct mailq *q, struct strv origin)
@@ -82,29 +83,44 @@ static int message_fd(const struct bytes *bytes)
     return fd;
 }
 
-static void put_envelope(struct mailq *q, const struct forward *f, const struct ipc_in *in)
+static void put_envelope(struct mailq *q, struct forward *f, const struct ipc_in *in)
 {
     const struct envelope_rcpt *r = &q->envelope.rcpts[f->index];
     struct ipc_out *o = &q->out;
+    bool list = ipc_has(in, TAG_SENDER);
+    uint64_t notify = r->notify;
     struct strv target;
-    size_t at = 0;
+    size_t at = 0, targets = 0;
 
     ipc_put_u64(o, TAG_ID, f->id);
     ipc_put_text(o, TAG_ORIGIN, SV(f->origin));
-    ipc_put_clean(o, TAG_SENDER, ipc_has(in, TAG_SENDER) ? ipc_get(in, TAG_SENDER) : q->envelope.sender);
+    ipc_put_clean(o, TAG_SENDER, list ? ipc_get(in, TAG_SENDER) : q->envelope.sender);
     ipc_put_clean(o, TAG_RCPT, r->to);
-    while (ipc_next(in, TAG_TARGET, &at, &target))
+    /* The owner of a list is to know which member fails; other senders only know whom they wrote to. */
+    if (!list)
+        ipc_put_clean(o, TAG_ORIGINAL, r->original.n ? r->original : r->to);
+    for (; ipc_next(in, TAG_TARGET, &at, &target); targets++)
         ipc_put_clean(o, TAG_TARGET, target);
     ipc_put_u64(o, TAG_ARRIVAL, q->envelope.arrival);
+    ipc_put_u64(o, TAG_BODY_TYPE, q->envelope.body_type);
+    /* RFC 3461 5.2.7.3: a list is a delivery and its mail a new message; 5.2.7.2: of an alias with several
+       members the sender gets one receipt, from here, and none from further on. */
+    f->receipt = 0;
+    if (list || targets > 1) {
+        f->receipt = notify & NOTIFY_SUCCESS ? 1 + (list ? SUCCESS_DELIVERED : SUCCESS_EXPANDED) : 0;
+        notify &= ~(uint64_t)NOTIFY_SUCCESS;
+        notify = r->notify && !notify ? NOTIFY_NEVER : notify;
+    }
+    if (list)
+        return;
     if (r->orcpt.n)
         ipc_put_clean(o, TAG_ORCPT, r->orcpt);
-    if (r->notify)
-        ipc_put_u64(o, TAG_NOTIFY, r->notify);
+    if (notify)
+        ipc_put_u64(o, TAG_NOTIFY, notify);
     if (q->envelope.envid.n)
         ipc_put_clean(o, TAG_ENVID, q->envelope.envid);
     if (q->envelope.ret)
         ipc_put_u64(o, TAG_RET, q->envelope.ret);
-    ipc_put_u64(o, TAG_BODY_TYPE, q->envelope.body_type);
 }
 
 /* q->envelope is the message's. */
@@ -226,7 +242,7 @@ void forward_committed(struct mailq *q, struct strv origin, uint64_t id, bool ok
     }
     id_text(id, text);
     snprintf(words, sizeof words, "forwarded as %s", text);
-    results_forwarded(q, e.id, e.list, SV(words));
+    results_forwarded(q, e.id, e.list, SV(words), *at ? (*at)->receipt : 0);
     if (*at)
         forward_done(q, at, SV(words));
 }
@@ -262,7 +278,7 @@ void forward_on_done(struct mailq *q, const struct channel *ch, const struct ipc
         return;
     if (verdict == VERDICT_ACCEPT) {
         if (origin_forward(SV((*at)->origin), &e))
-            results_forwarded(q, e.id, e.list, SV_LIT("discarded, as its forward says"));
+            results_forwarded(q, e.id, e.list, SV_LIT("discarded, as its forward says"), 1);
         forward_done(q, at, SV_LIT("discarded, as its forward says"));
         return;
     }

@@ -168,7 +168,15 @@ uint32_t ledger_add(struct ledger *l, uint64_t id, const struct envelope *e, str
     for (uint32_t i = 0; i < m->rcpt_n; i++) {
         message_rcpt(m, i)->part = part_for(l, m, handle, &e->rcpts[i]);
         message_rcpt(m, i)->notify = (uint8_t)e->rcpts[i].notify;
+        if (e->rcpts[i].notify & NOTIFY_EXPANDED) {
+            message_rcpt(m, i)->state = RCPT_OWED;
+            message_rcpt(m, i)->success = 1 + SUCCESS_EXPANDED;
+        }
     }
+    /* A notice about a failed notice is the last one. */
+    if (l->double_bounce && e->sender.n == 0 && strv_starts(e->origin, SV_LIT("notice/")) &&
+        !strv_ends(e->origin, SV_LIT("/double")))
+        m->flags |= MESSAGE_DOUBLE;
     return handle;
 }
 
@@ -229,8 +237,10 @@ static void rcpt_apply(struct ledger *l, struct message *m, struct rcpt *r, cons
         rcpt_done(l, m, r);
         break;
     case ENTRY_FAILED:
+    case ENTRY_SUCCEEDED:
         rcpt_words(l, r, e);
         r->state = RCPT_OWED;
+        r->success = e->kind == ENTRY_FAILED ? 0 : (uint8_t)(1 + (e->flags & 3));
         sched_part(l->sched, r->part)->tried = (uint32_t)e->time;
         break;
     case ENTRY_DEFERRED:
@@ -390,13 +400,15 @@ enum ledger_result ledger_apply(struct ledger *l, const struct entry *e)
     switch (e->kind) {
     case ENTRY_DELIVERED:
     case ENTRY_FAILED:
+    case ENTRY_SUCCEEDED:
     case ENTRY_DROPPED:
     case ENTRY_DEFERRED:
     case ENTRY_NOTICE: {
         enum ledger_result result = apply_list(l, e);
 
         /* The last word on a message that no segment has: it was over, not lost. */
-        if (result == LEDGER_UNKNOWN && l->lost && e->kind != ENTRY_DEFERRED && e->kind != ENTRY_FAILED)
+        if (result == LEDGER_UNKNOWN && l->lost && e->kind != ENTRY_DEFERRED && e->kind != ENTRY_FAILED &&
+            e->kind != ENTRY_SUCCEEDED)
             dict_pop_u64(l->lost, e->id);
         return result;
     }
@@ -423,7 +435,7 @@ static enum entry_kind told_as(const struct rcpt *r)
 {
     switch ((enum rcpt_state)r->state) {
     case RCPT_DONE: return ENTRY_DELIVERED;
-    case RCPT_OWED: return ENTRY_FAILED;
+    case RCPT_OWED: return r->success ? ENTRY_SUCCEEDED : ENTRY_FAILED;
     case RCPT_WAIT: return ENTRY_DEFERRED;
     case RCPT_RUNNING:
         /* Deferred before, or never tried: its words tell. */
@@ -435,7 +447,8 @@ static enum entry_kind told_as(const struct rcpt *r)
 
 static bool told_alike(const struct rcpt *a, const struct rcpt *b)
 {
-    return told_as(a) == told_as(b) && a->words == b->words && a->part == b->part;
+    return told_as(a) == told_as(b) && a->words == b->words && a->part == b->part &&
+           a->success == b->success;
 }
 
 void ledger_tell(const struct ledger *l, uint32_t handle, struct buf *scratch,
@@ -460,6 +473,8 @@ void ledger_tell(const struct ledger *l, uint32_t handle, struct buf *scratch,
         e = (struct entry){ .kind = told_as(r), .id = m->id, .list = buf_view(scratch) };
         if (e.kind == ENTRY_MESSAGE)
             continue;
+        if (e.kind == ENTRY_SUCCEEDED)
+            e.flags = r->success - 1u;
         e.attempts = sched_part(l->sched, r->part)->attempts;
         e.due = sched_part(l->sched, r->part)->due;
         e.time = sched_part(l->sched, r->part)->tried;

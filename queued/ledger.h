@@ -16,7 +16,7 @@ enum rcpt_state {
     RCPT_OPEN,    /* to be tried as soon as its part may go */
     RCPT_RUNNING, /* in a job */
     RCPT_WAIT,    /* deferred until its part is due */
-    RCPT_OWED,    /* failed; the sender was not told yet */
+    RCPT_OWED,    /* failed, or a receipt is wanted; the sender was not told yet */
     RCPT_DONE,
 };
 
@@ -26,6 +26,7 @@ struct rcpt {
     uint8_t state;
     uint8_t notify;
     uint8_t noticing; /* a notice about it is being composed or committed */
+    uint8_t success;  /* OWED: 1 + enum ipc_success; 0: it failed */
 };
 
 enum {
@@ -37,6 +38,7 @@ enum {
     MESSAGE_NAMED = 32,    /* by the snapshot that is being read */
     MESSAGE_OWED = 64,     /* in the list of messages that owe a notice */
     MESSAGE_DAMAGED = 128, /* its record or body cannot be read */
+    MESSAGE_DOUBLE = 256,  /* a notice: should it fail, somebody is told */
 };
 
 struct message {
@@ -68,6 +70,7 @@ struct ledger {
     } * seen; /* owned */
     size_t seen_n;
     struct dict *lost; /* ids named by a snapshot and found in no segment; NULL unless replaying */
+    bool double_bounce; /* somebody is told of notices that fail */
     bool paused;    /* nothing is delivered */
     bool paused_in; /* nothing is accepted, by an operator */
     struct dict *frozen; /* owned: senders, lower case, whose new mail is held; NULL: none */

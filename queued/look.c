@@ -189,7 +189,7 @@ void look_rcpt(struct look *l, uint32_t i, struct look_rcpt *out)
         .to = l->envelope.rcpts[i].to,
         .reason = words_reply(r->words),
         .state = r->state == RCPT_WAIT   ? "deferred"
-                 : r->state == RCPT_OWED ? "failed"
+                 : r->state == RCPT_OWED ? (r->success ? "delivered" : "failed")
                                          : "active",
         .done = r->state == RCPT_DONE,
     };

@@ -37,6 +37,7 @@ void mailq_init(struct mailq *q, struct loop *loop, const struct conf_queue *con
     /* Job numbers of a former queued may still be in use in a deliverd. */
     q->job_number = (uint64_t)q->wall0 << 20;
     ledger_init(&q->ledger, &sched);
+    q->ledger.double_bounce = conf_notices_double_bounce(conf)[0] != '\0';
     ipc_out_init(&q->out);
     envelope_init(&q->envelope);
     buf_init(&q->scratch, ENVELOPE_MAX);
@@ -51,6 +52,7 @@ void mailq_init(struct mailq *q, struct loop *loop, const struct conf_queue *con
 void mailq_configure(struct mailq *q, const struct conf *conf)
 {
     q->conf = conf->queue;
+    q->ledger.double_bounce = conf_notices_double_bounce(q->conf)[0] != '\0';
     q->routes = conf;
     sched_set_retry(q->ledger.sched, conf->queue->retry.v, conf->queue->retry.n);
     dispatch_soon(q);

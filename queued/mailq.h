@@ -190,7 +190,8 @@ bool deliverd_all_known(const struct mailq *q);         /* dispatch is allowed *
 void results_on_frame(void *arg, struct channel *ch, struct ipc_in *in);
 void results_noted(struct mailq *q);
 /* The recipients of the list are done: a message that takes their place is durable. */
-void results_forwarded(struct mailq *q, uint64_t id, struct strv list, struct strv text);
+void results_forwarded(struct mailq *q, uint64_t id, struct strv list, struct strv text,
+                       unsigned receipt);
 /* What the results of one recipient mean; shared with sweep and suspension. */
 struct verdict {
     enum ipc_outcome outcome;
@@ -199,11 +200,14 @@ struct verdict {
     uint32_t due;   /* of OUTCOME_DEFERRED */
     uint32_t tried; /* seconds, the attempt */
     unsigned attempts;
+    enum ipc_success success; /* of OUTCOME_DELIVERED with a notice */
 };
 /* Notes it for the recipients of the list. */
 void verdict_note(struct mailq *q, uint64_t id, struct strv list, const struct verdict *v, bool notice);
 /* True when a failure of this recipient is told to the sender. */
 bool rcpt_wants(const struct message *m, const struct rcpt *r, unsigned notify_bit);
+/* The same of a success. */
+bool rcpt_wants_receipt(const struct mailq *q, const struct message *m, const struct rcpt *r);
 /* All waiting parts of the destination of `like` that were never tried: deferred with these words. */
 void suspend_dest(struct mailq *q, uint32_t like);
 void suspend_part(struct mailq *q, uint32_t part);

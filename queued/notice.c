@@ -8,11 +8,13 @@
 #include "common/base/mem.h"
 #include "common/ipc/frame.h"
 #include "common/base/dict.h"
+#include "common/os/fd.h"
 #include "conf/queue.h"
 #include "queued/mailq.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #define NOTICES_MAX 32u    /* composing at once */
 #define DEADLINE_MS 600000 /* cleanup may wait for tables, not for ever */
@@ -36,7 +38,7 @@ struct notice {
 
 static const char *kind_name(enum ipc_notice kind)
 {
-    return kind == NOTICE_DELAY ? "delay" : "failure";
+    return kind == NOTICE_DELAY ? "delay" : kind == NOTICE_SUCCESS ? "success" : "failure";
 }
 
 static struct notice **notice_find(struct mailq *q, struct strv origin)
@@ -83,7 +85,9 @@ static void notice_end(struct mailq *q, struct notice **at)
 static bool rcpt_is_due(const struct message *m, const struct rcpt *r, enum ipc_notice kind)
 {
     if (kind == NOTICE_FAILURE)
-        return r->state == RCPT_OWED && !r->noticing;
+        return r->state == RCPT_OWED && !r->success && !r->noticing;
+    if (kind == NOTICE_SUCCESS)
+        return r->state == RCPT_OWED && r->success && !r->noticing;
     return (r->state == RCPT_WAIT || (r->state == RCPT_OPEN && r->words)) && rcpt_wants(m, r, NOTIFY_DELAY);
 }
 
@@ -123,9 +127,17 @@ static void put_rcpt(struct mailq *q, struct message *m, uint32_t index, const s
         ipc_put_clean(o, TAG_ORIGINAL, r->original);
     if (r->orcpt.n)
         ipc_put_clean(o, TAG_ORCPT, r->orcpt);
-    ipc_put_u64(o, TAG_OUTCOME, kind == NOTICE_FAILURE ? OUTCOME_FAILED : OUTCOME_DEFERRED);
+    if (r->target.n)
+        ipc_put_clean(o, TAG_TARGET, r->target);
+    ipc_put_u64(o, TAG_OUTCOME, kind == NOTICE_FAILURE   ? OUTCOME_FAILED
+                                : kind == NOTICE_SUCCESS ? OUTCOME_DELIVERED
+                                                         : OUTCOME_DEFERRED);
+    if (kind == NOTICE_SUCCESS)
+        ipc_put_u64(o, TAG_KIND, message_rcpt(m, index)->success - 1u);
     ipc_put_clean(o, TAG_ENHANCED, words_enhanced(w));
-    ipc_put_clean(o, TAG_REPLY, strv_sub(words_reply(w), 0, reply_max));
+    /* Our words of a success name mailboxes and programs, which are nobody else's business. */
+    if (kind != NOTICE_SUCCESS || (w && w->remote))
+        ipc_put_clean(o, TAG_REPLY, strv_sub(words_reply(w), 0, reply_max));
     ipc_put_clean(o, TAG_RELAY, words_relay(w));
     ipc_put_u64(o, TAG_REMOTE, w && w->remote);
     if (kind == NOTICE_FAILURE && w && w->remote && words_enhanced(w).n && words_enhanced(w).p[0] == '4') {
@@ -136,7 +148,7 @@ static void put_rcpt(struct mailq *q, struct message *m, uint32_t index, const s
     }
     if (tried)
         ipc_put_u64(o, TAG_LAST_ATTEMPT, (uint64_t)tried * 1000);
-    if (kind != NOTICE_FAILURE)
+    if (kind == NOTICE_DELAY)
         ipc_put_u64(o, TAG_RETRY_UNTIL, (uint64_t)(id_wall_ms(m->id) + q->conf->expire_after * 1000));
     ipc_put_u64(o, TAG_RCPT_INDEX, index);
     ipc_group_end(o);
@@ -163,7 +175,7 @@ static uint32_t put_rcpts(struct mailq *q, struct message *m, enum ipc_notice ki
         room -= size;
         put_rcpt(q, m, i, e, kind, share);
         list_write(&list, i);
-        if (kind == NOTICE_FAILURE)
+        if (kind != NOTICE_DELAY)
             r->noticing = 1;
         count++;
     }
@@ -183,13 +195,14 @@ static struct strv header_part(const struct bytes *bytes, size_t max)
     return strv_rfind(header, '\n', &at) ? strv_sub(header, 0, at + 1) : strv_sub(header, 0, 0);
 }
 
-static void notice_remember(struct mailq *q, uint64_t id, uint64_t txn, enum ipc_notice kind)
+static void notice_remember(struct mailq *q, uint64_t id, uint64_t txn, enum ipc_notice kind, bool is_double)
 {
     struct notice *n = mem_new(sizeof *n);
     char text[ID_TEXT_SIZE], origin[512];
 
     id_text(id, text);
-    snprintf(origin, sizeof origin, "notice/%s/%s/%s", text, buf_cstr(&q->list), kind_name(kind));
+    snprintf(origin, sizeof origin, "notice/%s/%s/%s", text, buf_cstr(&q->list),
+             is_double ? "double" : kind_name(kind));
     *n = (struct notice){ .next = q->notices,
                           .id = id,
                           .txn = txn,
@@ -211,6 +224,31 @@ static bool message_is_due(struct mailq *q, uint32_t handle, enum ipc_notice kin
     return false;
 }
 
+static bool message_owes(struct mailq *q, uint32_t handle)
+{
+    struct message *m = ledger_at(&q->ledger, handle);
+
+    for (uint32_t i = 0; i < m->rcpt_n; i++)
+        if (message_rcpt(m, i)->state == RCPT_OWED && !message_rcpt(m, i)->noticing)
+            return true;
+    return false;
+}
+
+/* The message itself, in memory that goes along by descriptor (RFC 3461 4.3: RET is about failures only).
+   -1: only its header is returned. */
+static int return_fd(struct mailq *q, const struct bytes *bytes, enum ipc_notice kind)
+{
+    int fd;
+
+    if (kind != NOTICE_FAILURE || q->envelope.ret == 2 || q->envelope.big ||
+        bytes->message.n > (uint64_t)conf_notices_return_size(q->conf))
+        return -1;
+    fd = memfd_create("notice", MFD_CLOEXEC);
+    if (fd >= 0 && !fd_write_full(fd, bytes->message.p, bytes->message.n))
+        fd_close(&fd);
+    return fd;
+}
+
 /* False: there is nobody to tell, or the message cannot be read now. */
 static bool notice_compose(struct mailq *q, uint32_t handle, enum ipc_notice kind)
 {
@@ -221,7 +259,10 @@ static bool notice_compose(struct mailq *q, uint32_t handle, enum ipc_notice kin
     struct err err;
     uint64_t txn;
     uint32_t count = 0;
+    int fd;
 
+    if (!message_is_due(q, handle, kind))
+        return false;
     bytes = message_bytes(q, handle, &err);
     if (!bytes)
         return false;
@@ -233,7 +274,8 @@ static bool notice_compose(struct mailq *q, uint32_t handle, enum ipc_notice kin
         ipc_begin(o, IPC_N_COMPOSE, txn);
         ipc_put_u64(o, TAG_ID, m->id);
         ipc_put_u64(o, TAG_NOTICE, kind);
-        ipc_put_clean(o, TAG_SENDER, q->envelope.sender);
+        ipc_put_clean(o, TAG_SENDER, m->flags & MESSAGE_NULL ? SV(conf_notices_double_bounce(q->conf))
+                                                             : q->envelope.sender);
         ipc_put_u64(o, TAG_ARRIVAL, q->envelope.arrival);
         if (q->envelope.envid.n)
             ipc_put_clean(o, TAG_ENVID, q->envelope.envid);
@@ -242,8 +284,13 @@ static bool notice_compose(struct mailq *q, uint32_t handle, enum ipc_notice kin
         count = put_rcpts(q, m, kind, ROOM - header.n - q->envelope.sender.n);
     }
     if (count > 0) {
-        notice_remember(q, m->id, txn, kind);
+        notice_remember(q, m->id, txn, kind, m->flags & MESSAGE_NULL);
         ipc_put_text(o, TAG_ORIGIN, SV(q->notices->origin));
+        fd = return_fd(q, bytes, kind);
+        if (fd >= 0) {
+            ipc_put_u64(o, TAG_BODY_SIZE, bytes->message.n);
+            ipc_put_fd(o, fd);
+        }
         channel_send(q->cleanup, o);
     }
     bytes_unref(&bytes);
@@ -255,7 +302,7 @@ void notice_want(struct mailq *q, uint32_t handle)
     struct message *m = ledger_at(&q->ledger, handle);
 
     if (!(m->flags & MESSAGE_OWED)) {
-        if (!message_is_due(q, handle, NOTICE_FAILURE))
+        if (!message_owes(q, handle))
             return;
         m->flags |= MESSAGE_OWED;
         ids_push(&q->owed, m->id);
@@ -270,13 +317,16 @@ void notice_pump(struct mailq *q)
     while (q->cleanup && q->notice_n < NOTICES_MAX && ids_pop(&q->owed, &id)) {
         uint32_t handle = ledger_find(&q->ledger, id);
         struct message *m = handle ? ledger_at(&q->ledger, handle) : NULL;
+        bool any;
 
         if (!m)
             continue;
         m->flags = (uint16_t)(m->flags & ~MESSAGE_OWED);
-        if (!notice_compose(q, handle, NOTICE_FAILURE) && message_is_due(q, handle, NOTICE_FAILURE))
+        any = notice_compose(q, handle, NOTICE_FAILURE);
+        any = notice_compose(q, handle, NOTICE_SUCCESS) || any;
+        if (!any && message_owes(q, handle))
             m->retry_notice = mailq_now_s(q) + RETRY_S;
-        else if (message_is_due(q, handle, NOTICE_FAILURE))
+        else if (message_owes(q, handle))
             notice_want(q, handle); /* the rest, in another notice */
     }
 }

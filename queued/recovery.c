@@ -42,6 +42,10 @@ bool origin_notice(struct strv origin, struct entry *e)
         return false;
     if (strv_is(rest, "failure"))
         e->notice = NOTICE_FAILURE;
+    else if (strv_is(rest, "double"))
+        e->notice = NOTICE_FAILURE;
+    else if (strv_is(rest, "success"))
+        e->notice = NOTICE_SUCCESS;
     else if (strv_is(rest, "delay"))
         e->notice = NOTICE_DELAY;
     else

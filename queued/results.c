@@ -14,7 +14,14 @@
 
 bool rcpt_wants(const struct message *m, const struct rcpt *r, unsigned notify_bit)
 {
-    return !(m->flags & MESSAGE_NULL) && (r->notify == 0 || r->notify & notify_bit);
+    if (m->flags & MESSAGE_NULL)
+        return notify_bit == NOTIFY_FAILURE && m->flags & MESSAGE_DOUBLE;
+    return r->notify == 0 || r->notify & notify_bit;
+}
+
+bool rcpt_wants_receipt(const struct mailq *q, const struct message *m, const struct rcpt *r)
+{
+    return r->notify & NOTIFY_SUCCESS && !(m->flags & MESSAGE_NULL) && conf_notices_success(q->conf);
 }
 
 void verdict_note(struct mailq *q, uint64_t id, struct strv list, const struct verdict *v, bool notice)
@@ -30,7 +37,10 @@ void verdict_note(struct mailq *q, uint64_t id, struct strv list, const struct v
     };
 
     switch (v->outcome) {
-    case OUTCOME_DELIVERED: e.kind = ENTRY_DELIVERED; break;
+    case OUTCOME_DELIVERED:
+        e.kind = notice ? ENTRY_SUCCEEDED : ENTRY_DELIVERED;
+        e.flags = v->success;
+        break;
     case OUTCOME_FAILED: e.kind = notice ? ENTRY_FAILED : ENTRY_DROPPED; break;
     case OUTCOME_DEFERRED:
         e.kind = ENTRY_DEFERRED;
@@ -160,6 +170,20 @@ static size_t job_rcpt_at(const struct job *job, uint32_t index)
     return job->rcpt_n;
 }
 
+/* Is the sender told of this? Of a success only when no server further on does (RFC 3461 5.2.2). */
+static bool is_told(const struct mailq *q, const struct message *m, const struct rcpt *r,
+                    const struct ipc_in *group, struct verdict *v)
+{
+    switch (v->outcome) {
+    case OUTCOME_DELIVERED:
+        v->success = sched_is_local(q->ledger.sched, r->part) ? SUCCESS_DELIVERED : SUCCESS_RELAYED;
+        return ipc_get_u64(group, TAG_NOTIFY) == 0 && rcpt_wants_receipt(q, m, r);
+    case OUTCOME_FAILED: return rcpt_wants(m, r, NOTIFY_FAILURE);
+    case OUTCOME_DEFERRED: break;
+    }
+    return false;
+}
+
 static void result_one(struct frame *f, const struct ipc_in *group)
 {
     struct mailq *q = f->q;
@@ -183,10 +207,10 @@ static void result_one(struct frame *f, const struct ipc_in *group)
         return;
     part = r->part;
     verdict_take(q, group, &v);
-    notice = v.outcome == OUTCOME_FAILED && rcpt_wants(m, r, NOTIFY_FAILURE);
+    notice = is_told(q, m, r, group, &v);
     if (v.outcome == OUTCOME_DEFERRED)
         deferred_until(q, job, part, strv_is(ipc_get(group, TAG_STEP), "service"), &v);
-    result_line(f, job, at, index, &v, v.outcome != OUTCOME_FAILED ? NULL : notice ? "owed" : "none");
+    result_line(f, job, at, index, &v, notice ? "owed" : v.outcome == OUTCOME_FAILED ? "none" : NULL);
     if (job) {
         if (!job->txn)
             job->txn = f->in->txn; /* an inherited one: now we know its number */
@@ -283,7 +307,7 @@ static struct job *job_anywhere(struct mailq *q, uint64_t id, uint32_t index)
     return NULL;
 }
 
-static void forwarded_one(struct frame *f, uint32_t index, const struct verdict *v)
+static void forwarded_one(struct frame *f, uint32_t index, const struct verdict *v, bool receipt)
 {
     struct mailq *q = f->q;
     struct rcpt *r = message_rcpt(ledger_at(&q->ledger, f->message), index);
@@ -294,7 +318,8 @@ static void forwarded_one(struct frame *f, uint32_t index, const struct verdict 
 
     if (r->state == RCPT_DONE || r->state == RCPT_OWED)
         return;
-    result_line(f, job, at, index, v, NULL);
+    receipt = receipt && rcpt_wants_receipt(q, ledger_at(&q->ledger, f->message), r);
+    result_line(f, job, at, index, v, receipt ? "owed" : NULL);
     /* What deliverd says of it later changes nothing any more. */
     if (job) {
         job->answered = true;
@@ -305,13 +330,13 @@ static void forwarded_one(struct frame *f, uint32_t index, const struct verdict 
     buf_reset(&q->list);
     list_write(&list, index);
     list_finish(&list);
-    verdict_note(q, f->id, buf_view(&q->list), v, false);
+    verdict_note(q, f->id, buf_view(&q->list), v, receipt);
     f->message = ledger_find(&q->ledger, f->id);
     if (f->message)
         part_settle(q, part);
 }
 
-void results_forwarded(struct mailq *q, uint64_t id, struct strv list, struct strv text)
+void results_forwarded(struct mailq *q, uint64_t id, struct strv list, struct strv text, unsigned receipt)
 {
     struct frame f = { .q = q, .id = id, .message = ledger_find(&q->ledger, id) };
     struct verdict v = {
@@ -323,9 +348,13 @@ void results_forwarded(struct mailq *q, uint64_t id, struct strv list, struct st
     };
     uint32_t first, last;
 
+    if (receipt)
+        v.success = (enum ipc_success)(receipt - 1);
     while (ranges_next(&list, &first, &last))
         for (uint32_t i = first; i <= last && f.message && i < ledger_at(&q->ledger, f.message)->rcpt_n; i++)
-            forwarded_one(&f, i, &v);
+            forwarded_one(&f, i, &v, receipt != 0);
+    if (f.message)
+        notice_want(q, f.message);
     bytes_unref(&f.bytes);
 }
 

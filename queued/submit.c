@@ -453,6 +453,11 @@ static void message_stored(struct mailq *q, struct commit *c)
     message_fresh(q, handle, bytes);
     bytes_unref(&bytes);
     message_settle(q, handle);
+    for (size_t i = 0; i < q->envelope.rcpt_n; i++)
+        if (q->envelope.rcpts[i].notify & NOTIFY_EXPANDED) {
+            notice_want(q, handle);
+            return;
+        }
 }
 
 void submit_committed(struct mailq *q, struct commit *c)

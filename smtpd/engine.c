@@ -39,13 +39,21 @@ void engine_clear(struct engine *e)
         e->ops->tx_abort(e->arg);
     e->envelope.tx = TX_NONE;
     path_clear(&e->envelope.sender);
-    path_clear(&e->envelope.rcpt);
+    engine_rcpt_forget(e);
+    MEM_FREE(e->envelope.envid);
     body_clear(&e->body);
     MEM_FREE(e->client_name);
     MEM_FREE(e->helo);
     MEM_FREE(e->cipher);
     MEM_FREE(e->login);
     engine_auth_end(e);
+}
+
+void engine_rcpt_forget(struct engine *e)
+{
+    path_clear(&e->envelope.rcpt);
+    MEM_FREE(e->envelope.rcpt_orcpt);
+    e->envelope.rcpt_notify = 0;
 }
 
 enum engine_step engine_reply(struct engine *e, enum reply_id id)
@@ -104,7 +112,8 @@ void engine_reset(struct engine *e)
     if (v->tx == TX_OPENED || v->tx == TX_ENDED)
         e->ops->tx_abort(e->arg);
     path_clear(&v->sender);
-    path_clear(&v->rcpt);
+    engine_rcpt_forget(e);
+    free(v->envid);
     *v = (struct envelope){ .tx = TX_NONE };
     body_clear(&e->body);
     e->ending = false;

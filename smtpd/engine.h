@@ -100,6 +100,10 @@ struct envelope {
     uint64_t declared; /* SIZE=, 0 when absent */
     struct path rcpt;  /* the one being judged */
     bool rcpt_local;
+    uint64_t ret;         /* RFC 3461 RET: 1 full, 2 headers; 0: not said */
+    char *envid;          /* owned: ENVID, decoded; NULL: none */
+    uint64_t rcpt_notify; /* NOTIFY of rcpt; 0: not said */
+    char *rcpt_orcpt;     /* owned: ORCPT of rcpt, "type;address" decoded; NULL: none */
     unsigned given, accepted; /* RCPTs with good syntax; those accepted */
 };
 
@@ -193,5 +197,7 @@ enum engine_step engine_close(struct engine *e, enum engine_end how);
 enum engine_step engine_count_error(struct engine *e, int code);
 /* Forgets the exchange of AUTH, and what it knew. */
 void engine_auth_end(struct engine *e);
+/* The recipient that was judged, with its parameters. */
+void engine_rcpt_forget(struct engine *e);
 /* Ends the transaction in every way but success, or after success; back to PH_READY. */
 void engine_reset(struct engine *e);

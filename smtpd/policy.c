@@ -269,7 +269,7 @@ enum engine_step policy_refuse(struct engine *e, const struct refusal *r)
     switch (e->policy) {
     case POLICY_MAIL:
     case POLICY_MESSAGE: engine_reset(e); break;
-    case POLICY_RCPT: path_clear(&e->envelope.rcpt); break;
+    case POLICY_RCPT: engine_rcpt_forget(e); break;
     case POLICY_DATA:
         engine_reset(e); /* only a lost transaction is refused here: nothing of it is left to keep */
         break;

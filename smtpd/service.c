@@ -4,10 +4,11 @@
 #include "common/mail/reply.h"
 #include "common/mail/sasl.h"
 #include "conf/auth.h"
+#include "conf/queue.h"
 
 #include <stdio.h>
 
-#define EHLO_LINES_MAX 8
+#define EHLO_LINES_MAX 9
 
 /* "AUTH PLAIN LOGIN"; false: not offered. */
 static bool mechanisms_text(const struct service *sv, struct buf *out)
@@ -37,6 +38,8 @@ static void ehlo_text(struct service *sv, struct buf *out, bool under_tls)
     lines[n++] = SV(size);
     lines[n++] = SV_LIT("8BITMIME");
     lines[n++] = SV_LIT("ENHANCEDSTATUSCODES");
+    if (conf_notices_success(sv->conf->queue))
+        lines[n++] = SV_LIT("DSN");
     if (sv->tls && !under_tls)
         lines[n++] = SV_LIT("STARTTLS");
     if (under_tls && mechanisms_text(sv, &auth))

@@ -399,7 +399,7 @@ static void op_tx_rcpt(void *arg, unsigned index, struct strv rcpt, bool local)
 {
     struct session *s = arg;
 
-    tx_rcpt(&s->tx, index, rcpt, local);
+    tx_rcpt(&s->tx, &s->engine, index, rcpt, local);
 }
 
 static size_t op_tx_room(void *arg)

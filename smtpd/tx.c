@@ -284,10 +284,14 @@ void tx_open(struct tx *t, const struct engine *e)
         ipc_put_u64(o, TAG_SIZE, e->envelope.declared);
     ipc_put_u64(o, TAG_BODY_TYPE, e->envelope.eight_bit ? BODY_8BITMIME : BODY_7BIT);
     ipc_put_u64(o, TAG_ARRIVAL, (uint64_t)e->envelope.arrival);
+    if (e->envelope.envid)
+        ipc_put_clean(o, TAG_ENVID, SV(e->envelope.envid));
+    if (e->envelope.ret)
+        ipc_put_u64(o, TAG_RET, e->envelope.ret);
     send_frame(t);
 }
 
-void tx_rcpt(struct tx *t, unsigned index, struct strv rcpt, bool local)
+void tx_rcpt(struct tx *t, const struct engine *e, unsigned index, struct strv rcpt, bool local)
 {
     struct ipc_out *o = &t->link->out;
 
@@ -296,6 +300,10 @@ void tx_rcpt(struct tx *t, unsigned index, struct strv rcpt, bool local)
     ipc_put_u64(o, TAG_RCPT_INDEX, index);
     ipc_put_text(o, TAG_RCPT, rcpt);
     ipc_put_u64(o, TAG_LOCAL, local);
+    if (e->envelope.rcpt_notify)
+        ipc_put_u64(o, TAG_NOTIFY, e->envelope.rcpt_notify);
+    if (e->envelope.rcpt_orcpt)
+        ipc_put_clean(o, TAG_ORCPT, SV(e->envelope.rcpt_orcpt));
     send_frame(t);
 }
 

@@ -45,7 +45,7 @@ size_t tx_link_count(const struct tx_link *link); /* open transactions, without 
 void tx_init(struct tx *t, struct tx_link *link, void *arg);
 bool tx_is_open(const struct tx *t);
 void tx_open(struct tx *t, const struct engine *e);
-void tx_rcpt(struct tx *t, unsigned index, struct strv rcpt, bool local);
+void tx_rcpt(struct tx *t, const struct engine *e, unsigned index, struct strv rcpt, bool local);
 size_t tx_room(const struct tx *t);
 void tx_body(struct tx *t, struct strv data);
 void tx_end(struct tx *t, struct strv rest, uint64_t size, unsigned rcpts);

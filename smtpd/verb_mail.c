@@ -1,6 +1,7 @@
 /* verb_mail.c - MAIL FROM: sender and parameters, opens the transaction */
 #include "common/base/clock.h"
 #include "common/mail/params.h"
+#include "conf/queue.h"
 #include "smtpd/verbs.h"
 
 /* Parameters are taken after HELO, too: old clients send SIZE there and mean it. */
@@ -26,6 +27,29 @@ static bool take_auth(struct engine *e, const struct param *p)
     return p->has_value && p->value.n > 0;
 }
 
+static bool take_ret(struct engine *e, const struct param *p)
+{
+    return p->has_value && param_ret(p->value, &e->envelope.ret);
+}
+
+static bool take_envid(struct engine *e, const struct param *p)
+{
+    struct buf text;
+    bool ok;
+
+    buf_init(&text, PARAM_ENVID_MAX);
+    ok = p->has_value && param_envid(p->value, &text);
+    if (ok)
+        e->envelope.envid = strv_dup(buf_view(&text));
+    buf_clear(&text);
+    return ok;
+}
+
+bool dsn_is_offered(const struct engine *e)
+{
+    return conf_notices_success(e->service->conf->queue);
+}
+
 static bool auth_is_offered(const struct engine *e)
 {
     return e->tls && e->service->listen->auth != CONF_AUTH_NONE;
@@ -39,6 +63,8 @@ static const struct {
     { "SIZE", take_size, NULL },
     { "BODY", take_body, NULL },
     { "AUTH", take_auth, auth_is_offered },
+    { "RET", take_ret, dsn_is_offered },
+    { "ENVID", take_envid, dsn_is_offered },
 };
 
 #define PARAM_COUNT (sizeof mail_params / sizeof *mail_params)

@@ -37,6 +37,9 @@ enum engine_step verb_auth(struct engine *e, struct strv argument);
 /* The input of PH_AUTH. */
 enum engine_step auth_input(struct engine *e, struct strv in, size_t *used);
 
+/* Is DSN announced, so that RET, ENVID, NOTIFY and ORCPT may be said? */
+bool dsn_is_offered(const struct engine *e);
+
 /* Conclusions of policy phases: every check passed, or one refused. */
 enum engine_step mail_accepted(struct engine *e);
 enum engine_step rcpt_accepted(struct engine *e);

@@ -198,7 +198,7 @@ FIELDS(f_tx_done) = { R(VERDICT, U64, 2, "enum ipc_verdict; ACCEPT only after th
 FIELDS(g_rcpt_f) = { R(RCPT, TEXT, ADDRESS_MAX, "final recipient"),
                      O(ORIGINAL, TEXT, ADDRESS_MAX, "recipient as it was given in the transaction"),
                      R(LOCAL, U64, 1, "1: own domain"),
-                     O(NOTIFY, U64, 15, "RFC 3461 NOTIFY bits"),
+                     O(NOTIFY, U64, 31, "RFC 3461 NOTIFY bits; 16: an alias that was expanded"),
                      O(ORCPT, TEXT, 512, "RFC 3461 ORCPT"),
                      O(TARGET, TEXT, TARGET_MAX, "what of the recipient: see docs/QUEUE.md"),
                      END };
@@ -240,6 +240,8 @@ FIELDS(g_fail_f) = { R(RCPT, TEXT, ADDRESS_MAX, "final recipient"),
                      O(LAST_ATTEMPT, U64, 0, "wall ms"),
                      O(RETRY_UNTIL, U64, 0, "wall ms, delay notices"),
                      O(RCPT_INDEX, U64, 0, "index in the record"),
+                     O(KIND, U64, 3, "NOTICE_SUCCESS: 0 delivered, 1 relayed, 2 expanded"),
+                     O(TARGET, TEXT, TARGET_MAX, "what of the recipient: a command, a file"),
                      END };
 static const struct ipc_group g_fail = { "rcpt", g_fail_f };
 FIELDS(f_n_compose) = { R(ID, U64, 0, "message the notice is about"),
@@ -251,6 +253,7 @@ FIELDS(f_n_compose) = { R(ID, U64, 0, "message the notice is about"),
                         O(HEADER, BYTES, 40960, "header block of the message (cut at a line when larger)"),
                         O(ENVID, TEXT, 256, "ENVID"),
                         O(SIZE, U64, 0, "size of the message"),
+                        O(BODY_SIZE, U64, 0, "with a descriptor: the bytes of the whole message in it"),
                         END };
 FIELDS(f_drop_open) = { R(ORIGIN, TEXT, 512, "drop/NAME, to finish by its commit"),
                         R(UID, U64, 0, "who submitted it: the owner of the file"),
@@ -262,6 +265,7 @@ FIELDS(f_n_forward) = { R(ID, U64, 0, "message to send on"),
                         R(ORIGIN, TEXT, 512, "forward/ID/RCPT, to finish by its commit"),
                         R(SENDER, TEXT, ADDRESS_MAX, "reverse-path of the new message"),
                         R(RCPT, TEXT, ADDRESS_MAX, "who sends it on"),
+                        O(ORIGINAL, TEXT, ADDRESS_MAX, "his address as the sender gave it"),
                         M(TARGET, TEXT, TARGET_MAX, "to whom, as a ~/.forward or an alias has it"),
                         R(SIZE, U64, 0, "bytes of the first descriptor: header + CRLF + body"),
                         O(BODY_SIZE, U64, 0, "bytes of a second one: the body that follows"),
@@ -282,7 +286,7 @@ FIELDS(f_n_failed) = { R(ORIGIN, TEXT, 512, "which"), O(TEXT, TEXT, 0, "why"), E
 FIELDS(g_jrcpt_f) = { R(RCPT_INDEX, U64, 0, "index in the record"),
                       R(RCPT, TEXT, ADDRESS_MAX, "final recipient"),
                       O(ORIGINAL, TEXT, ADDRESS_MAX, "as given"),
-                      O(NOTIFY, U64, 15, "NOTIFY"),
+                      O(NOTIFY, U64, 31, "NOTIFY"),
                       O(ORCPT, TEXT, 512, "ORCPT"),
                       O(TARGET, TEXT, TARGET_MAX, "what of the recipient: see docs/QUEUE.md"),
                       END };
@@ -321,6 +325,7 @@ FIELDS(g_result_f) = {
     O(REMOTE, U64, 1, "1: REPLY are the peer's words"),
     O(STEP, TEXT, 32, "where it ended: connect greeting ehlo mail rcpt data body quit deposit"),
     O(MAYBE, U64, 1, "1: lost after the final dot: perhaps delivered"),
+    O(NOTIFY, U64, 1, "1: the next server was told what notices are wanted, and sends them"),
     END
 };
 static const struct ipc_group g_result = { "result", g_result_f };
@@ -461,7 +466,7 @@ const struct ipc_message ipc_messages[] = {
     MSG(Q_ABORT, REPLY, 0, B(CLEANUP), B(QUEUED), f_none, "forget the transaction"),
     MSG(Q_QUERY, REQUEST, 0, B(CLEANUP), B(QUEUED), f_query,
         "was this message committed? Q_SUBMITTED answers; after a no a late Q_SUBMIT of that id is refused"),
-    MSG(N_COMPOSE, REQUEST, 0, B(QUEUED), B(CLEANUP), f_n_compose,
+    MSG(N_COMPOSE, REQUEST, IPC_FDS_ANY, B(QUEUED), B(CLEANUP), f_n_compose,
         "compose a notice (RFC 3464) and submit it with this origin"),
     MSG(N_FAILED, REPLY, 0, B(CLEANUP), B(QUEUED), f_n_failed, "could not now"),
     MSG(DROP_OPEN, REQUEST, 1, B(QUEUED), B(CLEANUP), f_drop_open,

@@ -154,3 +154,5 @@ enum ipc_source {
 };
 /* Values of TAG_NOTICE */
 enum ipc_notice { NOTICE_FAILURE, NOTICE_DELAY, NOTICE_SUCCESS, NOTICE_RELAYED };
+/* What a notice of success says of a recipient (RFC 3464 2.3.3) */
+enum ipc_success { SUCCESS_DELIVERED, SUCCESS_RELAYED, SUCCESS_EXPANDED };

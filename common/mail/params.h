@@ -23,6 +23,26 @@ enum param_body { PARAM_BODY_7BIT, PARAM_BODY_8BITMIME, PARAM_BODY_BINARYMIME };
 bool param_body(struct strv value, enum param_body *out);
 const char *param_body_name(enum param_body body);
 
+/* Parameters of RFC 3461 4. What they say in xtext must decode to printable ASCII, because it stands in fields
+   of a notice later. */
+#define PARAM_ENVID_MAX 100 /* 4.4, 4.2: of the parameter as it is written */
+#define PARAM_ORCPT_MAX 500
+enum {
+    PARAM_NOTIFY_NEVER = 1,
+    PARAM_NOTIFY_SUCCESS = 2,
+    PARAM_NOTIFY_FAILURE = 4,
+    PARAM_NOTIFY_DELAY = 8,
+};
+bool param_notify(struct strv value, uint64_t *out); /* bits; NEVER stands alone */
+bool param_ret(struct strv value, uint64_t *out);    /* 1 FULL, 2 HDRS */
+bool param_envid(struct strv value, struct buf *out); /* appends it decoded */
+bool param_orcpt(struct strv value, struct buf *out); /* appends "type;address", the address decoded */
+/* The other way: what stands behind "ENVID=" and "ORCPT=". False, and out untouched, when it would be longer
+   than allowed or has no type. */
+bool param_envid_write(struct strv envid, struct buf *out);
+bool param_orcpt_write(struct strv orcpt, struct buf *out);
+void param_notify_write(uint64_t notify, struct buf *out); /* notify is not 0 */
+
 /* Decodes "+XX"; refuses other '+', '=', blanks, controls and 8-bit bytes. The result may hold any byte,
    NUL, CR and LF included: it is for comparing and for encoding again, never for a line. out is untouched
    on failure. */

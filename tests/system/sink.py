@@ -5,7 +5,7 @@ from host import free_port
 
 
 class Sink:
-    """with Sink() as s: ... s.wait_messages(1) -> [{'mail':..., 'rcpt': [...], 'data': bytes, 'helo':..., 'peer':...}]"""
+    """with Sink() as s: ... s.wait_messages(1) -> [{'mail':..., 'rcpt': [...], 'lines': [...], 'data': bytes, 'helo':..., 'peer':...}]"""
 
     def __init__(self, host='127.0.0.1', port=None, capabilities=('PIPELINING', 'SIZE 50000000', '8BITMIME', 'ENHANCEDSTATUSCODES'),
                  replies=None, greeting='220 sink.test ESMTP'):
@@ -45,13 +45,14 @@ class Sink:
                         for i, c in enumerate(caps):
                             self.say(f'250{"-" if i < len(caps) - 1 else " "}{c}')
                     elif verb == 'MAIL':
-                        tx = {'mail': text, 'rcpt': [], 'helo': helo, 'peer': self.client_address[0]}
+                        tx = {'mail': text, 'rcpt': [], 'lines': [], 'helo': helo, 'peer': self.client_address[0]}
                         self.say(outer.replies.get('MAIL', '250 2.1.0 ok'))
                     elif verb == 'RCPT':
                         addr = text[text.index('<') + 1:text.index('>')]
                         reply = outer.replies.get('RCPT', {}).get(addr, '250 2.1.5 ok')
                         if reply[0] == '2':
                             tx['rcpt'].append(addr)
+                            tx['lines'].append(text)
                         self.say(reply)
                     elif verb == 'DATA':
                         reply = outer.replies.get('DATA', '354 go' if tx.get('rcpt') else '554 5.5.1 no valid recipients')

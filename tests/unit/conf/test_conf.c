@@ -311,7 +311,10 @@ static void grants_no_more(void **state)
     struct conf *c = part_of(full, ROLE_SMTPD);
     assert_non_null(c->relay);
     assert_int_equal(c->listen_n, 2);
-    assert_null(c->queue);
+    assert_non_null(c->queue); /* of it, whether receipts are sent */
+    assert_null(c->queue->directory);
+    assert_null(c->queue->postmaster);
+    assert_int_equal(c->queue->max_jobs, 0);
     assert_null(c->dns);
     assert_null(c->users);
     assert_null(c->address);

@@ -155,7 +155,9 @@ static void origins(void **state)
     } cases[] = {
         { "notice/0000000000001/0-4/failure", true },
         { "notice/0000000000001/0/delay", true },
-        { "notice/0000000000001/0/success", false },
+        { "notice/0000000000001/0/success", true },
+        { "notice/0000000000001/0-3/double", true },
+        { "notice/0000000000001/0/relayed", false },
         { "notice/0000000000001/0/failure/x", false },
         { "notice/000000000001/0/failure", false },
         { "notice/0000000000001//failure", false },

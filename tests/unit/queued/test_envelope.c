@@ -137,7 +137,7 @@ static void wrong_texts(void **state)
         { "escape at the end", "sender: a%\nlocal: b\n\n", false },
         { "number", "sender: a\narrival: 1x\nlocal: b\n\n", false },
         { "huge number", "sender: a\narrival: 99999999999999999999\nlocal: b\n\n", false },
-        { "notify", "sender: a\nlocal: b\nnotify: 16\n\n", false },
+        { "notify", "sender: a\nlocal: b\nnotify: 32\n\n", false },
         { "big", "sender: a\nbig: 12\nlocal: b\n\n", false },
         { "big checksum", "sender: a\nbig: 12 123456\nlocal: b\n\n", false },
     };
