@@ -90,6 +90,15 @@ struct journal_parse {
     size_t end; /* behind the last byte that is not padding */
     unsigned entries, torn;
     uint32_t segment_max;
+    /* inside */
+    char nonce[ENTRY_NONCE_LEN + 1];
+    size_t synced, first_bad;
+    bool whole; /* no line is missing since the snapshot began */
 };
 /* bytes are changed by decoding. False when the header is not that of file `number`. */
 bool journal_parse(struct journal_parse *p, char *bytes, size_t n);
+/* The same in pieces: the first line; then lines that stand from offset `at` on, as many as are whole (all
+   with `last`), the result being how many bytes that was; then the end. */
+bool journal_parse_head(struct journal_parse *p, const char *bytes, size_t n);
+size_t journal_parse_lines(struct journal_parse *p, char *bytes, size_t n, size_t at, bool last);
+void journal_parse_done(struct journal_parse *p);

@@ -16,19 +16,24 @@
 #include <unistd.h>
 
 #define FILES_MAX 100000u
+#define PIECE     (1u << 20)
+#define KIND_AT   9u /* in a line: behind the checksum and a blank */
 
-static bool header_parse(struct journal_parse *p, const char *bytes, size_t n, char *nonce)
+bool journal_parse_head(struct journal_parse *p, const char *bytes, size_t n)
 {
     const size_t at = sizeof "MANSIO-JOURNAL1 " - 1;
     char line[JOURNAL_HEADER + 1];
     uint8_t raw[ENTRY_NONCE_LEN / 2];
 
+    p->first_bad = SIZE_MAX;
+    p->synced = 0;
+    p->whole = false;
     if (n < JOURNAL_HEADER || !strv_hex(strv_make(bytes + at, ENTRY_NONCE_LEN), raw, sizeof raw))
         return false;
-    memcpy(nonce, bytes + at, ENTRY_NONCE_LEN);
-    nonce[ENTRY_NONCE_LEN] = '\0';
+    memcpy(p->nonce, bytes + at, ENTRY_NONCE_LEN);
+    p->nonce[ENTRY_NONCE_LEN] = '\0';
     for (int first = 0; first < 2; first++) {
-        journal_header(line, nonce, p->number, first);
+        journal_header(line, p->nonce, p->number, first);
         if (memcmp(line, bytes, JOURNAL_HEADER) == 0) {
             p->first = first;
             return true;
@@ -37,69 +42,75 @@ static bool header_parse(struct journal_parse *p, const char *bytes, size_t n, c
     return false;
 }
 
-struct progress {
-    size_t synced, first_bad;
-    bool whole; /* no line is missing since the snapshot began */
-};
-
-static void bad_line(struct journal_parse *p, size_t at, size_t n, struct progress *g)
+static void bad_line(struct journal_parse *p, size_t at, size_t n)
 {
-    if (at < g->first_bad)
-        g->first_bad = at;
-    g->whole = false;
+    if (at < p->first_bad)
+        p->first_bad = at;
+    p->whole = false;
     p->torn++;
     if (p->bad)
         p->bad(p->arg, at, n);
 }
 
-static void good_line(struct journal_parse *p, const struct entry *e, struct progress *g)
+static void good_line(struct journal_parse *p, const struct entry *e)
 {
     p->entries++;
-    if (e->kind == ENTRY_SYNCED && e->offset > g->synced)
-        g->synced = (size_t)e->offset;
+    if (e->kind == ENTRY_SYNCED && e->offset > p->synced)
+        p->synced = (size_t)e->offset;
     if (e->kind == ENTRY_BEGIN)
-        g->whole = true;
+        p->whole = true;
     if (e->kind == ENTRY_END) {
         /* The end of a snapshot declares done what it did not name: never when a name may have been lost. */
-        if (!g->whole)
+        if (!p->whole)
             return;
         p->complete = true;
     }
     if (e->segment > p->segment_max && e->segment < UINT32_MAX)
         p->segment_max = (uint32_t)e->segment;
-    if (!p->only || p->only == (int)e->kind)
-        p->fn(p->arg, e);
+    p->fn(p->arg, e);
+}
+
+size_t journal_parse_lines(struct journal_parse *p, char *bytes, size_t n, size_t at, bool last)
+{
+    size_t done = 0;
+
+    while (done < n) {
+        char *lf = memchr(bytes + done, '\n', n - done);
+        size_t len = lf ? (size_t)(lf - bytes) - done : n - done;
+        struct entry e;
+
+        if (!lf && !last)
+            return done;
+        /* An empty line is one that an earlier start blanked. Who looks for one kind hears of nothing else,
+           and does not pay for it. */
+        if (len > 0 && (!p->only || (len > KIND_AT && bytes[done + KIND_AT] == (char)p->only))) {
+            if (lf && entry_parse(bytes + done, len, p->nonce, &e))
+                good_line(p, &e);
+            else
+                bad_line(p, at + done, len);
+        }
+        done += len + (lf ? 1 : 0);
+    }
+    return done;
+}
+
+void journal_parse_done(struct journal_parse *p)
+{
+    if (p->first_bad != SIZE_MAX && (!p->last || p->first_bad < p->synced)) {
+        p->damaged = true;
+        p->damage_at = p->first_bad;
+    }
 }
 
 bool journal_parse(struct journal_parse *p, char *bytes, size_t n)
 {
-    char nonce[ENTRY_NONCE_LEN + 1];
-    struct progress g = { .first_bad = SIZE_MAX };
-    size_t at = JOURNAL_HEADER;
-
-    if (!header_parse(p, bytes, n, nonce))
+    if (!journal_parse_head(p, bytes, n))
         return false;
-    while (n > at && bytes[n - 1] == '\0')
+    while (n > JOURNAL_HEADER && bytes[n - 1] == '\0')
         n--;
     p->end = n;
-    while (at < n) {
-        char *lf = memchr(bytes + at, '\n', n - at);
-        size_t len = lf ? (size_t)(lf - bytes) - at : n - at;
-        struct entry e;
-
-        /* An empty line is one that an earlier start blanked. */
-        if (len > 0) {
-            if (lf && entry_parse(bytes + at, len, nonce, &e))
-                good_line(p, &e, &g);
-            else
-                bad_line(p, at, len, &g);
-        }
-        at += len + 1;
-    }
-    if (g.first_bad != SIZE_MAX && (!p->last || g.first_bad < g.synced)) {
-        p->damaged = true;
-        p->damage_at = g.first_bad;
-    }
+    journal_parse_lines(p, bytes + JOURNAL_HEADER, n - JOURNAL_HEADER, JOURNAL_HEADER, true);
+    journal_parse_done(p);
     return true;
 }
 
@@ -181,36 +192,112 @@ static void damage(struct journal_report *r, const char *how, uint32_t number)
     r->damaged = true;
 }
 
+/* Where the padding begins: behind the last byte that is not zero. */
+static bool end_find(int fd, struct buf *piece, size_t *size, size_t *end, struct err *err)
+{
+    struct stat st;
+    size_t at;
+
+    if (fstat(fd, &st) < 0)
+        return err_sys(err, "stat");
+    *size = (size_t)st.st_size;
+    for (at = *size; at > 0;) {
+        size_t part = at < PIECE ? at : PIECE;
+        char *to;
+        ssize_t n;
+
+        buf_reset(piece);
+        to = buf_reserve(piece, part);
+        n = to ? fd_pread_full(fd, to, part, (off_t)(at - part)) : -1;
+        if (n < 0)
+            return err_sys(err, "read");
+        /* All zero: equal to itself a byte further on. */
+        if (n > 0 && (to[0] != '\0' || memcmp(to, to + 1, (size_t)n - 1) != 0)) {
+            while (to[n - 1] == '\0')
+                n--;
+            *end = at - part + (size_t)n;
+            return true;
+        }
+        at -= part;
+    }
+    *end = 0;
+    return true;
+}
+
+/* In pieces: the journal of a large queue is larger than everything else that a start keeps in memory. */
+static bool lines_read(int fd, struct journal_parse *parse, struct buf *piece, struct err *err)
+{
+    size_t at = JOURNAL_HEADER; /* of the first byte of the piece */
+
+    buf_reset(piece);
+    while (at + piece->len < parse->end) {
+        size_t left = parse->end - at - piece->len, done;
+        size_t part = left < PIECE ? left : PIECE;
+        char *to = buf_reserve(piece, part);
+        ssize_t n = to ? fd_pread_full(fd, to, part, (off_t)(at + piece->len)) : 0;
+
+        if (!to)
+            return err_set(err, ERR_LIMIT, "a line of more than %zu bytes", piece->len);
+        if (n < 0)
+            return err_sys(err, "read");
+        if ((size_t)n != part)
+            return err_set(err, ERR_TEMP, "the file became shorter while it was read");
+        buf_commit(piece, part);
+        done = journal_parse_lines(parse, piece->data, piece->len, at, part == left);
+        at += done;
+        memmove(piece->data, piece->data + done, piece->len - done);
+        buf_cut(piece, piece->len - done);
+    }
+    journal_parse_done(parse);
+    return true;
+}
+
+static bool header_read(int fd, struct journal_parse *parse, bool *ok, struct err *err)
+{
+    char line[JOURNAL_HEADER];
+    ssize_t n = fd_pread_full(fd, line, sizeof line, 0);
+
+    if (n < 0)
+        return err_sys(err, "read");
+    *ok = journal_parse_head(parse, line, (size_t)n);
+    return true;
+}
+
 static bool read_one(struct journal *j, uint32_t number, struct journal_parse *parse, bool repair,
                      struct journal_report *r, struct err *err)
 {
     struct patch *patch = parse->arg;
-    struct buf bytes;
+    struct buf piece;
     char name[SEGMENT_NAME];
-    bool ok;
+    bool ok, known = false;
+    size_t size = 0;
     int fd;
 
     segment_name(number, ".jnl", name);
     fd = file_openat(j->dir, name, repair ? O_RDWR : O_RDONLY, 0);
     if (fd < 0)
         return err_sys(err, "open journal file %s", name);
-    buf_init(&bytes, (size_t)1 << 30);
-    ok = file_read(fd, &bytes, err);
+    buf_init(&piece, (size_t)1 << 30);
     patch->fd = repair ? fd : -1;
-    if (ok && !(bytes.data && journal_parse(parse, bytes.data, bytes.len))) {
+    ok = end_find(fd, &piece, &size, &parse->end, err) && header_read(fd, parse, &known, err) &&
+         (!known || lines_read(fd, parse, &piece, err));
+    if (!ok) {
+        err_wrap(err, "journal file %s", name);
+    } else if (!known) {
         damage(r, "has no header", number);
-        parse->end = bytes.len;
-    } else if (ok && parse->damaged) {
+    } else if (parse->damaged) {
         damage(r, "is damaged", number);
-    } else if (ok && parse->complete) {
+    } else if (parse->complete) {
         /* A whole snapshot replaces all that was before it. */
         r->damaged = false;
     }
     /* What we go on from must not vanish: a killed predecessor may have left it in the page cache only. */
-    if (ok && repair && (patch->done || parse->end < bytes.len || parse->last) &&
+    if (!known)
+        parse->end = size;
+    if (ok && repair && (patch->done || parse->end < size || parse->last) &&
         (ftruncate(fd, (off_t)parse->end) < 0 || os_fsync(fd) < 0))
         ok = err_sys(err, "repair journal file %s", name);
-    buf_clear(&bytes);
+    buf_clear(&piece);
     fd_close(&fd);
     return ok;
 }

@@ -62,19 +62,27 @@ void id_text(uint64_t id, char dst[ID_TEXT_SIZE])
     dst[ID_TEXT_LEN] = '\0';
 }
 
+/* The value of a character plus 1; 0: none. A start reads millions of ids. */
+static const uint8_t values[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+    ['G'] = 17, ['H'] = 18, ['J'] = 19, ['K'] = 20, ['M'] = 21, ['N'] = 22, ['P'] = 23, ['Q'] = 24,
+    ['R'] = 25, ['S'] = 26, ['T'] = 27, ['V'] = 28, ['W'] = 29, ['X'] = 30, ['Y'] = 31, ['Z'] = 32,
+};
+
 bool id_parse(struct strv s, uint64_t *out)
 {
     uint64_t v = 0;
 
-    if (s.n != ID_TEXT_LEN)
+    /* 13 characters hold 65 bits: the first one is at most F */
+    if (s.n != ID_TEXT_LEN || values[(uint8_t)s.p[0]] > 16)
         return false;
-    for (size_t i = 0; i < s.n; i++) {
-        const char *at = s.p[i] ? strchr(alphabet, s.p[i]) : NULL;
+    for (size_t i = 0; i < ID_TEXT_LEN; i++) {
+        unsigned value = values[(uint8_t)s.p[i]];
 
-        /* 13 characters hold 65 bits: the first one is at most F */
-        if (!at || (i == 0 && at - alphabet > 15))
+        if (value == 0)
             return false;
-        v = v << 5 | (uint64_t)(at - alphabet);
+        v = v << 5 | (value - 1);
     }
     *out = v;
     return true;
