@@ -42,6 +42,7 @@ int command_queue_release(struct tool *t, int argc, char **argv);
 int command_queue_flush(struct tool *t, int argc, char **argv);
 int command_queue_delete(struct tool *t, int argc, char **argv);
 int command_queue_bounce(struct tool *t, int argc, char **argv);
+int command_queue_verify(struct tool *t, int argc, char **argv);
 int command_mailq(struct tool *t, int argc, char **argv);
 int command_pause(struct tool *t, int argc, char **argv);
 int command_resume(struct tool *t, int argc, char **argv);

@@ -113,9 +113,7 @@ static int finish(struct run *run, const char *how)
 
 /* ---- without queued ---- */
 
-/* Where the spool of the host that was asked lies. False: nobody knows; a runtime directory that is not the
-   configuration's is another host's. */
-static bool spool_of(struct tool *t, char *dst, size_t size)
+bool mailq_spool(struct tool *t, char *dst, size_t size)
 {
     const struct conf_options options = { .skip_files = true };
     struct conf_errors errs;
@@ -186,7 +184,7 @@ static bool look(struct run *run)
     struct look_message m;
     struct look *l;
 
-    if (!spool_of(run->t, directory, sizeof directory))
+    if (!mailq_spool(run->t, directory, sizeof directory))
         return false;
     if (!look_open(directory, clock_mono_ms() + run->t->wait_ms, &l, &err)) {
         if (err.sys != EACCES && err.sys != EPERM)

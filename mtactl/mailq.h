@@ -20,3 +20,6 @@ void mailq_end(struct mailq_view *v);
 /* Asks queued and prints to stdout, rows for --json. Does queued not answer, and may the caller read the
    spool, then what that says, with a word about it. The exit status; what went wrong is on stderr. */
 int mailq_run(struct tool *t);
+/* Where the spool of the host that was asked lies. False: nobody knows; a runtime directory that is not the
+   configuration's is another host's. */
+bool mailq_spool(struct tool *t, char *dst, size_t size);

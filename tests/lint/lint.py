@@ -28,7 +28,7 @@ INCLUDES = {
     'maps': ['common/base/', 'common/os/', 'common/mail/', 'common/net/', 'common/ipc/', 'common/proc/', 'conf/'],
     'dnsd': COMMON + ['conf/'],
     'smtpd': DAEMON, 'cleanup': DAEMON, 'queued': DAEMON, 'deliverd': DAEMON, 'mtad': DAEMON + ['inspect/'],
-    'mtactl': ['inspect/', 'maps/check.h', 'maps/load.h', 'maps/map.h', 'common/base/', 'common/os/', 'common/mail/', 'conf/', 'common/ipc/', 'maps/credential.h', 'queued/look.h', 'queued/room.h'],
+    'mtactl': ['inspect/', 'maps/check.h', 'maps/load.h', 'maps/map.h', 'common/base/', 'common/os/', 'common/mail/', 'conf/', 'common/ipc/', 'maps/credential.h', 'queued/look.h', 'queued/room.h', 'queued/verify.h'],
     'postdrop': ['common/base/', 'common/os/', 'common/mail/', 'conf/', 'common/ipc/'],
 }
 # Library header -> the only folders that may know it.

@@ -38,6 +38,7 @@ ROWS = {
     'queue hold': (HOST, [('@ID@ --why looking', 0, None), ('--why x', 64, None)]),
     'queue release': (HOST, [('--state held', 0, None)]),
     'queue flush': (HOST, [('--domain remote.test', 0, None)]),
+    'queue verify': (FILES, [('', 0, 'sum'), ('/nowhere', 69, None)]),
     'pause': (HOST, [('out', 0, None), ('in', 0, None), ('sideways', 64, None)]),
     'resume': (HOST, [('out', 0, None), ('in', 0, None)]),
     'freeze': (HOST, [('bad@far.test', 0, None)]),
