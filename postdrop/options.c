@@ -63,6 +63,13 @@ static bool take_conf(struct options *o, const char *v, struct err *err)
     return true;
 }
 
+static bool take_setting(struct options *o, const char *v, struct err *err)
+{
+    (void)v;
+    (void)err;
+    return o->setting = true;
+}
+
 static bool take_envid(struct options *o, const char *v, struct err *err)
 {
     (void)err;
@@ -160,7 +167,7 @@ static const struct row rows[] = {
     { 'D', NEEDED, NULL },         { 'E', NONE, NULL },          { 'F', NEEDED, take_name },
     { 'G', NONE, NULL },           { 'I', NONE, NULL },          { 'J', NONE, NULL },
     { 'L', NEEDED, NULL },         { 'M', NEEDED, NULL },        { 'N', NEEDED, take_notify },
-    { 'O', NEEDED, NULL },         { 'Q', ATTACHED, NULL },      { 'R', NEEDED, take_ret },
+    { 'O', NEEDED, take_setting }, { 'Q', ATTACHED, NULL },      { 'R', NEEDED, take_ret },
     { 'T', ATTACHED, NULL },       { 'U', NONE, NULL },          { 'V', NEEDED, take_envid },
     { 'X', NEEDED, NULL },         { 'b', NEEDED, take_mode },   { 'c', NONE, NULL },
     { 'd', ATTACHED, take_debug }, { 'e', ATTACHED, NULL },      { 'f', NEEDED, take_sender },

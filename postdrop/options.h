@@ -25,6 +25,7 @@ struct options {
     struct strv sender; /* without brackets; empty: the null reverse-path */
     const char *name;   /* -F; NULL: not given */
     const char *conf;   /* -C; NULL: not given */
+    bool setting;       /* -O, a setting of sendmail.cf's: nothing here obeys it */
     uint64_t notify;    /* -N as bits, 0: not given */
     uint64_t ret;       /* -R: 1 full, 2 hdrs, 0: not given */
     const char *envid;  /* -V; NULL */

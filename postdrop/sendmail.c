@@ -323,6 +323,8 @@ int main(int argc, char **argv)
         complain(0, "-C is for root; the configuration of the host is used");
         o.conf = NULL;
     }
+    if (o.setting)
+        complain(0, "-O is ignored: mansio.conf(5) is what sets this host up");
     if (o.mode != MODE_SUBMIT && o.mode != MODE_SMTP)
         return runs[o.mode](&o);
     person_find(&who);

@@ -86,8 +86,9 @@ def test_options():
         assert b'Return-Path: <>\n' in h.wait_mail()[0]
         sendmail(h, '-f<>', '-oi', 'user', message=b'Subject: dots\n\n.\n..\nend\n')
         assert body(h.wait_mail(count=2)[-1]) == b'.\n..\nend\n' or body(h.mailbox()[0]) == b'.\n..\nend\n'
-        sendmail(h, '-rstranger@far.test', '-F', 'Full "Name"', '-B8BITMIME', '-oem', '-O', 'X=y', '-N', 'never', '-V', 'id7', '-R', 'hdrs', 'user',
+        said = sendmail(h, '-rstranger@far.test', '-F', 'Full "Name"', '-B8BITMIME', '-oem', '-O', 'X=y', '-N', 'never', '-V', 'id7', '-R', 'hdrs', 'user',
                  message=b'Subject: f\n\nbefore\n.\nafter\n')
+        assert '-O is ignored' in said
         f = [m for m in h.wait_mail(count=3) if b'Subject: f' in m][0]
         assert b'Return-Path: <stranger@far.test>\n' in f and b'From: "Full \\"Name\\"" <stranger@far.test>\n' in f and body(f) == b'before\n'
         # what cron does
