@@ -2,7 +2,12 @@
 #include "mtactl/ask.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <sysexits.h>
+
+#include "common/base/mem.h"
+
+#define INBOX_MAX (1u << 20)
 
 bool ask_text(struct ask *a, const char *name, struct strv text)
 {
@@ -71,15 +76,57 @@ static void take_done(struct ask *a, const struct ipc_in *in, uint64_t *cursor)
     *cursor = ipc_get_u64(in, TAG_CURSOR);
 }
 
-/* One portion: true when it was answered. */
-static bool portion(struct ask *a, struct blocking *b, uint64_t *cursor, struct err *err)
+/* Frames of a portion, kept until the next one was asked for: the daemon works while its rows are printed. */
+struct inbox {
+    struct buf bytes;
+    struct kept {
+        struct ipc_in in;
+        size_t at;
+    } * list; /* owned */
+    size_t n, cap;
+};
+
+static void inbox_keep(struct inbox *box, const struct ipc_in *in)
 {
-    enum blocking_trouble how;
+    if (box->n == box->cap) {
+        box->cap = box->cap ? box->cap * 2 : 256;
+        box->list = mem_resize(box->list, box->cap, sizeof *box->list);
+    }
+    box->list[box->n++] = (struct kept){ .in = *in, .at = box->bytes.len };
+    buf_addv(&box->bytes, in->fields);
+}
+
+static void inbox_empty(struct inbox *box, const struct ask *a)
+{
+    for (size_t i = 0; i < box->n; i++) {
+        struct ipc_in in = box->list[i].in;
+
+        in.fields = strv_make(box->bytes.data + box->list[i].at, in.fields.n);
+        take_row(a, &in);
+    }
+    box->n = 0;
+    buf_reset(&box->bytes);
+}
+
+static void take_row_now(const struct ask *a, struct inbox *box, const struct ipc_in *in)
+{
+    inbox_empty(box, a);
+    take_row(a, in);
+}
+
+static enum blocking_trouble question(struct ask *a, struct blocking *b, uint64_t cursor, struct err *err)
+{
+    call_make(a, b, cursor);
+    return blocking_send(b, err);
+}
+
+/* What refuses us may have said so before it closed: read also when sending failed. True when it was
+   answered in full. */
+static bool answer(struct ask *a, struct blocking *b, struct inbox *box, uint64_t *cursor,
+                   enum blocking_trouble how, const struct err *err)
+{
     struct ipc_in in;
 
-    call_make(a, b, *cursor);
-    how = blocking_send(b, err);
-    /* What refuses us may have said so before it closed: read also when sending failed. */
     for (;;) {
         struct err late = { 0 };
         enum blocking_trouble next = blocking_next(b, &in, &late);
@@ -88,8 +135,10 @@ static bool portion(struct ask *a, struct blocking *b, uint64_t *cursor, struct 
             trouble(a, how != BLOCKING_OK ? how : next, how != BLOCKING_OK ? err : &late);
             return false;
         }
-        if (in.type == IPC_CTL_ROW)
-            take_row(a, &in);
+        if (in.type == IPC_CTL_ROW && a->ahead && box->bytes.len < INBOX_MAX)
+            inbox_keep(box, &in);
+        else if (in.type == IPC_CTL_ROW)
+            take_row_now(a, box, &in);
         else if (in.type == IPC_CTL_DATA && a->data)
             a->data(a->arg, ipc_get(&in, TAG_DATA));
         else if (in.type == IPC_CTL_DONE)
@@ -99,17 +148,35 @@ static bool portion(struct ask *a, struct blocking *b, uint64_t *cursor, struct 
     return true;
 }
 
+static void portions(struct ask *a, struct blocking *b)
+{
+    struct err err = { 0 };
+    uint64_t cursor = 0;
+    enum blocking_trouble how;
+    struct inbox box = { .n = 0 };
+    bool more;
+
+    buf_init(&box.bytes, 2 * INBOX_MAX);
+    how = question(a, b, 0, &err);
+    do {
+        more = answer(a, b, &box, &cursor, how, &err) && cursor && !a->enough;
+        if (more)
+            how = question(a, b, cursor, &err);
+        inbox_empty(&box, a);
+    } while (more && !a->enough);
+    buf_clear(&box.bytes);
+    free(box.list);
+}
+
 int ask_run(struct ask *a, struct tool *t)
 {
     struct err err = { 0 };
     struct blocking b;
-    uint64_t cursor = 0;
     enum blocking_trouble how = blocking_open(&b, tool_runtime(t), a->role, t->wait_ms, &err);
 
     if (how != BLOCKING_OK)
         return trouble(a, how, &err);
-    while (portion(a, &b, &cursor, &err) && cursor && !a->enough)
-        continue;
+    portions(a, &b);
     blocking_close(&b);
     return a->code;
 }

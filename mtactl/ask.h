@@ -22,6 +22,7 @@ struct ask {
     void (*row)(void *arg, struct row *r); /* may take it (rows_take) */
     void (*data)(void *arg, struct strv bytes);
     void *arg;
+    bool ahead;  /* the next portion is asked for before the rows of this one are handed over */
     bool enough; /* set by what takes rows: no further portion is wanted */
     /* How it ended. */
     enum blocking_trouble trouble;

@@ -206,7 +206,8 @@ static bool look(struct run *run)
 int mailq_run(struct tool *t)
 {
     struct run run = { .t = t, .view = { .out = &t->out } };
-    struct ask a = { .role = ROLE_QUEUED, .act = "list", .row = on_row, .arg = &run };
+    struct ask a = { .role = ROLE_QUEUED, .act = "list", .row = on_row, .arg = &run,
+                     .ahead = true };
     char how[sizeof a.text + 80];
 
     if (ask_run(&a, t) == 0)

@@ -16,9 +16,39 @@ static size_t printable(struct strv text)
     return utf8_is_control(strv_sub(text, 0, n)) ? 0 : n;
 }
 
+/* Bytes at the beginning that may stand as they are: nearly always all. */
+static size_t plain(struct strv text, bool json)
+{
+    size_t n = 0;
+
+    while (n < text.n && byte_is_print((unsigned char)text.p[n]) &&
+           (!json || (text.p[n] != '"' && text.p[n] != '\\')))
+        n++;
+    return n;
+}
+
+static struct strv plain_add(struct buf *out, struct strv text, bool json)
+{
+    size_t n = plain(text, json);
+
+    buf_add(out, text.p, n);
+    return strv_from(text, n);
+}
+
+static void number_add(struct buf *out, uint64_t number)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+
+    do
+        digits[--at] = (char)('0' + number % 10);
+    while (number /= 10);
+    buf_add(out, digits + at, sizeof digits - at);
+}
+
 void print_safe(struct buf *out, struct strv text)
 {
-    while (text.n > 0) {
+    for (text = plain_add(out, text, false); text.n > 0; text = plain_add(out, text, false)) {
         size_t n = printable(text);
 
         if (n == 0) {
@@ -34,7 +64,7 @@ void print_safe(struct buf *out, struct strv text)
 void print_json_string(struct buf *out, struct strv text)
 {
     buf_addc(out, '"');
-    while (text.n > 0) {
+    for (text = plain_add(out, text, true); text.n > 0; text = plain_add(out, text, true)) {
         size_t n = printable(text);
 
         if (n == 0) {
@@ -64,7 +94,7 @@ void print_json_row(struct buf *out, const struct row *r)
         if (v->text)
             print_json_string(out, strv_make(v->text, v->text_n));
         else
-            buf_addf(out, "%" PRIu64, v->number);
+            number_add(out, v->number);
     }
     buf_addc(out, '}');
 }

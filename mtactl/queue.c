@@ -30,7 +30,8 @@ static void on_list_row(void *arg, struct row *r)
 int command_queue_list(struct tool *t, int argc, char **argv)
 {
     struct listing l;
-    struct ask a = { .role = ROLE_QUEUED, .act = "list", .row = on_list_row, .arg = &l };
+    struct ask a = { .role = ROLE_QUEUED, .act = "list", .row = on_list_row, .arg = &l,
+                     .ahead = true };
     struct choices c;
     struct err err = { 0 };
     bool any;

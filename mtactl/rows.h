@@ -5,16 +5,18 @@
 #include "common/ipc/frame.h"
 
 struct value {
-    char *name; /* owned, like text */
+    char *name; /* owned, like text, unless it lies in the row's block */
     char *text; /* NULL: it is a number */
     size_t text_n;
     uint64_t number;
 };
 
 struct row {
-    char *kind; /* owned */
+    char *kind; /* owned, unless in the block */
     struct value *values;
-    size_t n;
+    size_t n, cap;
+    char *block; /* owned: what row_read copied, in one piece; NULL: none */
+    size_t block_n;
 };
 
 struct rows {

@@ -154,10 +154,52 @@ static void empty_queue(void **state)
     buf_clear(&b);
 }
 
+/* A row as it came lies in one piece; what is put to it afterwards does not, and both go. */
+static void a_row_that_came(void **state)
+{
+    struct err err = { 0 };
+    struct ipc_out o;
+    struct ipc_in in;
+    struct rows rows = { 0 };
+    struct row r;
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 4096);
+    ipc_out_init(&o);
+    ipc_begin(&o, IPC_CTL_ROW, 1);
+    ipc_put_text(&o, TAG_NAME, SV_LIT("k"));
+    for (unsigned i = 0; i < 15; i++) {
+        ipc_group_begin(&o, TAG_ITEM);
+        ipc_put_text(&o, TAG_NAME, SV_LIT("n"));
+        if (i % 3)
+            ipc_put_bytes(&o, TAG_VALUE, strv_make("\"x\"", i % 3 == 1 ? 0 : 3));
+        else
+            ipc_put_u64(&o, TAG_COUNT, i ? UINT64_MAX : 0);
+        ipc_group_end(&o);
+    }
+    assert_true(ipc_finish(&o, &err));
+    assert_true(ipc_decode(buf_view(&o.bytes), 0, &in, &err));
+    row_read(&r, &in);
+    ipc_out_clear(&o);
+    assert_int_equal(r.n, 15);
+    row_put(&r, "own", SV_LIT("text"));
+    rows_take(&rows, &r);
+    assert_int_equal(row_text(&rows.list[0], "own").n, 4);
+    rows.list[0].n = 4; /* enough to read */
+    print_json_row(&b, &rows.list[0]);
+    expect_text("json", buf_view(&b),
+                "{\"kind\":\"k\",\"n\":0,\"n\":\"\",\"n\":\"\\\"x\\\"\",\"n\":18446744073709551615}");
+    rows.list[0].n = 16;
+    rows_clear(&rows);
+    buf_clear(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(foreign_bytes),
+        cmocka_unit_test(a_row_that_came),
         cmocka_unit_test(ages_and_sizes),
         cmocka_unit_test(tables_have_straight_columns),
         cmocka_unit_test(columns_of_mailq),
