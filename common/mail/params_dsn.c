@@ -124,5 +124,5 @@ bool param_orcpt_write(struct strv orcpt, struct buf *out)
         return false;
     buf_addv(out, strv_sub(orcpt, 0, at + 1));
     xtext_encode(strv_trim(strv_from(orcpt, at + 1)), out);
-    return fits(out, from, PARAM_ORCPT_MAX);
+    return fits(out, from, out->len > from + at + 1 ? PARAM_ORCPT_MAX : 0);
 }

@@ -289,3 +289,13 @@ def test_a_receipt_survives_a_crash():
             h.wait_log('queue.recovery.done', count=n + 2)
         found = {n[1]['Original-Envelope-Id'] for n in notices(h, 5)}
         assert found == {f'n{n}' for n in range(5)}
+
+
+def test_a_crash_keeps_what_an_alias_owes():
+    with Sinks(), alias_host(virtual='all@demo.test later@old.test, user@demo.test\n') as h:
+        submit(h, {'all@demo.test': 'NOTIFY=SUCCESS'}, sender='postmaster@demo.test')
+        h.kill('queued')
+        m, _, (r,), _ = notices(h, who='postmaster')[0]
+        assert (r['Action'], r['Final-Recipient']) == ('expanded', 'rfc822; all@demo.test')
+        submit(h, {'user@demo.test': 'NOTIFY=SUCCESS'}, sender='postmaster@demo.test', mail='ENVID=behind')
+        assert [n[1]['Original-Envelope-Id'] for n in notices(h, 2, who='postmaster')].count(None) == 1

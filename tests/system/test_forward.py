@@ -294,3 +294,27 @@ def test_mtactl_address_tells_of_it():
             assert ('~/.forward' in ask(h.user['one'].pw_name)) == told
             text = ask('robot@demo.test')
             assert ', to the command |/bin/true' in text and ', into the file /out/box' in text, text
+
+
+def receipt(h, user):
+    """The per-recipient fields of the one notice that the user got."""
+    notice, = spooled(h, user)
+    return notice, list(notice.walk())[2].get_payload()[1:]
+
+
+@pytest.mark.parametrize('text,action', [('{two}@demo.test\n', 'delivered'), ('{two}@demo.test\n{three}@demo.test\n', 'expanded')])
+def test_receipts_name_whom_the_sender_wrote_to(text, action):
+    with mail_host(MBOX, 'one', 'two', 'three', 'sender') as h:
+        one, two, three, sender = (h.user[n] for n in ('one', 'two', 'three', 'sender'))
+        forward(one, text.format(two=two.pw_name, three=three.pw_name))
+        with h.smtp() as s:
+            s.ehlo()
+            s.docmd(f'MAIL FROM:<{sender.pw_name}@demo.test> ENVID=x')
+            assert s.docmd(f'RCPT TO:<{one.pw_name}@demo.test> NOTIFY=SUCCESS')[0] == 250
+            s.docmd('DATA')
+            s.send(b'Subject: t\r\n\r\nx\r\n.\r\n')
+            assert s.getreply()[0] == 250
+        spooled(h, two)
+        notice, (fields,) = receipt(h, sender)
+        assert fields['Action'] == action and fields['Final-Recipient'] == f'rfc822; {one.pw_name}@demo.test'
+        assert two.pw_name not in str(notice.get_payload(0)) + str(notice.get_payload(1))

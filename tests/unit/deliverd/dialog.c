@@ -20,7 +20,7 @@ static void on_result(void *arg, size_t i, const struct client_result *r)
 
     status_text(r->status, status);
     buf_addf(&run->results, "%zu %s %s %s%s%s%s: %.*s\n", i, outcomes[r->outcome], status, r->step,
-             retries[r->retry], r->maybe ? " maybe" : "", r->remote ? " remote" : "", (int)r->text.n,
+             retries[r->retry], r->maybe ? " maybe" : r->dsn ? " dsn" : "", r->remote ? " remote" : "", (int)r->text.n,
              r->text.p);
 }
 
@@ -134,6 +134,12 @@ static void check_failure(const struct run *run, const struct dialog *d)
     assert_int_equal(f->outcome, OUTCOME_DEFERRED);
 }
 
+const struct client_dsn dialog_wants[3] = {
+    { 1, { NULL, 0 } },
+    { 2 | 8, { "rfc822;a+b@c.test", 17 } },
+    { 0, { "rfc822;", 7 } }, /* no address: not said */
+};
+
 void dialog_play(const struct dialog *d, bool trickle)
 {
     struct run run = { .trickle = trickle,
@@ -155,6 +161,11 @@ void dialog_play(const struct dialog *d, bool trickle)
                                      .rcpt_n = 1,
                                      .size = d->size ? d->size : 18,
                                      .eight_bit = d->eight_bit };
+    if (d->dsn) {
+        run.m.dsn = dialog_wants;
+        run.m.envid = SV_LIT("e+1");
+        run.m.ret = 2;
+    }
     client_init(&run.c, &dialog_ops, &run, &run.out, SV_LIT("own.test"), d->lmtp);
     client_set_terms(&run.c, &terms);
     while (rest.p && rest.n && strv_cut(&rest, '\n', &line))

@@ -14,6 +14,7 @@ struct dialog {
     uint64_t size;
     enum client_tls tls;
     bool auth, clear_auth;
+    bool dsn; /* wishes about notices: dialog_wants, RET=HDRS, ENVID "e+1" */
     const char *failure; /* "4.7.4 ehlo: words": why it ended before a message */
 };
 
@@ -30,6 +31,7 @@ struct run {
 };
 
 extern const struct strv dialog_rcpts[3];
+extern const struct client_dsn dialog_wants[3];
 extern const struct client_ops dialog_ops;
 /* Shows the engine what stands in `input`. */
 void dialog_feed(struct run *run);

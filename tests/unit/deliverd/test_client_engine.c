@@ -28,6 +28,18 @@ static const struct dialog dialogs[] = {
       PIPE "M: 2\n" MRD2 "S: 250 ok\nS: 250 ok\nS: 251 will forward\nS: 354 go\n" BODY "S: 250 taken\n",
       "0 delivered 2.0.0 end remote: 250 taken\n1 delivered 2.0.0 end remote: 250 taken\n",
       .ends = CLIENT_READY },
+    { "wishes about notices go to a server that announces DSN",
+      "S: 220 x\nC: EHLO own.test\nS: 250-x\nS: 250-dsn\nS: 250 PIPELINING\nM: 3\n"
+      "C: MAIL FROM:<s@own.test> RET=HDRS ENVID=e+2B1\nC: RCPT TO:<a@x.test> NOTIFY=NEVER\n"
+      "C: RCPT TO:<b@x.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a+2Bb@c.test\nC: RCPT TO:<c@x.test>\nC: DATA\n"
+      "S: 250 ok\nS: 250 ok\nS: 250 ok\nS: 250 ok\nS: 354 go\n" BODY "S: 250 taken\n",
+      "0 delivered 2.0.0 end dsn remote: 250 taken\n1 delivered 2.0.0 end dsn remote: 250 taken\n"
+      "2 delivered 2.0.0 end dsn remote: 250 taken\n",
+      .ends = CLIENT_READY, .dsn = true },
+    { "and to no other",
+      PIPE "M: 2\n" MRD2 "S: 250 ok\nS: 250 ok\nS: 250 ok\nS: 354 go\n" BODY "S: 250 taken\n",
+      "0 delivered 2.0.0 end remote: 250 taken\n1 delivered 2.0.0 end remote: 250 taken\n",
+      .ends = CLIENT_READY, .dsn = true },
     { "two messages on one connection",
       PIPE "M: 1\n" MRD1 "S: 250 ok\nS: 250 ok\nS: 354 go\n" BODY "S: 250 a\nM: 1\n" MRD1
            "S: 250 ok\nS: 250 ok\nS: 354 go\n" BODY "S: 250 b\n",

@@ -119,6 +119,7 @@ static void limits(void **state)
     memcpy(text, "rfc822;", 7);
     assert_false(param_orcpt_write(strv_make(text, PARAM_ORCPT_MAX), &out));
     assert_false(param_orcpt_write(SV("no type"), &out));
+    assert_false(param_orcpt_write(SV("rfc822; "), &out));
     assert_int_equal(out.len, 0);
     buf_clear(&out);
 }
