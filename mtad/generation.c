@@ -282,8 +282,8 @@ static bool conf_open(struct host *next, struct buf *report)
     return ok;
 }
 
-/* The same look as that of `mtactl check`, but for tables, which mapd reads. All errors are told at once. What
-   is not one, but wrong, is for who asks. */
+/* The same look as that of `mtactl check`, but for tables, which mapd reads. All errors are told at once.
+   What is wrong and no error is for who asks. */
 static bool inspect(const struct host *next, struct buf *report, struct buf *faults)
 {
     const struct inspect_options options = { .privileged = next->privileged, .mailboxes = true };
@@ -338,9 +338,9 @@ struct generation *generation_load(struct host *h, struct buf *report)
     if (!conf_open(&next, report))
         return NULL;
     buf_init(&faults, 65536);
-    ok = lasting_check(h->conf, next.conf, &err) && inspect(&next, report, &faults) && identity_resolve(&next, &err) &&
-         directory_roots(&next, &err) && source_open_all(&next, &err) && listener_open_all(&next, &err) &&
-         host_seal_confs(&next, &err);
+    ok = lasting_check(h->conf, next.conf, &err) && inspect(&next, report, &faults) &&
+         identity_resolve(&next, &err) && directory_roots(&next, &err) &&
+         source_open_all(&next, &err) && listener_open_all(&next, &err) && host_seal_confs(&next, &err);
     g = mem_new(sizeof *g);
     g->host = h;
     g->history = h->reload_history;

@@ -12,7 +12,7 @@ struct generation;
 
 enum reload_result {
     RELOAD_REFUSED, /* report says why: located errors, one per line */
-    RELOAD_BEGUN,   /* the end is told to the watchers; report: what is not in order, and taken all the same */
+    RELOAD_BEGUN,   /* the end is told to the watchers; report: what is wrong and taken all the same */
     RELOAD_WAITS,   /* for the end of a former one; begins by itself, then the watchers are told */
 };
 
