@@ -23,8 +23,8 @@ enum param_body { PARAM_BODY_7BIT, PARAM_BODY_8BITMIME, PARAM_BODY_BINARYMIME };
 bool param_body(struct strv value, enum param_body *out);
 const char *param_body_name(enum param_body body);
 
-/* Parameters of RFC 3461 4. What they say in xtext must decode to printable ASCII, because it stands in fields
-   of a notice later. */
+/* Parameters of RFC 3461 4. What they say in xtext must decode to printable ASCII, because it stands in
+   fields of a notice later. */
 #define PARAM_ENVID_MAX 100 /* 4.4, 4.2: of the parameter as it is written */
 #define PARAM_ORCPT_MAX 500
 enum {

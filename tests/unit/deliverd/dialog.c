@@ -20,8 +20,8 @@ static void on_result(void *arg, size_t i, const struct client_result *r)
 
     status_text(r->status, status);
     buf_addf(&run->results, "%zu %s %s %s%s%s%s: %.*s\n", i, outcomes[r->outcome], status, r->step,
-             retries[r->retry], r->maybe ? " maybe" : r->dsn ? " dsn" : "", r->remote ? " remote" : "", (int)r->text.n,
-             r->text.p);
+             retries[r->retry], r->maybe ? " maybe" : r->dsn ? " dsn" : "", r->remote ? " remote" : "",
+             (int)r->text.n, r->text.p);
 }
 
 static enum client_body on_body(void *arg, size_t max, struct strv *piece)
