@@ -1,6 +1,6 @@
 # deps.sh - what ./run and ./test need from Debian, and how they get it; sourced by both
 BUILD_PACKAGES="openssl gcc libc6-dev cmake ninja-build pkg-config libssl-dev libevent-dev liblmdb-dev libc-ares-dev
-    libpcre2-dev libseccomp-dev libcrypt-dev"
+    libpcre2-dev libseccomp-dev libcrypt-dev libncurses-dev"
 TEST_PACKAGES="clang libclang-rt-14-dev llvm clang-format libcmocka-dev libjansson-dev python3 python3-pytest python3-dnspython python3-prometheus-client
     python3-pytest-timeout swaks msmtp testssl.sh procmail vacation dovecot-core dovecot-lmtpd dovecot-submissiond libnet-ssleay-perl libauthen-sasl-perl openssl curl procps iproute2 e2fsprogs mount strace mandoc systemd dpkg-dev file debootstrap s-nail mutt
     cron php-cli"

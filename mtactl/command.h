@@ -32,6 +32,7 @@ int command_config_history(struct tool *t, int argc, char **argv);
 int command_config_diff(struct tool *t, int argc, char **argv);
 int command_reload_previous(struct tool *t, int argc, char **argv);
 int command_metrics(struct tool *t, int argc, char **argv);
+int command_top(struct tool *t, int argc, char **argv);
 int command_sandbox(struct tool *t, int argc, char **argv);
 int command_queue_list(struct tool *t, int argc, char **argv);
 int command_queue_summary(struct tool *t, int argc, char **argv);

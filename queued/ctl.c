@@ -6,6 +6,7 @@
 #include "common/os/fd.h"
 #include "conf/queue.h"
 #include "queued/health.h"
+#include "queued/measure.h"
 #include "queued/summary.h"
 #include "queued/walk.h"
 
@@ -394,7 +395,15 @@ static void on_freeze(void *arg, struct ctl_call *call)
     answer_durable(q, call, 0);
 }
 
+static void on_failures(void *arg, struct ctl_call *call)
+{
+    (void)arg;
+    measure_failures(call);
+    ctl_done(call, 0, NULL);
+}
+
 static const struct ctl_act acts[] = {
+    { "failures", on_failures, false },
     { "status", on_status, false }, { "list", on_list, false },
     { "summary", on_summary, false },
     { "show", on_show, false },     { "cat", on_cat, true },

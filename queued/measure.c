@@ -1,11 +1,13 @@
 /* measure.c - the queue's gauges: counted by the sweep, told when mtad asks */
 #include "queued/measure.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/metric.h"
 #include "conf/queue.h"
 #include "queued/ctl.h"
+#include "queued/result_line.h"
 
 #define TOP      (METRIC_WORDS - 1)
 #define DEST_MAX 100000u /* destinations that are worth a walk: some milliseconds */
@@ -41,6 +43,52 @@ void measure_round(struct mailq *q)
     metric_set(METRIC_QUEUE_OLDEST, 0, (uint64_t)counting.oldest_ms / 1000);
     metric_set(METRIC_QUEUE_OVERDUE, 0, counting.overdue);
     memset(&counting, 0, sizeof counting);
+}
+
+/* ---- failures ---- */
+
+#define FAILURES 20u
+
+static struct failure {
+    uint64_t id;
+    uint32_t time; /* seconds */
+    char status[12], recipient[128], relay[96], reply[200];
+} failures[FAILURES];
+static uint64_t failure_n;
+
+static void cut(struct strv s, char *dst, size_t size)
+{
+    snprintf(dst, size, "%.*s", (int)(s.n < size ? s.n : size - 1), s.n ? s.p : "");
+}
+
+void measure_failure(const struct mailq *q, const struct result_line *l, const char *status)
+{
+    struct failure *f = &failures[failure_n++ % FAILURES];
+
+    f->id = l->id;
+    f->time = mailq_now_s(q);
+    cut(SV(status), f->status, sizeof f->status);
+    cut(l->to, f->recipient, sizeof f->recipient);
+    cut(l->v->relay, f->relay, sizeof f->relay);
+    cut(l->v->reply, f->reply, sizeof f->reply);
+}
+
+void measure_failures(struct ctl_call *call)
+{
+    for (uint64_t i = failure_n; i > 0 && failure_n - i < FAILURES; i--) {
+        const struct failure *f = &failures[(i - 1) % FAILURES];
+        char id[ID_TEXT_SIZE];
+
+        id_text(f->id, id);
+        ctl_row(call, "failure");
+        ctl_put_u64(call, "time", f->time);
+        ctl_put(call, "status", SV(f->status));
+        ctl_put(call, "id", SV(id));
+        ctl_put(call, "recipient", SV(f->recipient));
+        ctl_put(call, "relay", SV(f->relay));
+        ctl_put(call, "reply", SV(f->reply));
+        ctl_row_end(call);
+    }
 }
 
 /* ---- destinations ---- */

@@ -8,4 +8,10 @@ struct daemon;
 /* The sweep comes by this message. */
 void measure_message(struct mailq *q, uint32_t handle);
 void measure_round(struct mailq *q); /* the sweep has seen all: what it counted is told from now on */
+/* A recipient's result that is no delivery: the last ones are remembered. */
+struct result_line;
+void measure_failure(const struct mailq *q, const struct result_line *l, const char *status);
+/* A row for each of them, the newest first. */
+struct ctl_call;
+void measure_failures(struct ctl_call *call);
 void measure_queue(struct mailq *q); /* about to be told */

@@ -4,6 +4,7 @@
 #include "common/base/log.h"
 #include "common/base/metric.h"
 #include "queued/digits.h"
+#include "queued/measure.h"
 #include "queued/trace.h"
 
 #include <stdio.h>
@@ -54,6 +55,8 @@ void result_line_log(const struct mailq *q, const struct result_line *l)
     metric_add(METRIC_RESULTS, l->v->outcome, 1);
     if (l->v->outcome == OUTCOME_DELIVERED)
         metric_observe(METRIC_DELIVERY_TIME, delay > 0 ? (uint64_t)delay : 0);
+    else
+        measure_failure(q, l, status_word(l->v->outcome));
     trace_result(q, l);
     id_text(l->id, id);
     if (deferred) {

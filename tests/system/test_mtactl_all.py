@@ -28,6 +28,7 @@ ROWS = {
                    ('--for 5m', 64, None), ('--peer 192.0.2.1 --for 9w', 64, None), ('debug', 0, None), ('info', 0, None), ('loud', 64, None)]),
     'sandbox': (HOST, [('', 0, 'thread')]),
     'metrics': (HOST, [('', 0, 'metric')]),
+    'top': (HOST, [('--once', 0, 'rate'), ('--every x', 64, None), ('--twice', 64, None)]),
     'mailq': (FILES, [('', 0, 'message')]),
     'queue list': (HOST, [('', 0, 'message'), ('--state held', 0, None), ('--older x', 64, None),
                            ('--sort size --limit 2', 0, 'message'), ('--sort colour', 64, None), ('--yes', 64, None)]),
