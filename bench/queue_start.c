@@ -108,16 +108,15 @@ static void message_make(struct making *m, unsigned i)
     record_seal(m->batch.data + from, m->batch.len - from, m->segment.nonce, m->segment.number, offset);
     sidecar_add(&m->sidecar, (uint32_t)offset,
                 strv_make(m->batch.data + from, RECORD_LINE_LEN + sizes.envelope));
-    journal_append(&m->journal,
-                   &(struct entry){ .kind = ENTRY_DEFERRED,
-                                    .id = id,
-                                    .list = SV_LIT("0"),
-                                    .time = (uint64_t)clock_wall_ms() / 1000,
-                                    .attempts = 3,
-                                    .due = (uint64_t)clock_wall_ms() / 1000 + 3600 + i % 3600,
-                                    .enhanced = SV_LIT("4.4.1"),
-                                    .relay = SV_LIT("dead.example.test[192.0.2.1]"),
-                                    .reply = SV_LIT("connect: Connection refused") });
+    journal_append(&m->journal, &(struct entry){ .kind = ENTRY_DEFERRED,
+                                                 .id = id,
+                                                 .list = SV_LIT("0"),
+                                                 .time = (uint64_t)clock_wall_ms() / 1000,
+                                                 .attempts = 3,
+                                                 .due = (uint64_t)clock_wall_ms() / 1000 + 3600 + i % 3600,
+                                                 .enhanced = SV_LIT("4.4.1"),
+                                                 .relay = SV_LIT("dead.example.test[192.0.2.1]"),
+                                                 .reply = SV_LIT("connect: Connection refused") });
     if (m->batch.len > 1u << 20) {
         batch_write(m);
         must(journal_write(&m->journal, &err), &err);
@@ -167,11 +166,9 @@ static long status(const char *key)
 static int start(int dir)
 {
     static int64_t retry[] = { 300 };
-    struct conf_queue conf = { .retry = { retry, 1 },
-                               .warn_after = 86400,
-                               .expire_after = 5 * 86400,
-                               .reserve = 1,
-                               .max_jobs = 100 };
+    struct conf_queue conf = {
+        .retry = { retry, 1 }, .warn_after = 86400, .expire_after = 5 * 86400, .reserve = 1, .max_jobs = 100
+    };
     struct err err = { .cls = ERR_OK };
     static struct mailq q;
     struct loop *loop = loop_new();

@@ -42,9 +42,9 @@ struct verify {
     void *arg;
     struct buf bytes;
     struct envelope envelope;
-    struct hole *holes; /* owned */
+    struct hole *holes;  /* owned */
     struct body *bodies; /* owned */
-    uint32_t *numbers; /* owned: of segments */
+    uint32_t *numbers;   /* owned: of segments */
     size_t hole_n, body_n, number_n;
     uint32_t newest;
     struct ledger ledger;
@@ -186,8 +186,7 @@ static void segment_look(struct verify *v, uint32_t number)
 
     if (!segment_read(v, number, &gone, &err)) {
         v->report->segments++;
-        segment_problem(v, "unreadable", number, (struct hole){ .segment = number }, 0, "unknown",
-                        err.text);
+        segment_problem(v, "unreadable", number, (struct hole){ .segment = number }, 0, "unknown", err.text);
         return;
     }
     if (gone)
@@ -297,9 +296,8 @@ static void hole_tell(struct verify *v, const struct hole *h)
 
         if (m->place.segment != h->segment || at < h->from || at >= h->to)
             continue;
-        segment_problem(v, "record", h->segment,
-                        (struct hole){ h->segment, at, at + m->place.length, false }, m->id, "yes",
-                        "the record is damaged");
+        segment_problem(v, "record", h->segment, (struct hole){ h->segment, at, at + m->place.length, false },
+                        m->id, "yes", "the record is damaged");
         any = true;
     }
     if (any)
@@ -389,12 +387,11 @@ static void journal_tell(struct verify *v, const struct recovery *r)
     v->report->journal_entries = r->report.entries;
     v->report->waiting = ledger_count(&v->ledger);
     if (r->report.damaged || (r->report.none && r->records > 0))
-        problem(v, &(struct verify_problem){ .kind = "journal",
-                                             .file = "state",
-                                             .waits = "unknown",
-                                             .text = r->report.damaged
-                                                         ? r->report.what
-                                                         : "there are messages, but no journal" });
+        problem(v, &(struct verify_problem){
+                       .kind = "journal",
+                       .file = "state",
+                       .waits = "unknown",
+                       .text = r->report.damaged ? r->report.what : "there are messages, but no journal" });
 }
 
 /* ---- all of it ---- */

@@ -6,18 +6,18 @@
 
 #include <unistd.h>
 
-#define ID_EPOCH_MS 1577836800000       /* 2020-01-01 00:00:00 UTC */
+#define ID_EPOCH_MS  1577836800000 /* 2020-01-01 00:00:00 UTC */
 #define COUNTER_BITS 14
 #define PROCESS_BITS 8
-#define TIME_BITS 42
-#define COUNTER_MAX ((1u << COUNTER_BITS) - 1)
+#define TIME_BITS    42
+#define COUNTER_MAX  ((1u << COUNTER_BITS) - 1)
 
 static const char alphabet[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 static struct {
     bool seeded;
     unsigned process;
-    unsigned first;         /* where the counter of each millisecond starts */
+    unsigned first; /* where the counter of each millisecond starts */
     unsigned counter;
     int64_t ms;
 } state;
@@ -43,7 +43,7 @@ uint64_t id_new(void)
         state.counter = state.first;
     } else if (state.counter == COUNTER_MAX || state.counter == 0) {
         /* More than the counter holds in one millisecond, or a clock that stands: borrow from the next one.
-           */
+         */
         state.ms++;
         state.counter = state.first;
     } else {

@@ -70,8 +70,8 @@ def test_kill_9_of_everything_loses_nothing():
 
 
 @pytest.mark.long
-def test_kill_9_of_everything_hundred_times():
-    campaign(['smtpd', 'cleanup', 'queued', 'deliverd', 'mapd', 'dnsd', 'mansio-agent'], 100, seed=6, duplicates_allowed=True)
+def test_kill_9_of_everything_500_times():
+    campaign(['smtpd', 'cleanup', 'queued', 'deliverd', 'mapd', 'dnsd', 'mansio-agent'], 500, seed=6, duplicates_allowed=True)
 
 
 @pytest.mark.long
