@@ -14,9 +14,9 @@ static const struct conf_field notices_fields[] = {
     FIELD(conf_notices, return_size, CT_BYTES, "50k", .min = 0, .max = 262144, QUEUED,
           .doc = "Messages up to this size are returned whole with a notice of failure unless the sender "
                  "asked for the header only (RET=HDRS); of larger ones the header is returned."),
-    FIELD(conf_notices, double_bounce, CT_STRING, "\"\"", .max = 254, QUEUED,
-          .doc = "Address that is told, once, of a notice that could not be delivered itself, as "
-                 "`postmaster`. \"\": nobody, it is only logged."),
+    FIELD(conf_notices, double_bounce, CT_STRING, "postmaster", .empty = true, .max = 254, QUEUED,
+          .doc = "Who is told, once, of a notice that could not be delivered itself. \"\": nobody, it is only "
+                 "logged."),
     FIELD_END
 };
 
@@ -39,7 +39,7 @@ int64_t conf_notices_return_size(const struct conf_queue *queue)
 
 const char *conf_notices_double_bounce(const struct conf_queue *queue)
 {
-    return queue->notices ? queue->notices->double_bounce : "";
+    return queue->notices ? queue->notices->double_bounce : "postmaster";
 }
 
 static const struct conf_field fields[] = {

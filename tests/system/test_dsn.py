@@ -270,7 +270,7 @@ def test_an_alias_of_several_is_expanded():
 # ---- notices that fail ----
 
 def test_a_notice_that_fails_is_told_once():
-    with Sinks(), dsn_host(queue='notices { double_bounce = "postmaster@demo.test" }') as h:
+    with Sinks(), dsn_host() as h:
         submit(h, {'gone@old.test': ''}, sender='gone@far.test')
         _, _, (r,), back = notices(h, who='postmaster')[0]
         assert r['Final-Recipient'] == 'rfc822; gone@far.test' and 'multipart/report' in str(back)

@@ -445,11 +445,19 @@ static void a_failure_is_told_and_then_over(void **state)
     expect_accepted(r, 10);
     RIG_UNTIL(r, r->job_n == 1);
     assert_string_equal(r->jobs[0].sender, "");
-    /* Nobody is told of the failure of a notice. */
+    /* The failure of a notice is told to postmaster, and its own to nobody. */
     rig_result(r, 0, &r->jobs[0], OUTCOME_FAILED, "rcpt", true);
+    RIG_UNTIL(r, r->notice_n == 2);
+    assert_int_equal(r->notices[1].kind, NOTICE_FAILURE);
+    assert_string_equal(r->notices[1].sender, "postmaster");
+    assert_true(strv_ends(SV(r->notices[1].origin), SV("/double")));
+    rig_submit_origin(r, 11, id_new(), "r:postmaster@example.org", r->notices[1].origin);
+    expect_accepted(r, 11);
+    RIG_UNTIL(r, r->job_n == 2);
+    rig_result(r, 0, &r->jobs[1], OUTCOME_FAILED, "rcpt", true);
     RIG_UNTIL(r, ledger_count(&r->q.ledger) == 0);
     rig_rest(r);
-    assert_int_equal(r->notice_n, 1);
+    assert_int_equal(r->notice_n, 2);
     rig_kill(r);
     close_rig(r);
 }
