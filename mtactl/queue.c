@@ -4,6 +4,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "mtactl/ask.h"
 #include "mtactl/command.h"
 #include "mtactl/list.h"
@@ -58,6 +59,38 @@ int command_mailq(struct tool *t, int argc, char **argv)
 
 /* ---- one message ---- */
 
+static void attempts_text(struct buf *out, const struct row *r)
+{
+    uint64_t now = (uint64_t)clock_wall_ms() / 1000;
+    uint64_t last = row_number(r, "last"), next = row_number(r, "next");
+
+    if (!row_number(r, "attempts"))
+        return;
+    buf_addf(out, "        attempts: %" PRIu64 ", the last ", row_number(r, "attempts"));
+    print_age(out, now > last ? now - last : 0);
+    buf_adds(out, " ago");
+    if (next > now) {
+        buf_adds(out, ", the next in ");
+        print_age(out, next - now);
+    }
+    if (row_text(r, "relay").n) {
+        buf_adds(out, "; with ");
+        print_safe(out, row_text(r, "relay"));
+    }
+    if (row_text(r, "status").n) {
+        buf_adds(out, "; status ");
+        print_safe(out, row_text(r, "status"));
+        buf_adds(out, strv_is(row_text(r, "words"), "remote") ? " in its words" : " in ours");
+    }
+    buf_addc(out, '\n');
+}
+
+static void recipient_text(struct buf *out, const struct row *r)
+{
+    list_text(out, r);
+    attempts_text(out, r);
+}
+
 int command_queue_show(struct tool *t, int argc, char **argv)
 {
     struct rows rows = { 0 };
@@ -70,7 +103,7 @@ int command_queue_show(struct tool *t, int argc, char **argv)
             if (t->json)
                 tool_row(t, &rows.list[i]);
             else if (strcmp(rows.list[i].kind, "recipient") == 0)
-                list_text(&t->out, &rows.list[i]);
+                recipient_text(&t->out, &rows.list[i]);
             else
                 print_list(&t->out, &rows.list[i]);
         }

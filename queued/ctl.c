@@ -152,7 +152,9 @@ static const char *rcpt_word(const struct rcpt *r)
     return "?";
 }
 
-static void rcpt_row(struct mailq *q, struct ctl_call *call, struct message *m, uint32_t i, const char *id)
+/* all: for one message; in a list of a million the rest is weight. */
+static void rcpt_row(struct mailq *q, struct ctl_call *call, struct message *m, uint32_t i, const char *id,
+                     bool all)
 {
     const struct rcpt *r = message_rcpt(m, i);
     const struct part *p = sched_part(q->ledger.sched, r->part);
@@ -165,6 +167,12 @@ static void rcpt_row(struct mailq *q, struct ctl_call *call, struct message *m, 
     ctl_put_u64(call, "next", r->state == RCPT_WAIT ? p->due : 0);
     ctl_put(call, "relay", words_relay(r->words));
     ctl_put(call, "reason", words_reply(r->words));
+    if (all) {
+        ctl_put_u64(call, "last", p->tried);
+        ctl_put(call, "status", words_enhanced(r->words));
+        ctl_put(call, "words", r->words ? SV(r->words->remote ? "remote" : "own") : SV_LIT(""));
+        ctl_put(call, "destination", sched_domain(q->ledger.sched, r->part));
+    }
     ctl_row_end(call);
 }
 
@@ -174,7 +182,7 @@ static uint64_t message_size(const struct mailq *q, const struct bytes *b)
 }
 
 /* True when the record could be read. */
-static bool message_rows(struct mailq *q, struct ctl_call *call, uint32_t handle, uint32_t rcpts)
+static bool message_rows(struct mailq *q, struct ctl_call *call, uint32_t handle, uint32_t rcpts, bool all)
 {
     struct message *m = ledger_at(&q->ledger, handle);
     struct bytes *b = message_envelope(q, handle);
@@ -195,7 +203,7 @@ static bool message_rows(struct mailq *q, struct ctl_call *call, uint32_t handle
     for (uint32_t i = 0; ok && i < m->rcpt_n && told < rcpts; i++) {
         if (message_rcpt(m, i)->state == RCPT_DONE)
             continue;
-        rcpt_row(q, call, m, i, id);
+        rcpt_row(q, call, m, i, id, all);
         told++;
     }
     bytes_unref(&b);
@@ -217,7 +225,7 @@ static void on_list(void *arg, struct ctl_call *call)
     }
     while (ctl_rows(call) < CTL_PORTION && (handle = selection_next(q, &s, &cursor, &budget))) {
         budget -= budget > 25 ? 25 : budget;
-        message_rows(q, call, handle, RCPTS_LIST);
+        message_rows(q, call, handle, RCPTS_LIST, false);
     }
     if (cursor)
         ctl_more(call, cursor);
@@ -254,7 +262,7 @@ static void on_show(void *arg, struct ctl_call *call)
 
     if (!handle)
         return;
-    if (!message_rows(q, call, handle, RCPTS_SHOW)) {
+    if (!message_rows(q, call, handle, RCPTS_SHOW, true)) {
         ctl_done(call, EX_DATAERR, "its record cannot be read; see queue.message.unreadable in the log");
         return;
     }

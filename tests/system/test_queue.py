@@ -149,3 +149,16 @@ def test_what_comes_behind_the_question_stays():
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
         os.close(fd)
         assert [m['id'] for m in rows(h, 'queue', 'list', kind='message')] == [new]
+
+
+def test_show_tells_the_last_attempt():
+    with Host(relay_from=['127.0.0.0/8'], conf=ROUTE) as h:
+        one = h.send(['a@remote.test'], sender='me@demo.test')
+        result = h.wait_log('delivery.result', id=one)
+        wait_for('its deferral', lambda: rows(h, 'queue', 'show', one, kind='recipient')[0]['state'] == 'deferred')
+        shown = rows(h, 'queue', 'show', one, kind='recipient')[0]
+        assert shown['attempts'] == 1 and shown['next'] > shown['last'] > 1_000_000_000 and result
+        assert shown['status'].startswith('4.') and shown['words'] == 'own' and shown['destination'] == 'remote.test'
+        assert 'last' not in rows(h, 'queue', 'list', kind='recipient')[0]
+        text = tool(h, 'queue', 'show', one)
+        assert 'attempts: 1, the last ' in text and ', the next in ' in text and '; status 4.' in text
