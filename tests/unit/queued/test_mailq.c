@@ -448,7 +448,6 @@ static void a_failure_is_told_and_then_over(void **state)
     /* The failure of a notice is told to postmaster, and its own to nobody. */
     rig_result(r, 0, &r->jobs[0], OUTCOME_FAILED, "rcpt", true);
     RIG_UNTIL(r, r->notice_n == 2);
-    assert_int_equal(r->notices[1].kind, NOTICE_FAILURE);
     assert_string_equal(r->notices[1].sender, "postmaster");
     assert_true(strv_ends(SV(r->notices[1].origin), SV("/double")));
     rig_submit_origin(r, 11, id_new(), "r:postmaster@example.org", r->notices[1].origin);
