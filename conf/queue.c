@@ -15,8 +15,8 @@ static const struct conf_field notices_fields[] = {
           .doc = "Messages up to this size are returned whole with a notice of failure unless the sender "
                  "asked for the header only (RET=HDRS); of larger ones the header is returned."),
     FIELD(conf_notices, double_bounce, CT_STRING, "postmaster", .empty = true, .max = 254, QUEUED,
-          .doc = "Who is told, once, of a notice that could not be delivered itself. \"\": nobody, it is only "
-                 "logged."),
+          .doc = "Who is told, once, of a notice that could not be delivered itself. \"\": nobody, it is "
+                 "only logged."),
     FIELD_END
 };
 
