@@ -1,5 +1,4 @@
 /* install.c - check --install: users, directories, modes and the set-id program; root's call repairs them */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -19,6 +18,7 @@
 #include "conf/users.h"
 #include "mtactl/command.h"
 #include "mtactl/install.h"
+#include "mtactl/owned.h"
 
 #define ADMIN_GROUP "mansio-admin"
 
@@ -157,31 +157,20 @@ static void directory(struct check *c, const char *above, const char *name, stru
         place_check(c, &p);
 }
 
-/* Files that a copy of the spool brought with the owners of another machine. Names are the daemon's own, so
-   links and files with several names are left alone. */
+/* Files that a copy of the spool brought with the owners of another machine. */
 static void files_check(struct check *c, const char *path, const char *user)
 {
     const struct passwd *pw = getpwnam(user);
-    const struct dirent *e;
-    DIR *dir = pw ? opendir(path) : NULL;
-    size_t wrong = 0, mended = 0;
     char text[128];
-    struct stat st;
+    struct owned o;
 
-    while (dir && (e = readdir(dir)) != NULL) {
-        if (fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) ||
-            st.st_nlink != 1 || st.st_uid == pw->pw_uid)
-            continue;
-        wrong++;
-        mended += may_repair(c) &&
-                  fchownat(dirfd(dir), e->d_name, pw->pw_uid, pw->pw_gid, AT_SYMLINK_NOFOLLOW) == 0;
-    }
-    if (dir)
-        closedir(dir);
-    if (wrong == 0)
+    if (!pw)
         return;
-    snprintf(text, sizeof text, "%zu files in it do not belong to %s", wrong, user);
-    fault(c, path, text, outcome_of(c, mended == wrong));
+    owned_check(path, pw->pw_uid, pw->pw_gid, may_repair(c), &o);
+    if (o.wrong == 0)
+        return;
+    snprintf(text, sizeof text, "%zu files in it do not belong to %s", o.wrong, user);
+    fault(c, path, text, outcome_of(c, o.mended == o.wrong));
 }
 
 /* What queued makes itself, once it is there. */
