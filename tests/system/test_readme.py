@@ -141,7 +141,7 @@ def test_tables_name_what_exists():
 
 def commands(text):
     """Words of mtactl's commands, as far as they are words and not values."""
-    for m in re.finditer(r'mtactl ((?:--?[a-z]+ )*)([a-z][a-z -]*[a-z])', text):
+    for m in re.finditer(r'mtactl ((?:-c \S+ |--?[a-z]+ )*)([a-z][a-z -]*[a-z])', text):
         yield m[2]
 
 
