@@ -189,6 +189,11 @@ static void again_soon(struct host *h)
         loop_later(h->loop, &h->reload_again);
 }
 
+void reload_mapd_ready(struct host *h)
+{
+    again_soon(h);
+}
+
 static void unneeded_release(struct generation *g)
 {
     struct host *h = g->host;
@@ -378,7 +383,7 @@ static enum reload_result refused(struct host *h, struct buf *report)
 static enum reload_result waits(struct host *h, struct buf *report, const char *what)
 {
     h->reload_wanted = true;
-    buf_addf(report, "the reload waits for the end of %s\n", what);
+    buf_addf(report, "the reload waits for %s\n", what);
     LOG(INFO, "mtad.reload.waits", KS("for", what));
     return RELOAD_WAITS;
 }
@@ -403,13 +408,9 @@ enum reload_result host_reload(struct host *h, unsigned history, const char *by,
         return refused(h, report);
     if (mapd->state != CHILD_READY || h->reloading || generation_count(h) >= GENERATIONS_MAX) {
         generation_free(&g);
-        if (mapd->state != CHILD_READY) {
-            buf_cut(report, 0);
-            buf_adds(report, "mapd is being restarted; try again in a moment\n");
-        }
-        return mapd->state != CHILD_READY
-                   ? refused(h, report)
-                   : waits(h, report, h->reloading ? "the one before" : "an old generation");
+        return waits(h, report, mapd->state != CHILD_READY ? "mapd, which is started again"
+                                : h->reloading             ? "the end of the one before"
+                                                           : "the end of an old generation");
     }
     generation_enter(g);
     h->reloading = g;

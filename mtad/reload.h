@@ -28,6 +28,8 @@ void reload_ready(struct generation *g);
 void reload_failed(struct generation *g, const char *why);
 /* A retired process has ended: it is forgotten, and its generation with the last one. */
 void reload_child_ended(struct child *c);
+/* A mapd is there again: a reload that waits for one begins. */
+void reload_mapd_ready(struct host *h);
 /* mapd has loaded the tables of the configuration that starts, or says why not. */
 struct ipc_in;
 void reload_tables(struct child *mapd, const struct ipc_in *in);

@@ -166,6 +166,8 @@ void supervise_ready(struct child *c)
     if (h->phase == HOST_RUNNING)
         LOG(INFO, "mtad.child.ready", KS("child", child_label(c, label)), KI("pid", c->pid),
             KMS("took", loop_now(h->loop) - c->started_ms));
+    if (h->phase == HOST_RUNNING && c->role == ROLE_MAPD)
+        reload_mapd_ready(h);
     if (g->state != GENERATION_STARTING || !is_in_row(c, g) || !row_is_ready(g))
         return;
     g->row++;

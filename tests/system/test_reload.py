@@ -454,6 +454,19 @@ def test_mapd_may_crash_while_two_generations_live(live):
     live.wait_mail()
 
 
+def test_a_reload_waits_for_a_mapd_that_starts_again(live):
+    done, waits = live.count('mtad.reload.done'), live.count('mtad.reload.waits')
+    for _ in range(3):                          # each time mtad takes longer to start it again
+        ended = live.count('mtad.child.ended')
+        wait_for('mapd', lambda: live.pids().get('mapd'))
+        live.kill('mapd')
+        live.wait_log('mtad.child.ended', count=ended + 1, child='mapd[0]')
+    live.hup()
+    live.wait_log('mtad.reload.waits', count=waits + 1)
+    live.wait_log('mtad.reload.done', count=done + 1)
+    live.settled()
+
+
 def test_the_queue_follows(live):
     live.queue = 'deliver = no'
     live.reload()
