@@ -11,11 +11,13 @@
 #include "cleanup/recipients.h"
 #include "cleanup/resolve.h"
 #include "cleanup/service.h"
+#include "common/base/dict.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/mail/address.h"
 #include "common/os/fault.h"
 #include "common/os/fd.h"
+#include "conf/address.h"
 #include "conf/conf.h"
 
 #include <stdio.h>
@@ -34,8 +36,11 @@ struct forward {
     struct span rcpt;  /* in txn.words: who sends it on */
     struct span orcpt; /* the same: what its notices name */
     struct span given; /* the same: the address that the sender wrote to; empty: a list's, told of members */
+    struct span user;  /* the same: whose ~/.forward it is; empty: a list's */
     uint64_t notify;
     bool has_notify, looked;
+    struct dict *users; /* owned: system users among the targets of a ~/.forward; NULL: none so far */
+    bool names; /* addresses of others are among the targets: they may send it on to him again */
 };
 
 static struct forward *forward_new(struct txn *t, struct ipc_in *in)
@@ -68,6 +73,7 @@ void forward_free(struct forward **fp)
         f->next->at = f->at;
     fd_close(&f->fds[0]);
     fd_close(&f->fds[1]);
+    dict_free(&f->users, NULL);
     free(f);
 }
 
@@ -150,6 +156,7 @@ static bool take_address(struct txn *t, struct strv text, struct strv rcpt_text,
         add_target(t, rcpt_text, SV_LIT("\\"));
     else
         add_address(t, &a, own, final);
+    t->forward->names = t->forward->names || !(own && final);
     address_clear(&a);
     return true;
 }
@@ -189,13 +196,25 @@ static bool take_targets(struct txn *t, const struct ipc_in *in)
     return t->rcpt_n > 0 || t->accepted > 0;
 }
 
+/* Two addresses of one user in a ~/.forward: the first is sent on by his, the others are his mailbox. With
+   a copy for each, two users that name each other would multiply them with each step. */
+static bool is_user_again(struct forward *f, struct strv user)
+{
+    if (!f->user.n || !user.n)
+        return false;
+    if (!f->users)
+        f->users = dict_new();
+    return dict_set(f->users, user, f) != NULL;
+}
+
 /* What a list that was sent on has in itself, a command, a file or a mailbox of its own name: for those the
    Delivered-To of the list is no loop. */
 static void add_leaf(struct txn *t, const struct txn_rcpt *r, const struct resolve_leaf *leaf)
 {
     struct buf target;
 
-    if (r->member && !leaf->target.n && strv_ieq(leaf->address, txn_view(t, r->rcpt))) {
+    if ((r->member && !leaf->target.n && strv_ieq(leaf->address, txn_view(t, r->rcpt))) ||
+        (!leaf->target.n && is_user_again(t->forward, leaf->user))) {
         txn_final_add_target(t, r, leaf->address, SV_LIT("\\"));
         return;
     }
@@ -229,6 +248,26 @@ void forward_resolved(struct txn_rcpt *r, const struct resolve_result *result)
 
 /* ---- the message ---- */
 
+/* His ~/.forward is obeyed once whatever extension leads to it: two that name each other with nine extensions
+   would send for ever. A filter that sends to an extension of its own is no loop, it chooses each time. */
+static bool is_his(const struct txn *t, struct strv delivered)
+{
+    const struct conf *conf = t->cl->conf;
+    struct strv user = txn_view(t, t->forward->user), base, ext;
+    struct address a;
+    bool his;
+
+    if (!user.n || !t->forward->names || !address_parse(delivered, ADDRESS_UTF8, &a, NULL))
+        return false;
+    base = a.local;
+    if (conf->address && conf->address->extension)
+        address_split_extension(a.local, SV(conf->address->extension), &base, &ext);
+    his = (strv_ieq(a.local, user) || strv_ieq(base, user)) && a.kind == ADDRESS_DOMAIN &&
+          conf_domain_is_own(conf, a.domain);
+    address_clear(&a);
+    return his;
+}
+
 static bool is_loop(const struct txn *t)
 {
     struct strv rest = buf_view(&t->head), rcpt = txn_view(t, t->forward->rcpt);
@@ -242,7 +281,7 @@ static bool is_loop(const struct txn *t)
             continue;
         buf_reset(&value);
         header_unfold(field.value, &value);
-        found += strv_ieq(strv_trim(buf_view(&value)), rcpt);
+        found += strv_ieq(strv_trim(buf_view(&value)), rcpt) || is_his(t, strv_trim(buf_view(&value)));
     }
     buf_clear(&value);
     return found > 1; /* one is ours */
@@ -325,6 +364,7 @@ static void envelope_take(struct txn *t, const struct ipc_in *in)
     t->body_type = ipc_get_u64(in, TAG_BODY_TYPE);
     f->rcpt = txn_keep(t, ipc_get(in, TAG_RCPT));
     f->given = txn_keep(t, ipc_get(in, TAG_ORIGINAL));
+    f->user = txn_keep(t, ipc_get(in, TAG_USER));
     buf_init(&orcpt, 1024);
     if (ipc_has(in, TAG_ORCPT)) {
         buf_addv(&orcpt, ipc_get(in, TAG_ORCPT));

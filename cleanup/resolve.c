@@ -8,6 +8,7 @@
 #include "common/mail/address.h"
 #include "conf/address.h"
 #include "conf/conf.h"
+#include "conf/mailbox.h"
 #include "conf/queue.h"
 #include "maps/list.h"
 
@@ -24,6 +25,7 @@ static void node_free(struct node *n)
     address_clear(&n->address);
     free((char *)n->include);
     free((char *)n->target);
+    free((char *)n->user);
     free(n);
 }
 
@@ -318,6 +320,8 @@ static void found(struct resolve *r, struct node *n, const struct maps_answer *a
     item = &r->env.chain->items[a->index];
     resolve_trace_found(&r->env, &n->address, n->include, item, a);
     if (!n->include && item->use == KEYS_MAILBOX) {
+        if (r->env.internal && item->mailbox && conf_mailbox_is_system(item->mailbox))
+            n->user = strv_dup(strv_sub(buf_view(&r->env.chain->text), item->at, item->len));
         leaf(r, n);
         return;
     }

@@ -47,6 +47,7 @@ struct resolve_env {
 struct resolve_leaf {
     struct strv address; /* written form without brackets */
     struct strv target;  /* a command or file of that alias ("@|...", "@/..."); empty: none */
+    struct strv user;    /* the system user whose mailbox it is; empty: none */
     bool local;          /* of an own domain */
 };
 

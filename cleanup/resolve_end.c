@@ -70,6 +70,7 @@ static void collect(struct resolve *r)
         address_format(&n->address, &r->leaf_text);
         r->leaves[at].local = n->local;
         r->leaves[at].target = n->target ? SV(n->target) : SV_LIT("");
+        r->leaves[at].user = n->user ? SV(n->user) : SV_LIT("");
         ends[at++] = r->leaf_text.len;
     }
     for (size_t i = 0; i < at; i++) {

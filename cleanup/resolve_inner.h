@@ -20,6 +20,7 @@ struct node {
     bool again;          /* came up below itself: stands for its mailbox, if it has one */
     const char *include; /* owned: this node is an :include: list of the aliases map, not an address */
     const char *target;  /* owned: this node is a command or file of the alias that the address is */
+    const char *user;    /* owned: the system user whose mailbox it is; NULL: none, or not known */
     uint64_t handle;
 };
 

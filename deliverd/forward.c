@@ -96,6 +96,8 @@ void forwarding_start(struct forwarding *f, struct job *j, size_t i, const struc
     ipc_put_u64(o, TAG_RCPT_INDEX, j->rcpts[i].index);
     if (sender.p)
         ipc_put_text(o, TAG_SENDER, sender);
+    if (in && f->user[0])
+        ipc_put_text(o, TAG_USER, SV(f->user));
     if (!in)
         ipc_put_text(o, TAG_TARGET, SV_LIT("@list"));
     while (in && ipc_next(in, TAG_TARGET, &at, &target))

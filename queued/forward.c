@@ -99,6 +99,8 @@ static void put_envelope(struct mailq *q, struct forward *f, const struct ipc_in
     /* The owner of a list is to know which member fails; other senders only know whom they wrote to. */
     if (!list)
         ipc_put_clean(o, TAG_ORIGINAL, r->original.n ? r->original : r->to);
+    if (ipc_has(in, TAG_USER))
+        ipc_put_clean(o, TAG_USER, ipc_get(in, TAG_USER));
     for (; ipc_next(in, TAG_TARGET, &at, &target); targets++)
         ipc_put_clean(o, TAG_TARGET, target);
     ipc_put_u64(o, TAG_ARRIVAL, q->envelope.arrival);

@@ -266,6 +266,7 @@ FIELDS(f_n_forward) = { R(ID, U64, 0, "message to send on"),
                         R(SENDER, TEXT, ADDRESS_MAX, "reverse-path of the new message"),
                         R(RCPT, TEXT, ADDRESS_MAX, "who sends it on"),
                         O(ORIGINAL, TEXT, ADDRESS_MAX, "his address as the sender gave it"),
+                        O(USER, TEXT, 64, "whose ~/.forward it is"),
                         M(TARGET, TEXT, TARGET_MAX, "to whom, as a ~/.forward or an alias has it"),
                         R(SIZE, U64, 0, "bytes of the first descriptor: header + CRLF + body"),
                         O(BODY_SIZE, U64, 0, "bytes of a second one: the body that follows"),
@@ -337,6 +338,7 @@ static const struct ipc_group g_running = { "job", g_running_f };
 FIELDS(f_j_forward) = { R(ID, U64, 0, "message id"),
                         R(RCPT_INDEX, U64, 0, "its recipient"),
                         O(SENDER, TEXT, ADDRESS_MAX, "another reverse-path: the owner of a list"),
+                        O(USER, TEXT, 64, "whose ~/.forward it is"),
                         M(TARGET, TEXT, TARGET_MAX, "to whom it goes on instead"),
                         END };
 FIELDS(f_j_inventory) = { G(RUNNING, g_running, "jobs that deliverd still works on"), END };

@@ -111,6 +111,23 @@ def test_own_extensions_are_ones_mailbox():
         assert len(spooled(h, one, 18)) == 18 and len(spooled(h, two, 2)) == 2
 
 
+def test_extensions_of_each_other_are_no_storm():
+    """Accounts that name each other with many extensions: each one's file is obeyed once in a chain."""
+    names = 'one', 'two', 'three'
+    with mail_host(MBOX, *names, conf='address { extension = "+" }') as h:
+        user = [h.user[n] for n in names]
+        for u in user:
+            forward(u, ''.join(f'{v.pw_name}+{n}\n' for v in user if v != u for n in range(9)))
+        deliver(h, user[0])
+        def done():
+            stored, finished = (len(h.log_lines(f'queue.message.{e}')) for e in ('stored', 'finished'))
+            assert stored < 30, h.log_tail()
+            return stored == finished
+        wait_for('the end', done, explain=h.log_tail)
+        # of the extensions of one user one is obeyed, the others are mail of his: none is lost
+        assert len(spooled(h, user[1])) >= 8 and len(spooled(h, user[2])) >= 8
+
+
 def test_what_is_unsafe_is_ignored():
     """CVE-2020-8793: links, objects, files of others: the mail stays in the mailbox, the log names the file."""
     with mail_host(MBOX, 'one', 'two', 'evil') as h:
