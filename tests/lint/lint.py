@@ -44,7 +44,7 @@ WORDS = {
     r'\b(strcpy|strcat|sprintf|vsprintf|atoi|atol|strtok|strncpy|strncat|gets|alloca|setjmp|longjmp|system|popen|sscanf|fscanf|scanf)\s*\(':
         'a function that the house does not use',
     r'\b(TODO|FIXME|XXX)\b': 'a mark of unfinished work',
-    r'(?<![\w/.-])/work/': 'a path of a build machine',
+    r'(?<![\w/.-])/w[o]rk/': 'a path of a build machine',
 }
 
 
