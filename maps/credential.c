@@ -3,11 +3,11 @@
 
 #include "common/base/b64.h"
 #include "common/base/mem.h"
+#include "common/mail/scram.h"
 
 #include <crypt.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <stdlib.h>
 
 #define ITERATIONS_MAX 10000000u
@@ -43,20 +43,6 @@ bool credential_scram_read(struct strv text, struct credential_scram *out)
            key_read(rest, out->server);
 }
 
-static void hmac(const uint8_t key[32], struct strv text, uint8_t out[32])
-{
-    unsigned n = 32;
-
-    if (!HMAC(EVP_sha256(), key, 32, (const unsigned char *)text.p, text.n, out, &n) || n != 32)
-        die("HMAC does not work");
-}
-
-static void sha256(const uint8_t in[32], uint8_t out[32])
-{
-    if (!EVP_Digest(in, 32, out, NULL, EVP_sha256(), NULL))
-        die("SHA-256 does not work");
-}
-
 /* Both keys of a password (RFC 5802 3). */
 static bool keys_make(struct strv password, struct strv salt, unsigned iterations, uint8_t stored[32],
                       uint8_t server[32])
@@ -72,9 +58,9 @@ static bool keys_make(struct strv password, struct strv salt, unsigned iteration
     buf_clear(&raw);
     if (!ok)
         return false;
-    hmac(salted, SV_LIT("Client Key"), client);
-    sha256(client, stored);
-    hmac(salted, SV_LIT("Server Key"), server);
+    scram_hmac(salted, SV_LIT("Client Key"), client);
+    scram_hash(client, stored);
+    scram_hmac(salted, SV_LIT("Server Key"), server);
     mem_wipe(salted, sizeof salted);
     mem_wipe(client, sizeof client);
     return true;
@@ -115,11 +101,11 @@ bool credential_scram_verify(const struct credential_scram *c, struct strv auth_
 {
     uint8_t key[32], hash[32];
 
-    hmac(c->stored, auth_message, key);
+    scram_hmac(c->stored, auth_message, key);
     for (size_t i = 0; i < 32; i++)
         key[i] ^= proof[i];
-    sha256(key, hash);
-    hmac(c->server, auth_message, signature);
+    scram_hash(key, hash);
+    scram_hmac(c->server, auth_message, signature);
     mem_wipe(key, sizeof key);
     return CRYPTO_memcmp(hash, c->stored, 32) == 0;
 }

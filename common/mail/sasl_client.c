@@ -4,10 +4,10 @@
 #include "common/base/b64.h"
 #include "common/base/err.h"
 #include "common/base/mem.h"
+#include "common/mail/scram.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #define SALT_MAX 256u
 
@@ -99,20 +99,6 @@ static void plain(struct sasl_client *c)
 
 /* ---- SCRAM ---- */
 
-static void hmac(const uint8_t key[32], struct strv text, uint8_t out[32])
-{
-    unsigned n = 32;
-
-    if (!HMAC(EVP_sha256(), key, 32, (const unsigned char *)text.p, text.n, out, &n) || n != 32)
-        die("HMAC does not work");
-}
-
-static void sha256(const uint8_t in[32], uint8_t out[32])
-{
-    if (!EVP_Digest(in, 32, out, NULL, EVP_sha256(), NULL))
-        die("SHA-256 does not work");
-}
-
 /* Commas and equals signs have a meaning in there. */
 static void scram_first(struct sasl_client *c)
 {
@@ -168,8 +154,8 @@ static bool keys_make(struct sasl_secret *s, struct strv salt, unsigned iteratio
     if (PKCS5_PBKDF2_HMAC(buf_cstr(&s->password), (int)s->password.len, (const unsigned char *)salt.p,
                           (int)salt.n, (int)iterations, EVP_sha256(), 32, salted) != 1)
         return false;
-    hmac(salted, SV_LIT("Client Key"), s->client_key);
-    hmac(salted, SV_LIT("Server Key"), s->server_key);
+    scram_hmac(salted, SV_LIT("Client Key"), s->client_key);
+    scram_hmac(salted, SV_LIT("Server Key"), s->server_key);
     mem_wipe(salted, sizeof salted);
     buf_reset(&s->salt);
     buf_addv(&s->salt, salt);
@@ -191,11 +177,11 @@ static void prove(struct sasl_client *c, struct strv server_first, struct strv f
     buf_addv(&text, server_first);
     buf_addc(&text, ',');
     buf_addv(&text, final);
-    sha256(s->client_key, stored);
-    hmac(stored, buf_view(&text), signature);
+    scram_hash(s->client_key, stored);
+    scram_hmac(stored, buf_view(&text), signature);
     for (size_t i = 0; i < 32; i++)
         proof[i] = s->client_key[i] ^ signature[i];
-    hmac(s->server_key, buf_view(&text), c->signature);
+    scram_hmac(s->server_key, buf_view(&text), c->signature);
     buf_clear(&text);
     mem_wipe(stored, sizeof stored);
     mem_wipe(signature, sizeof signature);
