@@ -65,7 +65,13 @@ static const struct conf_field fields[] = {
           .doc = "Time for one reply of the server; the one to the end of a message gets twice as long."),
     FIELD(conf_route, max_connections, CT_INT, "20", .min = 1, .max = 10000,
           .roles = ROLE_BIT(ROLE_DELIVERD) | ROLE_BIT(ROLE_QUEUED),
-          .doc = "Connections at once to one destination."),
+          .doc = "Connections at once to one destination: all domains whose mail goes to the same hosts by "
+                 "this route."),
+    FIELD(conf_route, max_messages, CT_INT, "100", .min = 1, .max = 100000, DELIVERD,
+          .doc = "Messages over one connection; then it is closed, and a new one made if there are more."),
+    FIELD(conf_route, max_recipients, CT_INT, "100", .min = 1, .max = 100, .roles = ROLE_BIT(ROLE_QUEUED),
+          .doc = "Recipients of one message at a time; a message that has more of them there is sent several "
+                 "times."),
     FIELD(conf_route, idle, CT_SECONDS, "5s", .min = 0, .max = 300, DELIVERD,
           .doc = "How long a connection is kept for the next message; 0 is not at all."),
     FIELD_END

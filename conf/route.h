@@ -19,6 +19,8 @@ struct conf_route {
     char *helo;                     /* "" was replaced by hostname when the configuration was loaded */
     int64_t connect_timeout;        /* seconds per address */
     int64_t timeout;                /* seconds per reply (RFC 5321 4.5.3.2); the final one gets twice that */
-    int64_t max_connections;        /* per destination, all processes */
+    int64_t max_connections;        /* per destination (all domains with the same hosts), all processes */
+    int64_t max_messages;           /* over one connection */
+    int64_t max_recipients;         /* of one message at a time */
     int64_t idle; /* seconds that an idle connection is kept for the next message; 0 is off */
 };

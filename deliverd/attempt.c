@@ -354,13 +354,27 @@ static void go_elsewhere(struct attempt *a, bool alive)
         attempt_resolve(a);
 }
 
+/* This connection had all the messages that one may have; the host may have the next one too. */
+static void begin_again(struct attempt *a)
+{
+    connection_close(&a->c, "done");
+    dial_clear(&a->dial);
+    targets_clear(&a->targets);
+    a->resolved = false;
+    attempt_resolve(a);
+}
+
 static void on_finished(void *arg, struct connection *c, bool alive)
 {
     struct attempt *a = arg;
 
     (void)c;
     if (!a->stale && alive && count_todo(a, TODO_NOW) && time_is_left(a)) {
-        transaction(a); /* too many recipients for one: the rest */
+        /* Too many recipients for one: the rest. */
+        if (connection_is_fresh(c))
+            transaction(a);
+        else
+            begin_again(a);
         return;
     }
     if (count_todo(a, TODO_NOW) || count_todo(a, TODO_OTHER_HOST)) {

@@ -360,7 +360,7 @@ void connection_begin(struct connection *c, const struct client_message *m)
 
 bool connection_is_fresh(const struct connection *c)
 {
-    return c->phase == CONNECTION_READY && c->client.messages < CONNECTION_MESSAGES_MAX &&
+    return c->phase == CONNECTION_READY && (int64_t)c->client.messages < c->route->max_messages &&
            loop_now(c->d->loop) - c->started < CONNECTION_AGE_MS;
 }
 

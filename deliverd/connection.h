@@ -13,8 +13,9 @@ struct secure_route;
 struct stream;
 struct target;
 
-#define CONNECTION_MESSAGES_MAX 100    /* then a new one: lets load balancers on the far side do their work */
-#define CONNECTION_AGE_MS       300000 /* and changes in its DNS be seen */
+/* Then a new one: lets changes in DNS be seen and load balancers on the far side do their work, as does the
+   route's max_messages. */
+#define CONNECTION_AGE_MS 300000
 
 /* Who uses the connection now. Nothing is called before the function that caused it returned, except result
    and body. A connection that is down frees itself afterwards: forget it. */

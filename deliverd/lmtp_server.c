@@ -14,6 +14,7 @@
 
 #define CONNECT_S 30
 #define IDLE_S    5
+#define MESSAGES  100 /* over one connection */
 
 static void name_make(struct lmtp_server *s)
 {
@@ -43,6 +44,7 @@ void lmtp_server_init(struct lmtp_server *s, struct deliverd *d, const struct co
         .connect_timeout = m->timeout < CONNECT_S ? m->timeout : CONNECT_S,
         .timeout = (m->timeout + 1) / 2,
         .max_connections = m->max_connections,
+        .max_messages = MESSAGES,
         .idle = IDLE_S,
         .tls = CONF_TLS_NONE,
         .auth = none,

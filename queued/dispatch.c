@@ -253,13 +253,23 @@ static void job_names(struct job *job, const struct envelope *e)
     }
 }
 
+/* How many of them one transaction may have there. */
+static size_t rcpts_max(const struct mailq *q, uint32_t part)
+{
+    const struct conf_route *route = q->routes && !sched_is_local(q->ledger.sched, part)
+                                         ? conf_route_for(q->routes, sched_domain(q->ledger.sched, part))
+                                         : NULL;
+
+    return route && (size_t)route->max_recipients < RCPTS_MAX ? (size_t)route->max_recipients : RCPTS_MAX;
+}
+
 /* Takes open recipients of the part into the frame and the job; the bytes they need in the frame. */
 static void job_take_rcpts(struct mailq *q, struct job *job, const struct envelope *e)
 {
     struct message *m = ledger_at(&q->ledger, job->message);
-    size_t room = IPC_FRAME_MAX - FRAME_ROOM - e->sender.n - e->envid.n;
+    size_t room = IPC_FRAME_MAX - FRAME_ROOM - e->sender.n - e->envid.n, max = rcpts_max(q, job->part);
 
-    for (uint32_t i = 0; i < m->rcpt_n && job->rcpt_n < RCPTS_MAX; i++) {
+    for (uint32_t i = 0; i < m->rcpt_n && job->rcpt_n < max; i++) {
         struct rcpt *r = message_rcpt(m, i);
         size_t size = e->rcpts[i].to.n + e->rcpts[i].original.n + e->rcpts[i].orcpt.n +
                       e->rcpts[i].target.n + 64;

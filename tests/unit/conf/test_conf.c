@@ -108,6 +108,8 @@ static const char defaults[] =
     "    connect_timeout = 30s    # default\n"
     "    timeout = 5m    # default\n"
     "    max_connections = 20    # default\n"
+    "    max_messages = 100    # default\n"
+    "    max_recipients = 100    # default\n"
     "    idle = 5s    # default\n"
     "}\n"
     "queue {    # default\n"

@@ -63,6 +63,26 @@ static void connections_are_limited(void **state)
     assert_int_equal(w->servers[0].sessions_n, 1);
 }
 
+static void messages_of_a_connection_are_limited(void **state)
+{
+    struct world *w = *state;
+    uint64_t txn;
+
+    for (int i = 0; i < 5; i++)
+        job_send(w, "few.test", "a@few.test", MESSAGE);
+    world_until_over(w);
+    assert_int_equal(w->servers[0].messages, 5);
+    assert_int_equal(w->servers[0].sessions_n, 3);
+    /* Also when one message takes several transactions. */
+    w->servers[0].rcpt_max = 1;
+    txn = job_send(w, "few.test", "a@few.test b@few.test c@few.test d@few.test", MESSAGE);
+    world_until_over(w);
+    for (uint64_t i = 0; i < 4; i++)
+        expect_told(told_of(w, txn, i), "few", OUTCOME_DELIVERED, "2.0.0", "end", "250");
+    assert_int_equal(w->servers[0].messages, 9);
+    assert_int_equal(w->servers[0].sessions_n, 5);
+}
+
 /* A server that gave up an idle connection is asked again on a new one, within the attempt. */
 static void stale_connection(void **state)
 {
@@ -490,6 +510,7 @@ int main(void)
         WORLD(one_message),
         WORLD(connections_are_used_again),
         WORLD(connections_are_limited),
+        WORLD(messages_of_a_connection_are_limited),
         WORLD(stale_connection),
         WORLD(next_host_in_the_same_attempt),
         WORLD(no_host_left),

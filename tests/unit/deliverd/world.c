@@ -477,8 +477,9 @@ static void load_conf(struct world *w)
              "mailbox box { lookup = users root = \"/nonexistent\" owner = nobody }\n"
              "route default { port = %u connect_timeout = 2s timeout = 1s max_connections = 2 }\n"
              "route one.test { port = %u max_connections = 1 }\n"
-             "route noidle.test { port = %u idle = 0 }\n",
-             w->port, w->port, w->port);
+             "route noidle.test { port = %u idle = 0 }\n"
+             "route few.test { port = %u max_connections = 1 max_messages = 2 }\n",
+             w->port, w->port, w->port, w->port);
     conf_errors_init(&errs);
     if (!conf_parse_text(SV(text), "test", ROLE_DELIVERD, &w->conf, &errs))
         fail_msg("%s", errs.list[0].text);
