@@ -56,17 +56,6 @@ static void call_make(const struct ask *a, struct blocking *b, uint64_t cursor)
     }
 }
 
-static void take_row(const struct ask *a, const struct ipc_in *in)
-{
-    struct row r;
-
-    if (!a->row)
-        return;
-    row_read(&r, in);
-    a->row(a->arg, &r);
-    row_clear(&r);
-}
-
 static void take_done(struct ask *a, const struct ipc_in *in, uint64_t *cursor)
 {
     struct strv text = ipc_get(in, TAG_TEXT);
@@ -76,42 +65,39 @@ static void take_done(struct ask *a, const struct ipc_in *in, uint64_t *cursor)
     *cursor = ipc_get_u64(in, TAG_CURSOR);
 }
 
-/* Frames of a portion, kept until the next one was asked for: the daemon works while its rows are printed. */
+/* Rows of a portion, kept until the next one was asked for: the daemon works while they are printed. */
 struct inbox {
     struct buf bytes;
-    struct kept {
-        struct ipc_in in;
-        size_t at;
-    } * list; /* owned */
-    size_t n, cap;
+    struct rowread reader; /* of this portion's names */
+    struct row row;
 };
 
-static void inbox_keep(struct inbox *box, const struct ipc_in *in)
+/* False: the daemon sent what is no row. */
+static bool inbox_empty(struct inbox *box, struct ask *a)
 {
-    if (box->n == box->cap) {
-        box->cap = box->cap ? box->cap * 2 : 256;
-        box->list = mem_resize(box->list, box->cap, sizeof *box->list);
-    }
-    box->list[box->n++] = (struct kept){ .in = *in, .at = box->bytes.len };
-    buf_addv(&box->bytes, in->fields);
-}
+    struct strv rest = buf_view(&box->bytes);
 
-static void inbox_empty(struct inbox *box, const struct ask *a)
-{
-    for (size_t i = 0; i < box->n; i++) {
-        struct ipc_in in = box->list[i].in;
+    while (rest.n > 0) {
+        if (!row_read(&box->row, &box->reader, &rest)) {
+            struct err err = { 0 };
 
-        in.fields = strv_make(box->bytes.data + box->list[i].at, in.fields.n);
-        take_row(a, &in);
+            err_set(&err, ERR_PROTO, "%s sent nonsense; is it of another version?", role_name(a->role));
+            trouble(a, BLOCKING_BROKEN, &err);
+            return false;
+        }
+        if (a->row)
+            a->row(a->arg, &box->row);
     }
-    box->n = 0;
     buf_reset(&box->bytes);
+    return true;
 }
 
-static void take_row_now(const struct ask *a, struct inbox *box, const struct ipc_in *in)
+static bool take_rows(struct inbox *box, struct ask *a, const struct ipc_in *in)
 {
-    inbox_empty(box, a);
-    take_row(a, in);
+    if (box->bytes.len > INBOX_MAX && !inbox_empty(box, a))
+        return false;
+    buf_addv(&box->bytes, ipc_get(in, TAG_DATA));
+    return a->ahead || inbox_empty(box, a);
 }
 
 static enum blocking_trouble question(struct ask *a, struct blocking *b, uint64_t cursor, struct err *err)
@@ -127,6 +113,7 @@ static bool answer(struct ask *a, struct blocking *b, struct inbox *box, uint64_
 {
     struct ipc_in in;
 
+    rowread_reset(&box->reader);
     for (;;) {
         struct err late = { 0 };
         enum blocking_trouble next = blocking_next(b, &in, &late);
@@ -135,14 +122,12 @@ static bool answer(struct ask *a, struct blocking *b, struct inbox *box, uint64_
             trouble(a, how != BLOCKING_OK ? how : next, how != BLOCKING_OK ? err : &late);
             return false;
         }
-        if (in.type == IPC_CTL_ROW && a->ahead && box->bytes.len < INBOX_MAX)
-            inbox_keep(box, &in);
-        else if (in.type == IPC_CTL_ROW)
-            take_row_now(a, box, &in);
-        else if (in.type == IPC_CTL_DATA && a->data)
-            a->data(a->arg, ipc_get(&in, TAG_DATA));
-        else if (in.type == IPC_CTL_DONE)
+        if (in.type == IPC_CTL_DONE)
             break;
+        if (in.type == IPC_CTL_ROWS && !take_rows(box, a, &in))
+            return false;
+        if (in.type == IPC_CTL_DATA && a->data)
+            a->data(a->arg, ipc_get(&in, TAG_DATA));
     }
     take_done(a, &in, cursor);
     return true;
@@ -153,19 +138,21 @@ static void portions(struct ask *a, struct blocking *b)
     struct err err = { 0 };
     uint64_t cursor = 0;
     enum blocking_trouble how;
-    struct inbox box = { .n = 0 };
+    struct inbox box = { .row = { .n = 0 } };
     bool more;
 
     buf_init(&box.bytes, 2 * INBOX_MAX);
+    rowread_init(&box.reader);
     how = question(a, b, 0, &err);
     do {
         more = answer(a, b, &box, &cursor, how, &err) && cursor && !a->enough;
         if (more)
             how = question(a, b, cursor, &err);
-        inbox_empty(&box, a);
+        more = inbox_empty(&box, a) && more;
     } while (more && !a->enough);
     buf_clear(&box.bytes);
-    free(box.list);
+    rowread_clear(&box.reader);
+    row_clear(&box.row);
 }
 
 int ask_run(struct ask *a, struct tool *t)

@@ -19,7 +19,7 @@ struct ask {
     struct ask_arg args[ASK_ARGS_MAX];
     size_t n;
     /* What comes; NULL: not wanted. */
-    void (*row)(void *arg, struct row *r); /* may take it (rows_take) */
+    void (*row)(void *arg, struct row *r); /* r is good until it returns; rows_take copies it */
     void (*data)(void *arg, struct strv bytes);
     void *arg;
     bool ahead;  /* the next portion is asked for before the rows of this one are handed over */

@@ -37,7 +37,26 @@ void row_put_number(struct row *r, const char *name, uint64_t number)
     value_add(r, SV(name))->number = number;
 }
 
-static char *block_take(struct row *r, struct strv text)
+/* A list of a million rows is read like this: nothing is copied. */
+bool row_read(struct row *r, struct rowread *reader, struct strv *rest)
+{
+    struct rowread_value v;
+    enum rowread_step step;
+
+    r->read = true;
+    r->n = 0;
+    r->kind = rowread_begin(reader, rest);
+    if (!r->kind)
+        return false;
+    while ((step = rowread_next(reader, rest, &v)) == ROWREAD_VALUE)
+        *value_new(r) =
+            (struct value){ .name = v.name, .text = v.text.p, .text_n = v.text.n, .number = v.number };
+    return step == ROWREAD_END;
+}
+
+/* ---- memory ---- */
+
+static const char *block_take(struct row *r, struct strv text)
 {
     char *at = r->block + r->block_n;
 
@@ -48,31 +67,31 @@ static char *block_take(struct row *r, struct strv text)
     return at;
 }
 
-/* A list of a million rows is read like this: each costs two allocations. What stands before each text in the
-   frame, its tag and length, is longer than the byte that ends its copy. */
-void row_read(struct row *r, const struct ipc_in *in)
+/* What a row that was read says, on its own: two allocations. */
+static struct row row_copy(const struct row *from)
 {
-    struct ipc_in group;
-    size_t at = 0;
+    struct row r = { .n = from->n, .cap = from->n, .values = mem_array(from->n + 1, sizeof *r.values) };
+    size_t size = strlen(from->kind) + 1;
 
-    *r = (struct row){ .block = mem_array(in->fields.n + 1, 1) };
-    r->kind = block_take(r, ipc_get(in, TAG_NAME));
-    while (ipc_next_group(in, TAG_ITEM, &at, &group)) {
-        struct value *v = value_new(r);
+    for (size_t i = 0; i < from->n; i++)
+        size += strlen(from->values[i].name) + from->values[i].text_n + 2;
+    r.block = mem_array(size, 1);
+    r.kind = block_take(&r, SV(from->kind));
+    for (size_t i = 0; i < from->n; i++) {
+        const struct value *v = &from->values[i];
 
-        v->name = block_take(r, ipc_get(&group, TAG_NAME));
-        v->number = ipc_get_u64(&group, TAG_COUNT);
-        if (ipc_has(&group, TAG_VALUE)) {
-            v->text = block_take(r, ipc_get(&group, TAG_VALUE));
-            v->text_n = ipc_get(&group, TAG_VALUE).n;
-        }
+        r.values[i] = *v;
+        r.values[i].name = block_take(&r, SV(v->name));
+        if (v->text)
+            r.values[i].text = block_take(&r, strv_make(v->text, v->text_n));
     }
+    return r;
 }
 
-static void text_free(const struct row *r, char *text)
+static void text_free(const struct row *r, const char *text)
 {
-    if (!r->block || text < r->block || text >= r->block + r->block_n)
-        free(text);
+    if (!r->read && (!r->block || text < r->block || text >= r->block + r->block_n))
+        free((char *)(uintptr_t)text);
 }
 
 void row_clear(struct row *r)
@@ -114,6 +133,10 @@ void rows_take(struct rows *rows, struct row *r)
     if (rows->n == rows->cap) {
         rows->cap = rows->cap ? rows->cap * 2 : 16;
         rows->list = mem_resize(rows->list, rows->cap, sizeof *rows->list);
+    }
+    if (r->read) {
+        rows->list[rows->n++] = row_copy(r);
+        return;
     }
     rows->list[rows->n++] = *r;
     *r = (struct row){ 0 };

@@ -32,5 +32,5 @@ void blocking_call(struct blocking *b, const char *act, uint64_t cursor);
 void blocking_text(struct blocking *b, const char *name, struct strv value);
 void blocking_number(struct blocking *b, const char *name, uint64_t value);
 enum blocking_trouble blocking_send(struct blocking *b, struct err *err);
-/* The next frame of the answer (CTL_ROW, CTL_DATA, CTL_DONE), valid until the next call of this. */
+/* The next frame of the answer (CTL_ROWS, CTL_DATA, CTL_DONE), valid until the next call of this. */
 enum blocking_trouble blocking_next(struct blocking *b, struct ipc_in *in, struct err *err);

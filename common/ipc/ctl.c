@@ -1,5 +1,6 @@
 /* ctl.c - the daemon's side of a control socket: an operator's calls answered with rows */
 #include "common/ipc/ctl.h"
+#include "common/ipc/rowpack.h"
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -13,13 +14,14 @@
 
 #define IDLE_MS    60000
 #define VALUE_MAX  16384u
-#define ROW_SPARE  1024u
 #define QUEUED_MAX (4u * 1024u * 1024u) /* unread answers: a client that does not read is sent away */
 
 struct client {
     struct ctl_server *server;
     struct channel *ch;    /* owned */
     struct ctl_call *call; /* owned: the open one */
+    struct rowpack pack;   /* rows that are not sent yet, of the open call */
+    struct loop_task rows_task;
     struct loop_timer idle;
     struct ucred who;
     struct client *next, **at;
@@ -98,50 +100,51 @@ uint64_t ctl_cursor(const struct ctl_call *call)
 
 /* ---- answers ---- */
 
-void ctl_row(struct ctl_call *call, const char *kind)
+static void rows_send(struct client *c)
 {
-    struct ipc_out *o = &call->client->server->out;
+    struct ipc_out *o = &c->server->out;
 
-    ipc_begin(o, IPC_CTL_ROW, call->txn);
-    ipc_put_text(o, TAG_NAME, SV(kind));
+    if (rowpack_rows(&c->pack).n == 0)
+        return;
+    ipc_begin(o, IPC_CTL_ROWS, c->call->txn);
+    ipc_put_bytes(o, TAG_DATA, rowpack_rows(&c->pack));
+    rowpack_sent(&c->pack);
+    channel_send(c->ch, o);
 }
 
-static bool value_begin(struct ctl_call *call, const char *name, size_t size)
+/* Acts that answer over several iterations: what there is at the end of one goes out. */
+static void on_rows_task(void *arg)
 {
-    struct ipc_out *o = &call->client->server->out;
+    struct client *c = arg;
 
-    if (ipc_out_size(o) + size + ROW_SPARE > IPC_FRAME_MAX)
-        return false;
-    ipc_group_begin(o, TAG_ITEM);
-    ipc_put_text(o, TAG_NAME, SV(name));
-    return true;
+    if (c->call)
+        rows_send(c);
+}
+
+void ctl_row(struct ctl_call *call, const char *kind)
+{
+    rowpack_begin(&call->client->pack, kind);
 }
 
 void ctl_put(struct ctl_call *call, const char *name, struct strv value)
 {
-    struct ipc_out *o = &call->client->server->out;
-
-    value = strv_sub(value, 0, VALUE_MAX);
-    if (!value_begin(call, name, value.n))
-        return;
-    ipc_put_bytes(o, TAG_VALUE, value);
-    ipc_group_end(o);
+    rowpack_text(&call->client->pack, name, strv_sub(value, 0, VALUE_MAX));
 }
 
 void ctl_put_u64(struct ctl_call *call, const char *name, uint64_t value)
 {
-    struct ipc_out *o = &call->client->server->out;
-
-    if (!value_begin(call, name, 0))
-        return;
-    ipc_put_u64(o, TAG_COUNT, value);
-    ipc_group_end(o);
+    rowpack_number(&call->client->pack, name, value);
 }
 
 void ctl_row_end(struct ctl_call *call)
 {
+    struct client *c = call->client;
+
+    if (rowpack_is_full(&c->pack))
+        rows_send(c);
+    rowpack_end(&c->pack);
     call->rows++;
-    channel_send(call->client->ch, &call->client->server->out);
+    loop_later(c->server->loop, &c->rows_task);
 }
 
 size_t ctl_rows(const struct ctl_call *call)
@@ -153,6 +156,7 @@ void ctl_data(struct ctl_call *call, struct strv bytes)
 {
     struct ipc_out *o = &call->client->server->out;
 
+    rows_send(call->client);
     while (bytes.n > 0) {
         struct strv piece = strv_sub(bytes, 0, IPC_CHUNK_MAX);
 
@@ -175,6 +179,7 @@ static void call_end(struct ctl_call *call, int code, const char *text, uint64_t
     struct client *c = call->client;
     struct ipc_out *o = &c->server->out;
 
+    rows_send(c);
     ipc_begin(o, IPC_CTL_DONE, call->txn);
     ipc_put_u64(o, TAG_CODE, (uint64_t)code);
     if (text)
@@ -242,6 +247,7 @@ static struct ctl_call *call_new(struct client *c, const struct ctl_act *act, co
     call->in = *in;
     call->in.fields = strv_make(call->text, in->fields.n);
     call->in.fd_count = 0;
+    rowpack_reset(&c->pack);
     c->call = call;
     return call;
 }
@@ -293,6 +299,8 @@ static void client_free(struct client *c)
             gone(data);
     }
     loop_timer_stop(&c->idle);
+    loop_later_cancel(c->server->loop, &c->rows_task);
+    rowpack_clear(&c->pack);
     *c->at = c->next;
     if (c->next)
         c->next->at = c->at;
@@ -355,6 +363,8 @@ void ctl_server_client(struct ctl_server *s, int fd)
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c->who, &len) < 0)
         c->who = (struct ucred){ 0, (uid_t)-1, (gid_t)-1 };
     c->ch = channel_new(s->loop, fd, s->self, ROLE_MTACTL, s->number++ & 255, &client_ops, c);
+    rowpack_init(&c->pack);
+    c->rows_task = (struct loop_task){ .fn = on_rows_task, .arg = c };
     loop_timer_init(&c->idle, s->loop, on_idle, c);
     loop_timer_set(&c->idle, IDLE_MS);
     c->next = s->clients;

@@ -39,7 +39,7 @@ uint64_t ctl_cursor(const struct ctl_call *call); /* 0 at first */
 bool ctl_text_nth(const struct ctl_call *call, const char *name, size_t nth, struct strv *out);
 
 /* A row: begin, values, end. Texts are cut at 16 KiB, rows must stay below a frame (a value that does not fit
-   any more is left out). */
+   any more is left out). Rows go out together, at the latest at the end of the loop's iteration. */
 void ctl_row(struct ctl_call *call, const char *kind);
 void ctl_put(struct ctl_call *call, const char *name, struct strv value);
 void ctl_put_u64(struct ctl_call *call, const char *name, uint64_t value);

@@ -380,7 +380,8 @@ FIELDS(g_value_f) = { R(NAME, TEXT, 64, "name"), O(VALUE, BYTES, 16384, "text: a
 static const struct ipc_group g_value = { "value", g_value_f };
 FIELDS(f_ctl_call) = { R(ACT, TEXT, 64, "what is asked for"), G(ITEM, g_value, "arguments"),
                        O(CURSOR, U64, 0, "where to go on, from the CTL_DONE of the portion before"), END };
-FIELDS(f_ctl_row) = { R(NAME, TEXT, 64, "kind of row"), G(ITEM, g_value, "its values, in order"), END };
+FIELDS(f_ctl_rows) = { R(DATA, BYTES, IPC_CHUNK_MAX, "rows, packed as common/ipc/rowpack.h says"),
+                       END };
 FIELDS(f_ctl_done) = { R(CODE, U64, 255, "exit status, as of sysexits.h"),
                        O(TEXT, TEXT, 2048, "why not, or what was done"),
                        O(CURSOR, U64, 0, "there is more: call again with this"), END };
@@ -504,7 +505,7 @@ const struct ipc_message ipc_messages[] = {
     MSG(A_ABORT, REPLY, 0, B(DELIVERD), B(AGENT), f_none, "forget it"),
     MSG(CTL_CALL, REQUEST, 0, B(MTACTL), CONTROLLED, f_ctl_call,
         "the operator asks; one call at a time, the next after CTL_DONE"),
-    MSG(CTL_ROW, REPLY, 0, CONTROLLED, B(MTACTL), f_ctl_row, "a row of the answer"),
+    MSG(CTL_ROWS, REPLY, 0, CONTROLLED, B(MTACTL), f_ctl_rows, "rows of the answer"),
     MSG(CTL_DATA, REPLY, 0, CONTROLLED, B(MTACTL), f_data, "bytes of the answer (a message)"),
     MSG(CTL_DONE, REPLY, 0, CONTROLLED, B(MTACTL), f_ctl_done,
         "the answer is complete, or this portion of it"),

@@ -118,7 +118,7 @@ enum ipc_type {
     /* deliverd and agent */
     IPC_A_DEPOSIT, IPC_A_BODY, IPC_A_END, IPC_A_RESULT, IPC_A_ABORT, IPC_A_COMMAND,
     /* the operator */
-    IPC_CTL_CALL, IPC_CTL_ROW, IPC_CTL_DATA, IPC_CTL_DONE,
+    IPC_CTL_CALL, IPC_CTL_ROWS, IPC_CTL_DATA, IPC_CTL_DONE,
     IPC__END
 };
 

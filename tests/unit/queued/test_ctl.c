@@ -3,6 +3,7 @@
 #include "tests/support/unit.h"
 
 #include "common/ipc/blocking.h"
+#include "common/ipc/rowpack.h"
 #include "common/os/fd.h"
 #include "queued/ctl.h"
 #include "tests/unit/queued/rig.h"
@@ -33,6 +34,22 @@ static int teardown(void **state)
 static struct blocking client;
 static int rows;
 
+static int rows_of(struct rowread *reader, struct strv rest)
+{
+    struct rowread_value value;
+    int n = 0;
+
+    for (; rest.n > 0; n++) {
+        enum rowread_step step;
+
+        assert_non_null(rowread_begin(reader, &rest));
+        while ((step = rowread_next(reader, &rest, &value)) == ROWREAD_VALUE)
+            ;
+        assert_int_equal(step, ROWREAD_END);
+    }
+    return n;
+}
+
 static void client_open(void)
 {
     int ends[2];
@@ -48,16 +65,21 @@ static void client_open(void)
 static int answer(void)
 {
     struct err err = { 0 };
+    struct rowread reader;
     struct ipc_in in;
 
+    rowread_init(&reader);
     for (rows = 0;;) {
         char peek;
 
         RIG_UNTIL(r, recv(client.fd, &peek, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN);
         assert_int_equal(blocking_next(&client, &in, &err), BLOCKING_OK);
-        if (in.type == IPC_CTL_DONE)
+        if (in.type == IPC_CTL_DONE) {
+            rowread_clear(&reader);
             return (int)ipc_get_u64(&in, TAG_CODE);
-        rows += in.type == IPC_CTL_ROW;
+        }
+        if (in.type == IPC_CTL_ROWS)
+            rows += rows_of(&reader, ipc_get(&in, TAG_DATA));
     }
 }
 
