@@ -16,6 +16,7 @@ enum {
     OPT_HELP,
     OPT_FAULT,
     OPT_SYNC_DELAY,
+    OPT_RESTART_MAX,
     OPT_TRY,
     OPT_PROGRAMS,
     OPT_CONFIG
@@ -45,6 +46,7 @@ static const char check_usage[] =
     "check build only:\n"
     "  --fault POINT:ACTION[:COUNT]   arm a fault point in every daemon; can be given several times\n"
     "  --sync-delay MS                every sync takes that much longer\n"
+    "  --restart-max MS               what dies is started again after this much at most\n"
     "  --try-forbidden                make each daemon try what it must not do, print the results, exit\n"
     "  --programs DIR                 where the daemons are\n"
 #endif
@@ -83,6 +85,7 @@ static const struct option names[] = {
 #ifdef MANSIO_CHECK
     { "fault", required_argument, NULL, OPT_FAULT },
     { "sync-delay", required_argument, NULL, OPT_SYNC_DELAY },
+    { "restart-max", required_argument, NULL, OPT_RESTART_MAX },
     { "try-forbidden", no_argument, NULL, OPT_TRY },
     { "programs", required_argument, NULL, OPT_PROGRAMS },
 #endif
@@ -135,6 +138,11 @@ static bool option_take(struct options *o, int c)
         if (!number("--sync-delay takes milliseconds", 60000, &n))
             return false;
         o->sync_delay_ms = (unsigned)n;
+        return true;
+    case OPT_RESTART_MAX:
+        if (!number("--restart-max takes milliseconds", 60000, &n))
+            return false;
+        o->restart_max_ms = (long)n;
         return true;
     default: usage(stderr); return false;
     }

@@ -18,6 +18,7 @@ struct options {
     const char *faults[OPTIONS_LIST_MAX]; /* check build */
     size_t fault_n;
     unsigned sync_delay_ms; /* check build */
+    long restart_max_ms;    /* check build; 0: as in production */
     unsigned landlock;      /* highest ABI to use; 0: off */
     int ready_fd;           /* -1: none */
     const char *programs;   /* check build: directory of the daemons; NULL: mtad's own */

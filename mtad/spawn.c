@@ -20,6 +20,7 @@ static const char *const env_names[] = {
     "TZ",
 #ifdef MANSIO_CHECK
     "ASAN_OPTIONS", "UBSAN_OPTIONS", "GCOV_PREFIX", "GCOV_PREFIX_STRIP", "LLVM_PROFILE_FILE",
+    "MANSIO_SEGMENT", /* bytes of a segment of the spool */
 #endif
 };
 

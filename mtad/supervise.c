@@ -88,6 +88,8 @@ static void child_failed(struct child *c, const char *why)
         return;
     }
     c->backoff_ms = status_backoff(c->backoff_ms, (long)lived);
+    if (h->options.restart_max_ms > 0 && c->backoff_ms > h->options.restart_max_ms)
+        c->backoff_ms = h->options.restart_max_ms;
     LOG(ERROR, "mtad.child.ended", KS("child", label), KS("why", why), KMS("lived", lived),
         KMS("restart_in", c->backoff_ms));
     degraded_child(c, why);

@@ -8,7 +8,9 @@
 #include "queued/ctl.h"
 #include "queued/mailq.h"
 #include "queued/measure.h"
+#include "queued/segment.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 #define DRAIN_LOOK_MS  20
@@ -29,10 +31,25 @@ static void on_trouble(struct mailq *q, const char *what, const char *text, cons
     daemon_trouble(q->daemon, what, text, advice);
 }
 
+/* Small segments show in seconds what large ones do in an hour. */
+static struct store_sizes sizes_choose(void)
+{
+    struct store_sizes sizes = store_sizes_default;
+#ifdef MANSIO_CHECK
+    const char *text = getenv("MANSIO_SEGMENT");
+    uint64_t bytes;
+
+    if (text && strv_u64(SV(text), SEGMENT_SIZE, &bytes) && bytes >= 1u << 20)
+        sizes.segment = bytes;
+#endif
+    return sizes;
+}
+
 /* The loop exists, the spool is the jail, and the filter comes after this: lock and threads belong here. */
 static bool on_threads(struct daemon *d, struct err *err)
 {
     struct daemon_source *spool = daemon_source_find(d, SOURCE_SPOOL, NULL);
+    struct store_sizes sizes = sizes_choose();
 
     if (!spool || spool->fd < 0)
         return err_set(err, ERR_CONF, "no spool was given");
@@ -43,7 +60,7 @@ static bool on_threads(struct daemon *d, struct err *err)
     state.queue.daemon = d;
     state.queue.trouble = on_trouble;
     state.queue.routes = daemon_conf(d);
-    state.queue.store = store_open(state.spool, &store_sizes_default, err);
+    state.queue.store = store_open(state.spool, &sizes, err);
     if (!state.queue.store)
         return err_wrap(err, "%s", spool->path);
     if (!drops_open(&state.queue, state.spool, err))
