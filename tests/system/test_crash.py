@@ -7,6 +7,8 @@ import load
 from host import Host, wait_for
 from sink import Sink
 
+SIZES = (200, 3000, 3000, 70_000, 300_000)
+MANY = (200,) * 4 + (3000,) * 20 + (70_000, 300_000)   # the far side keeps all of it in memory
 TOKEN = re.compile(rb'^Subject: (tok\d+x)\r?$', re.M)
 
 
@@ -20,10 +22,11 @@ def received(h, sink):
     return count
 
 
-def campaign(victims, kills, seed, duplicates_allowed):
+def campaign(victims, kills, seed, duplicates_allowed, sizes=SIZES):
     rng = random.Random(seed)
     with Sink() as sink:
-        h = Host(relay_from=['127.0.0.0/8'], conf=f'route default {{ via = "127.0.0.1:{sink.port}" }}')
+        # mtad waits longer and longer before it starts again what dies all the time: right, but not what is tried here.
+        h = Host(relay_from=['127.0.0.0/8'], conf=f'route default {{ via = "127.0.0.1:{sink.port}" }}', mtad=['--restart-max', '100'])
         h.queue = 'retry = [ 1s ]'
         with h:
             async def during(account):
@@ -41,7 +44,7 @@ def campaign(victims, kills, seed, duplicates_allowed):
                         with contextlib.suppress(ProcessLookupError):   # it may just have ended with a neighbour
                             os.kill(rng.choice(pids), signal.SIGKILL)
 
-            account = asyncio.run(load.run(h.port, ['user@demo.test', 'a@far.test'], 50, during, seed))
+            account = asyncio.run(load.run(h.port, ['user@demo.test', 'a@far.test'], 50, during, seed, sizes))
             print(account)
             assert len(account.acked) > kills
             missing = lambda: set(account.acked) - set(received(h, sink))
@@ -54,15 +57,20 @@ def campaign(victims, kills, seed, duplicates_allowed):
             twice = [t for t, n in count.items() if n > 1]
             if not duplicates_allowed:
                 assert not twice, (twice[:10], h.log_tail(20))
-            print(f'{len(twice)} duplicates')
+            # Doubled is only what nobody had told queued yet: what it has recorded never goes again.
+            recorded = collections.Counter(re.findall(r' event=delivery.result id=(\w+) .* status=delivered ', h.log()))
+            again = [t for t in twice if recorded[account.acked.get(t)] > 1]
+            assert not again, (again[:10], h.log_tail(20))
+            print(f'{len(twice)} duplicates, {len(recorded)} recorded')
 
 
 KILLS = 30
 
 
-@pytest.mark.parametrize('victims', [['smtpd'], ['cleanup'], ['queued'], ['mapd', 'dnsd', 'mapd-worker'], ['smtpd', 'cleanup', 'queued', 'mapd', 'dnsd']])
-def test_kill_9_before_delivery_loses_and_doubles_nothing(victims):
-    campaign(victims, KILLS // 3, seed=len(victims) * 7 + ord(victims[0][0]), duplicates_allowed=False)
+@pytest.mark.parametrize('victims, kills', [(['smtpd'], KILLS // 3), (['cleanup'], KILLS // 3), (['queued'], KILLS), (['mapd', 'dnsd', 'mapd-worker'], KILLS // 3),
+                                            (['smtpd', 'cleanup', 'queued', 'mapd', 'dnsd'], KILLS // 3)])
+def test_kill_9_before_delivery_loses_and_doubles_nothing(victims, kills):
+    campaign(victims, kills, seed=len(victims) * 7 + ord(victims[0][0]), duplicates_allowed=False)
 
 
 def test_kill_9_of_everything_loses_nothing():
@@ -71,12 +79,17 @@ def test_kill_9_of_everything_loses_nothing():
 
 @pytest.mark.long
 def test_kill_9_of_everything_500_times():
-    campaign(['smtpd', 'cleanup', 'queued', 'deliverd', 'mapd', 'dnsd', 'mansio-agent'], 500, seed=6, duplicates_allowed=True)
+    campaign(['smtpd', 'cleanup', 'queued', 'deliverd', 'mapd', 'dnsd', 'mansio-agent'], 500, seed=6, duplicates_allowed=True, sizes=MANY)
+
+
+@pytest.mark.long
+def test_kill_9_of_queued_500_times():
+    campaign(['queued'], 500, seed=8, duplicates_allowed=False, sizes=MANY)
 
 
 @pytest.mark.long
 def test_kill_9_before_delivery_hundred_times():
-    campaign(['smtpd', 'cleanup', 'queued', 'mapd', 'dnsd'], 100, seed=7, duplicates_allowed=False)
+    campaign(['smtpd', 'cleanup', 'queued', 'mapd', 'dnsd'], 100, seed=7, duplicates_allowed=False, sizes=MANY)
 
 
 def test_kill_9_of_mtad_ends_the_suite_and_a_restart_loses_nothing():
