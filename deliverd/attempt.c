@@ -2,6 +2,7 @@
  *
  *   start -> (idle connection) ------------------------------> transaction -> finish
  *         -> (slot) -> resolve -> dial -> greeting, EHLO -----> transaction
+ *                              -> (slot of the same hosts: attempt_slot.c) -> as at the start
  *   A refused host, and what it makes of recipients (CLIENT_OTHER_HOST), leads back to dial; a pooled
  * connection that died while it was idle leads to resolve, as if it had not been there.
  */
@@ -432,30 +433,13 @@ static const struct connection_ops connection_ops = {
 
 /* ---- begin ---- */
 
-static void use_pooled(struct attempt *a, struct connection *c)
+void attempt_use_pooled(struct attempt *a, struct connection *c)
 {
     a->c = c;
     a->reused = true;
     connection_use(c, &connection_ops, a);
     watch(a, "using the open connection to");
     transaction(a);
-}
-
-static void on_granted(void *arg, struct connection *c)
-{
-    struct attempt *a = arg;
-
-    a->slot = true;
-    a->began = loop_now(a->d->loop);
-    if (c) {
-        use_pooled(a, c);
-    } else if (attempt_login_refused(
-                   a)) { /* in its own turn of the loop: whoever ends now lets the next one in */
-        a->asked = loop_now(a->d->loop);
-        loop_timer_set(&a->again, 1);
-    } else {
-        attempt_resolve(a);
-    }
 }
 
 static void on_again(void *arg)
@@ -475,8 +459,6 @@ static struct attempt *attempt_new(struct job *j)
     a->addresses = mem_array(j->rcpt_n, sizeof *a->addresses);
     if (j->has_dsn)
         a->dsn = mem_array(j->rcpt_n, sizeof *a->dsn);
-    a->wait.granted = on_granted;
-    a->wait.arg = a;
     loop_timer_init(&a->again, a->d->loop, on_again, a);
     buf_init(&a->failure.text, 4000);
     j->attempt = a;
@@ -486,9 +468,7 @@ static struct attempt *attempt_new(struct job *j)
 void attempt_start(struct job *j)
 {
     struct attempt *a = attempt_new(j);
-    struct connection *c;
     struct err err = { 0 };
-    unsigned share;
 
     if (!route_find(j->d->conf, j->dest, &a->route, &err)) {
         bool permanent = err.cls == ERR_PERM;
@@ -498,18 +478,6 @@ void attempt_start(struct job *j)
                             err.text);
         return;
     }
-    if (attempt_is_loop(a))
-        return;
-    share = route_share(j->d->conf, a->route.conf, j->d->index);
-    switch (pool_get(j->d->pool, SV(a->route.key), share, &a->wait, &c)) {
-    case POOL_CONNECTION:
-        a->slot = true;
-        use_pooled(a, c);
-        return;
-    case POOL_OPEN:
-        a->slot = true;
-        attempt_resolve(a);
-        return;
-    case POOL_WAIT: return;
-    }
+    if (!attempt_is_loop(a))
+        attempt_take_slot(a);
 }

@@ -51,6 +51,20 @@ void attempt_finish_with(struct attempt *a, enum ipc_outcome outcome, struct sta
 /* a->targets are there: connects to the best one. */
 void attempt_dial(struct attempt *a);
 
+/* The first transaction over a connection of the pool. */
+void attempt_use_pooled(struct attempt *a, struct connection *c);
+
+/* ---- of attempt_slot.c ---- */
+
+/* Takes a slot, or a place in the line for one, and goes on from there. */
+void attempt_take_slot(struct attempt *a);
+/* a->targets are known: from now on the slot is one of all domains that have them. True: this may take a
+   while, or brought a connection; false: the slot that we have is right. ttl: seconds that they are good
+   for. */
+bool attempt_move_slot(struct attempt *a, uint32_t ttl);
+/* queued hears with the results what this destination has in common with others. */
+void attempt_tell_group(struct attempt *a);
+
 /* ---- of attempt_route.c ---- */
 
 /* Finished, when true: the address that was written down is ours. */

@@ -44,7 +44,12 @@ static void use_hosts(struct attempt *a, const struct dns_hosts *hosts)
     struct strv hostname = SV(a->d->conf->top->hostname);
 
     switch (targets_make(hosts, &a->route, hostname, &a->d->own, &a->targets)) {
-    case TARGETS_OK: attempt_dial(a); return;
+    case TARGETS_OK:
+        if (attempt_move_slot(a, hosts->ttl))
+            return;
+        attempt_tell_group(a);
+        attempt_dial(a);
+        return;
     case TARGETS_LOOP:
         no_target(a, STATUS(5, 4, 6), "mail for", "loops back to this host", "is this host itself");
         return;
@@ -98,6 +103,7 @@ static void on_hosts(void *arg, const struct dns_hosts *hosts)
 static void use_address(struct attempt *a)
 {
     targets_make_address(&a->route, &a->targets);
+    attempt_tell_group(a);
     attempt_dial(a);
 }
 
@@ -150,5 +156,7 @@ void attempt_ask(struct attempt *a)
 void attempt_resolve(struct attempt *a)
 {
     a->asked = loop_now(a->d->loop);
+    /* What fails before there are hosts is the domain's own trouble, unless the operator named the host. */
+    job_group(a->job, a->route.kind == ROUTE_HOST ? SV(a->route.key) : SV_LIT(""));
     attempt_ask(a);
 }

@@ -60,6 +60,7 @@ static void job_free(struct job *j)
         free(j->rcpts[i].relay);
     }
     body_clear(&j->body);
+    buf_clear(&j->group);
     free(j->rcpts);
     free(j->frame);
     free(j);
@@ -90,6 +91,7 @@ static struct job *job_new(struct jobs *js, const struct ipc_in *in)
     j->eight_bit = ipc_get_u64(in, TAG_BODY_TYPE);
     j->traced = ipc_get_u64(in, TAG_FLAGS) & 1;
     j->flush = (struct loop_task){ .fn = on_flush, .arg = j };
+    buf_init(&j->group, IPC_GROUP_MAX);
     j->started = loop_now(js->d->loop);
     j->next = js->first;
     if (j->next)
@@ -185,6 +187,12 @@ void job_result_all(struct job *j, const struct job_outcome *o)
         job_result(j, i, o);
 }
 
+void job_group(struct job *j, struct strv key)
+{
+    buf_reset(&j->group);
+    buf_addv(&j->group, key);
+}
+
 void job_trace(const struct job *j, enum job_trace kind, struct strv line)
 {
     struct ipc_out *o = &j->d->out;
@@ -255,6 +263,9 @@ static bool put_results(struct job *j, struct ipc_out *o, size_t *i)
     ipc_put_u64(o, TAG_LAST, *i == j->rcpt_n && j->open == 0);
     ipc_put_u64(o, TAG_MS_CONNECT, (uint64_t)((j->connected ? j->connected : now) - j->started));
     ipc_put_u64(o, TAG_MS_SEND, (uint64_t)(j->connected ? now - j->connected : 0));
+    /* One that is too long to tell stands alone. */
+    if (j->group.len && buf_ok(&j->group))
+        ipc_put_clean(o, TAG_KEY, buf_view(&j->group));
     return *i == j->rcpt_n;
 }
 

@@ -69,6 +69,7 @@ struct job {
     bool unacked; /* a J_RESULT is on its way: its acknowledgement covers all that was told */
     struct loop_task flush;
     int64_t started, connected; /* loop ms; connected 0: not yet */
+    struct buf group; /* owned: what the destination has in common with others; empty: not known */
     struct attempt *attempt;    /* owned while it runs */
     struct local *delivery;     /* the same for mailboxes */
 };
@@ -95,6 +96,9 @@ void job_commit(struct job *j, size_t rcpt);
 void job_result(struct job *j, size_t rcpt, const struct job_outcome *o);
 /* The same for every recipient still open. */
 void job_result_all(struct job *j, const struct job_outcome *o);
+/* queued is told: the destination is one of those with this key, which share hosts, policy and limits; "":
+   that is not known. */
+void job_group(struct job *j, struct strv key);
 enum job_trace { JOB_TRACE_OURS, JOB_TRACE_SENT, JOB_TRACE_RECEIVED };
 /* A line for who watches; nothing when nobody does. */
 void job_trace(const struct job *j, enum job_trace kind, struct strv line);

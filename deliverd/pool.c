@@ -17,9 +17,17 @@ struct dest {
     char key[];
 };
 
+/* What a key leads to. */
+struct alias {
+    int64_t until; /* loop ms */
+    size_t n;
+    char shared[];
+};
+
 struct pool {
     struct deliverd *d;
     struct dict *dests;
+    struct dict *aliases; /* key -> struct alias, owned */
     size_t idle_n;
     bool closed;
 };
@@ -46,6 +54,38 @@ static void dest_drop_if_empty(struct dest *dest)
         return;
     dict_pop(dest->pool->dests, strv_make(dest->key, dest->key_len));
     free(dest);
+}
+
+struct strv pool_key(const struct dest *dest)
+{
+    return strv_make(dest->key, dest->key_len);
+}
+
+/* ---- keys that share ---- */
+
+static void alias_drop(void *arg, struct strv key, void *value)
+{
+    dict_pop(arg, key);
+    free(value);
+}
+
+void pool_learn(struct pool *p, struct strv key, struct strv shared, int64_t ms)
+{
+    struct alias *a = mem_new(sizeof *a + shared.n);
+
+    a->until = loop_now(p->d->loop) + ms;
+    a->n = shared.n;
+    memcpy(a->shared, shared.p, shared.n);
+    if (dict_count(p->aliases) >= POOL_ALIAS_MAX)
+        dict_each(p->aliases, alias_drop, p->aliases);
+    free(dict_set(p->aliases, key, a));
+}
+
+static struct strv alias_of(struct pool *p, struct strv key)
+{
+    struct alias *a = dict_count(p->aliases) ? dict_get(p->aliases, key) : NULL;
+
+    return a && a->until > loop_now(p->d->loop) ? strv_make(a->shared, a->n) : key;
 }
 
 /* ---- idle connections ---- */
@@ -105,7 +145,7 @@ static void line_remove(struct dest *dest, struct pool_wait *w)
 enum pool_answer pool_get(struct pool *p, struct strv key, unsigned max, struct pool_wait *w,
                           struct connection **out)
 {
-    struct dest *dest = dest_get(p, key);
+    struct dest *dest = dest_get(p, alias_of(p, key));
 
     w->dest = dest;
     *out = idle_take(dest);
@@ -177,10 +217,11 @@ struct pool *pool_new(struct deliverd *d)
 
     p->d = d;
     p->dests = dict_new();
+    p->aliases = dict_new();
     return p;
 }
 
-static void dest_free(void *value)
+static void free_value(void *value)
 {
     free(value);
 }
@@ -190,6 +231,7 @@ void pool_free(struct pool **p)
     if (!*p)
         return;
     pool_close_idle(*p);
-    dict_free(&(*p)->dests, dest_free);
+    dict_free(&(*p)->dests, free_value);
+    dict_free(&(*p)->aliases, free_value);
     MEM_FREE(*p);
 }

@@ -10,7 +10,8 @@ struct deliverd;
 struct dest;
 struct pool;
 
-#define POOL_IDLE_MAX 512 /* idle connections of the process; more are closed instead of kept */
+#define POOL_IDLE_MAX  512   /* idle connections of the process; more are closed instead of kept */
+#define POOL_ALIAS_MAX 10000 /* keys of which we know what they share; then all are found out anew */
 
 /* A place in the line; embedded by whoever waits, zeroed. */
 struct pool_wait {
@@ -31,6 +32,11 @@ enum pool_answer {
     POOL_OPEN,       /* a slot is yours: open a connection */
     POOL_WAIT,       /* granted will be called */
 };
+
+/* Mail for `key` is mail for `shared`, as was just found out: for ms the next ones get a place there. */
+void pool_learn(struct pool *p, struct strv key, struct strv shared, int64_t ms);
+/* The key of a destination, as it was asked for or learned. */
+struct strv pool_key(const struct dest *dest);
 
 /* A slot at the destination `key`, of which there are max. w->dest is set in any case. */
 enum pool_answer pool_get(struct pool *p, struct strv key, unsigned max, struct pool_wait *w,

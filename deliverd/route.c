@@ -213,6 +213,34 @@ void targets_make_address(const struct route *r, struct targets *out)
     out->v[0] = (struct target){ .host = out->names, .addr = r->addr };
 }
 
+/* The next host in alphabetical order of [from, to) behind `last` (NULL: the first). */
+static const char *name_after(const struct targets *t, size_t from, size_t to, const char *last)
+{
+    const char *best = NULL;
+
+    for (size_t i = from; i < to; i++)
+        if ((!last || strcmp(t->v[i].host, last) > 0) && (!best || strcmp(t->v[i].host, best) < 0))
+            best = t->v[i].host;
+    return best;
+}
+
+/* dnsd turns hosts of one preference about: their order says nothing. No host name has a blank or is "|". */
+void targets_key(const struct route *r, const struct targets *t, struct buf *out)
+{
+    buf_addf(out, "%s|mxs", r->conf->head.name);
+    for (size_t from = 0, to; from < t->n; from = to) {
+        const char *name = NULL;
+
+        for (to = from + 1; to < t->n && t->v[to].preference == t->v[from].preference; to++)
+            ;
+        if (from)
+            buf_adds(out, " |");
+        while ((name = name_after(t, from, to, name)))
+            buf_addf(out, " %s", name);
+    }
+    buf_addf(out, ":%u", r->port);
+}
+
 void targets_clear(struct targets *t)
 {
     MEM_FREE(t->v);

@@ -74,6 +74,12 @@ enum targets_answer {
    that a backup MX never sends to itself or to a worse one. names are copied. */
 enum targets_answer targets_make(const struct dns_hosts *hosts, const struct route *r, struct strv hostname,
                                  const struct own_addresses *own, struct targets *out);
+/* What mail to these targets (as targets_make left them) shares: all domains of the route that have the same
+   hosts in the same order have the same key, and no two others. Whatever differs between connections (TLS and
+   whom it must name, login, EHLO name, port, family) is the route's, whose label is in it. At most
+   TARGETS_KEY_MAX bytes. */
+#define TARGETS_KEY_MAX 8192
+void targets_key(const struct route *r, const struct targets *t, struct buf *out);
 /* The single target of ROUTE_ADDRESS. */
 void targets_make_address(const struct route *r, struct targets *out);
 void targets_clear(struct targets *t);

@@ -332,7 +332,10 @@ FIELDS(g_result_f) = {
 static const struct ipc_group g_result = { "result", g_result_f };
 FIELDS(f_j_result) = { R(ID, U64, 0, "message id"),        G(RCPT, g_result, "recipients"),
                        R(LAST, U64, 1, "1: ends the job"), O(MS_CONNECT, U64, 0, "ms"),
-                       O(MS_SEND, U64, 0, "ms"),           END };
+                       O(MS_SEND, U64, 0, "ms"),
+                       O(KEY, TEXT, IPC_GROUP_MAX, "of the hosts and the policy that the destination shares "
+                                                   "with others; absent: not known"),
+                       END };
 FIELDS(g_running_f) = { R(ID, U64, 0, "message id"), M(RCPT_INDEX, U64, 0, "recipients still running"), END };
 static const struct ipc_group g_running = { "job", g_running_f };
 FIELDS(f_j_forward) = { R(ID, U64, 0, "message id"),

@@ -13,6 +13,7 @@
 #define IPC_HEADER_SIZE    16u      /* u8 version, u8 flags, u16 type, u32 length, u64 txn; big-endian */
 #define IPC_FIELD_HEAD     6u       /* u16 tag, u32 length */
 #define IPC_CHUNK_MAX      61440u   /* data bytes of one chunk frame */
+#define IPC_GROUP_MAX      1000u    /* of what names the hosts and policy that destinations share */
 #define IPC_INLINE_MAX     57344u   /* header + body that share one frame with a moderate envelope */
 #define IPC_FDS_MAX        4u       /* descriptors of one frame */
 #define IPC_GROUP_DEPTH    2u       /* groups inside groups */

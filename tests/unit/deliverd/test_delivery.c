@@ -83,6 +83,60 @@ static void messages_of_a_connection_are_limited(void **state)
     assert_int_equal(w->servers[0].sessions_n, 5);
 }
 
+/* Domains with the same hosts are one destination, if their route is the same. */
+static void domains_with_the_same_hosts_share(void **state)
+{
+    struct world *w = *state;
+    uint64_t txn;
+
+    w->dns_hosts = "mx1.x.test 10 127.0.0.2; mx2.x.test 20 127.0.0.3";
+    txn = job_send(w, "a.test", "a@a.test", MESSAGE);
+    world_until_over(w);
+    assert_string_equal(told_of(w, txn, 0)->group + strlen("default|mxs mx1.x.test | mx2.x.test:"),
+                        strrchr(told_of(w, txn, 0)->relay, ':') + 1);
+    txn = job_send(w, "b.test", "a@b.test", MESSAGE);
+    world_until_over(w);
+    assert_string_equal(told_of(w, txn, 0)->group, w->told[0].group);
+    job_send(w, "b.test", "a@b.test", MESSAGE);
+    world_until_over(w);
+    assert_int_equal(w->servers[0].sessions_n, 1);
+    assert_int_equal(w->dns_asked, 2);
+    /* The same hosts, another order: another destination. */
+    w->dns_hosts = "mx2.x.test 10 127.0.0.2; mx1.x.test 20 127.0.0.2";
+    txn = job_send(w, "c.test", "a@c.test", MESSAGE);
+    world_until_over(w);
+    assert_string_not_equal(told_of(w, txn, 0)->group, w->told[0].group);
+    assert_int_equal(w->servers[0].sessions_n, 2);
+    /* The same hosts, another policy. */
+    w->dns_hosts = "mx1.x.test 10 127.0.0.2; mx2.x.test 20 127.0.0.3";
+    txn = job_send(w, "few.test", "a@few.test", MESSAGE);
+    world_until_over(w);
+    assert_true(strv_starts(SV(told_of(w, txn, 0)->group), SV_LIT("few.test|mxs mx1.x.test | mx2.x.test:")));
+    assert_int_equal(w->servers[0].sessions_n, 3);
+    /* What has no hosts is in no group. */
+    w->dns_answer = DNS_TEMPFAIL;
+    txn = job_send(w, "d.test", "a@d.test", MESSAGE);
+    world_until_over(w);
+    assert_string_equal(told_of(w, txn, 0)->group, "");
+}
+
+/* Two connections to the hosts, whatever the number of domains; whoever waits for one gets one. */
+static void domains_with_the_same_hosts_share_the_limit(void **state)
+{
+    struct world *w = *state;
+    char dest[32];
+
+    for (int i = 0; i < 40; i++) {
+        snprintf(dest, sizeof dest, "d%d.test", i % 8);
+        job_send(w, dest, "a@x.test", MESSAGE);
+    }
+    world_until_over(w);
+    assert_int_equal(w->servers[0].messages, 40);
+    assert_int_equal(w->servers[0].sessions_n, 2);
+    for (int i = 0; i < 40; i++)
+        assert_int_equal(w->told[i].outcome, OUTCOME_DELIVERED);
+}
+
 /* A server that gave up an idle connection is asked again on a new one, within the attempt. */
 static void stale_connection(void **state)
 {
@@ -124,12 +178,14 @@ static void next_host_in_the_same_attempt(void **state)
     struct world *w = *state;
 
     world_listen(w, 1);
-    w->dns_hosts = "mx1.x.test 10 127.0.0.2; mx2.x.test 20 127.0.0.3";
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char dest[32];
+        char dest[32], hosts[80];
         uint64_t txn;
 
+        /* Hosts of their own: no connection of an earlier case is used. */
         snprintf(dest, sizeof dest, "d%zu.test", i);
+        snprintf(hosts, sizeof hosts, "mx1.d%zu.test 10 127.0.0.2; mx2.x.test 20 127.0.0.3", i);
+        w->dns_hosts = hosts;
         w->servers[0].greeting = cases[i].greeting;
         w->servers[0].mail = cases[i].mail;
         w->servers[0].die_at = cases[i].die_at;
@@ -511,6 +567,8 @@ int main(void)
         WORLD(connections_are_used_again),
         WORLD(connections_are_limited),
         WORLD(messages_of_a_connection_are_limited),
+        WORLD(domains_with_the_same_hosts_share),
+        WORLD(domains_with_the_same_hosts_share_the_limit),
         WORLD(stale_connection),
         WORLD(next_host_in_the_same_attempt),
         WORLD(no_host_left),

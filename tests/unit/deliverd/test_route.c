@@ -457,6 +457,43 @@ static void bodies(void **state)
         }
 }
 
+static void keys_of_targets(void **state)
+{
+    static const struct {
+        const char *name, *route;
+        struct {
+            const char *host;
+            uint16_t preference;
+        } t[5];
+        const char *want;
+    } cases[] = {
+        { "one", "default", { { "mx.a", 10 } }, "default|mxs mx.a:25" },
+        { "addresses of one", "default", { { "mx.a", 10 }, { "mx.a", 10 } }, "default|mxs mx.a:25" },
+        { "turned about", "default", { { "b", 5 }, { "a", 5 }, { "c", 5 } }, "default|mxs a b c:25" },
+        { "in order", "default", { { "b", 5 }, { "a", 7 } }, "default|mxs b | a:25" },
+        { "other numbers", "default", { { "b", 10 }, { "a", 20 }, { "a", 20 } }, "default|mxs b | a:25" },
+        { "both", "x.test", { { "d", 1 }, { "b", 2 }, { "c", 2 }, { "a", 3 } }, "x.test|mxs d | b c | a:25" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct conf_route conf = { .head.name = (char *)cases[i].route };
+        struct route r = { .conf = &conf, .port = 25 };
+        struct target v[5];
+        struct targets t = { .v = v };
+        struct buf key;
+
+        for (; t.n < 5 && cases[i].t[t.n].host; t.n++)
+            v[t.n] = (struct target){ .host = cases[i].t[t.n].host,
+                                      .preference = cases[i].t[t.n].preference };
+        buf_init(&key, TARGETS_KEY_MAX);
+        targets_key(&r, &t, &key);
+        if (strcmp(buf_cstr(&key), cases[i].want) != 0)
+            fail_msg("%s: %s", cases[i].name, buf_cstr(&key));
+        buf_clear(&key);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -464,6 +501,7 @@ int main(void)
         cmocka_unit_test(own_by_any_name),
         cmocka_unit_test(target_list),
         cmocka_unit_test(shares_of_connections),
+        cmocka_unit_test(keys_of_targets),
         cmocka_unit_test(trouble_is_tried_last),
         cmocka_unit_test(who_is_started_when),
         cmocka_unit_test(ipv4_needs_no_free_place),

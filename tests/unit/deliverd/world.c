@@ -328,6 +328,7 @@ static void on_result(struct world *w, struct ipc_in *in)
         copy_text(t->step, sizeof t->step, &group, TAG_STEP);
         copy_text(t->relay, sizeof t->relay, &group, TAG_RELAY);
         copy_text(t->reply, sizeof t->reply, &group, TAG_REPLY);
+        copy_text(t->group, sizeof t->group, in, TAG_KEY);
     }
     w->lasts += ipc_get_u64(in, TAG_LAST) != 0;
     if (w->no_ack)

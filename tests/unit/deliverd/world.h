@@ -15,7 +15,7 @@
 struct told {
     uint64_t txn, id, index;
     enum ipc_outcome outcome;
-    char enhanced[16], step[32], relay[400], reply[1000];
+    char enhanced[16], step[32], relay[400], reply[1000], group[300];
     bool remote, maybe;
 };
 

@@ -1,0 +1,102 @@
+/* attempt_slot.c - an attempt's place in the pool: by domain at first, by hosts once they are known
+ *
+ * Domains whose mail goes to the same hosts by the same route share connections and their number. Which those
+ * are the DNS tells, so the first attempt of a domain takes its slot under the domain's name and changes it
+ * for one of its hosts after the look-up; the pool remembers it for the attempts that follow.
+ */
+#include "conf/conf.h"
+#include "deliverd/attempt_inner.h"
+#include "deliverd/deliverd.h"
+#include "deliverd/job.h"
+
+/* What was looked up is good for at most as long as an open connection is used without looking. */
+#define LEARNED_MIN_S 5u
+#define LEARNED_MAX_S 300u
+
+/* Under its hosts' key, or with a route that names the host, which is the same. */
+static bool is_shared(const struct attempt *a)
+{
+    return a->route.kind != ROUTE_MX || !strv_eq(pool_key(a->wait.dest), SV(a->route.key));
+}
+
+void attempt_tell_group(struct attempt *a)
+{
+    job_group(a->job, is_shared(a) ? pool_key(a->wait.dest) : SV_LIT(""));
+}
+
+static void on_granted(void *arg, struct connection *c)
+{
+    struct attempt *a = arg;
+
+    a->slot = true;
+    a->began = loop_now(a->d->loop);
+    if (c) {
+        attempt_tell_group(a);
+        attempt_use_pooled(a, c);
+    } else if (attempt_login_refused(
+                   a)) { /* in its own turn of the loop: whoever ends now lets the next one in */
+        a->asked = loop_now(a->d->loop);
+        loop_timer_set(&a->again, 1);
+    } else {
+        attempt_resolve(a);
+    }
+}
+
+/* POOL_OPEN: it is for the caller to go on. */
+static enum pool_answer take(struct attempt *a, struct connection **c)
+{
+    unsigned share = route_share(a->d->conf, a->route.conf, a->d->index);
+    enum pool_answer answer;
+
+    a->wait.granted = on_granted;
+    a->wait.arg = a;
+    answer = pool_get(a->d->pool, SV(a->route.key), share, &a->wait, c);
+    a->slot = answer != POOL_WAIT;
+    return answer;
+}
+
+void attempt_take_slot(struct attempt *a)
+{
+    struct connection *c;
+
+    switch (take(a, &c)) {
+    case POOL_CONNECTION:
+        attempt_tell_group(a);
+        attempt_use_pooled(a, c);
+        return;
+    case POOL_OPEN: attempt_resolve(a); return;
+    case POOL_WAIT: return;
+    }
+}
+
+bool attempt_move_slot(struct attempt *a, uint32_t ttl)
+{
+    struct dest *old = a->wait.dest;
+    enum pool_answer answer;
+    struct connection *c;
+    struct buf key;
+
+    if (a->route.kind != ROUTE_MX)
+        return false;
+    ttl = ttl < LEARNED_MIN_S ? LEARNED_MIN_S : ttl > LEARNED_MAX_S ? LEARNED_MAX_S : ttl;
+    buf_init(&key, TARGETS_KEY_MAX);
+    targets_key(&a->route, &a->targets, &key);
+    if (buf_ok(&key))
+        pool_learn(a->d->pool, SV(a->route.key), buf_view(&key), (int64_t)ttl * 1000);
+    if (!buf_ok(&key) || strv_eq(buf_view(&key), pool_key(old))) {
+        buf_clear(&key);
+        return false;
+    }
+    buf_clear(&key);
+    a->slot = false;
+    pool_put(a->d->pool, old, NULL, 0);
+    answer = take(a, &c);
+    if (answer == POOL_OPEN)
+        return false;
+    targets_clear(&a->targets);
+    if (answer == POOL_CONNECTION) {
+        attempt_tell_group(a);
+        attempt_use_pooled(a, c);
+    }
+    return true;
+}
