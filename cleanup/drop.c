@@ -8,6 +8,7 @@
 #include "cleanup/drop.h"
 
 #include "cleanup/commit.h"
+#include "cleanup/notice.h"
 #include "cleanup/pipeline.h"
 #include "cleanup/recipients.h"
 #include "cleanup/resolve.h"
@@ -339,7 +340,6 @@ static bool notice_compose(const struct txn *t, struct txn *n, struct buf *out)
 {
     struct dsn_rcpt *rcpts = mem_array(t->rcpt_n + 1, sizeof *rcpts);
     struct dsn dsn = {
-        .hostname = SV(t->cl->conf->top->hostname),
         .to = txn_view(t, t->sender),
         .notice_id = SV(n->id_text),
         .original_id = SV(t->id_text),
@@ -351,6 +351,7 @@ static bool notice_compose(const struct txn *t, struct txn *n, struct buf *out)
     };
     bool has_8bit = false, ok;
 
+    notice_host(t->cl, &dsn);
     for (const struct txn_rcpt *r = t->rcpts; r; r = r->next) {
         struct dsn_rcpt *d = &rcpts[dsn.rcpt_count++];
 

@@ -12,7 +12,6 @@
 #include "cleanup/pipeline.h"
 #include "cleanup/qualify.h"
 #include "cleanup/service.h"
-#include "common/base/b64.h"
 #include "common/base/clock.h"
 #include "common/mail/mailbox.h"
 #include "common/mail/received.h"
@@ -88,12 +87,6 @@ static void add_resent_id(struct buf *out, const struct headers_in *in)
              in->hostname.p);
 }
 
-/* The byte is not the first of a character: a word must not end before it. */
-static bool is_inside(char c)
-{
-    return ((unsigned char)c & 0xc0) == 0x80;
-}
-
 /* A full name may hold any byte over 127: RFC 2047, and what is not UTF-8 is shown as broken as it is. */
 static void add_from(const struct mailbox *from, struct buf *out)
 {
@@ -107,15 +100,8 @@ static void add_from(const struct mailbox *from, struct buf *out)
     if (ascii) {
         mailbox_format(name, &from->address, &value);
     } else {
-        /* An encoded word has at most 75 characters: 45 bytes make 60. */
-        for (size_t i = 0, n; i < name.n; i += n) {
-            n = name.n - i < 45 ? name.n - i : 45;
-            while (n > 42 && i + n < name.n && is_inside(name.p[i + n]))
-                n--;
-            buf_adds(&value, "=?utf-8?B?");
-            b64_encode(strv_sub(name, i, n), &value);
-            buf_adds(&value, "?= ");
-        }
+        header_encode(name, &value);
+        buf_addc(&value, ' ');
         address_format_path(&from->address, &value);
     }
     header_add(out, "From", buf_view(&value));

@@ -2,6 +2,9 @@
 #include "cleanup/ctl.h"
 #include "cleanup/service.h"
 
+#include "common/mail/dsn_text.h"
+#include "common/os/fd.h"
+#include "common/os/file.h"
 #include "common/proc/daemon.h"
 
 static struct cleanup cleanup;
@@ -26,11 +29,46 @@ static struct cleanup *service(struct daemon *d)
     return &cleanup;
 }
 
+struct complaint {
+    const char *path;
+    struct err *err;
+};
+
+static void on_mistake(void *arg, unsigned line, const char *what, enum dsn_unknown unknown, struct strv word)
+{
+    const struct complaint *c = arg;
+
+    (void)unknown;
+    (void)word;
+    err_set(c->err, ERR_CONF, "%s:%u: %s", c->path, line, what);
+}
+
+/* mtad has looked at the file before it sent it. */
+static bool texts_take(struct daemon *d, struct err *err)
+{
+    struct daemon_source *s = daemon_source_find(d, SOURCE_NOTICES, NULL);
+    struct complaint complaint = { .err = err };
+    struct dsn_texts *texts;
+    struct buf text;
+    bool ok;
+
+    if (!s)
+        return true;
+    complaint.path = s->path;
+    buf_init(&text, DSN_TEXTS_MAX);
+    ok = file_read_sealed(s->fd, &text, err);
+    fd_close(&s->fd);
+    texts = ok ? dsn_texts_read(buf_view(&text), on_mistake, &complaint) : NULL;
+    buf_clear(&text);
+    if (texts)
+        cleanup_texts(service(d), texts);
+    return texts != NULL;
+}
+
 static bool on_start(struct daemon *d, struct err *err)
 {
-    (void)err;
     service(d);
-    return true;
+    return texts_take(d, err);
 }
 
 static void on_edge(struct daemon *d, enum role peer, unsigned index, int fd, bool lived)

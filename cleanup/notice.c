@@ -13,6 +13,7 @@
 #include "common/mail/dsn.h"
 #include "common/os/fd.h"
 #include "conf/conf.h"
+#include "conf/queue.h"
 #include "conf/top.h"
 
 #include <stdlib.h>
@@ -209,6 +210,14 @@ static void read_whole(struct ipc_in *in, struct buf *whole, struct dsn *dsn)
     dsn->body = strv_from(buf_view(whole), scan.body_at);
 }
 
+void notice_host(const struct cleanup *cl, struct dsn *d)
+{
+    d->hostname = SV(cl->conf->top->hostname);
+    d->texts = cl->notice_texts;
+    d->postmaster = SV(cl->conf->queue->postmaster);
+    d->expire_s = cl->conf->queue->expire_after;
+}
+
 static bool compose(struct ipc_in *in, struct txn *t, struct buf *out)
 {
     char about[ID_TEXT_SIZE];
@@ -218,7 +227,8 @@ static bool compose(struct ipc_in *in, struct txn *t, struct buf *out)
 
     facts_read(&f, in);
     id_text(ipc_get_u64(in, TAG_ID), about);
-    f.dsn.hostname = SV(t->cl->conf->top->hostname);
+    notice_host(t->cl, &f.dsn);
+    f.dsn.is_double = strv_ends(ipc_get(in, TAG_ORIGIN), SV_LIT("/double"));
     f.dsn.to = ipc_get(in, TAG_SENDER);
     f.dsn.notice_id = SV(t->id_text);
     f.dsn.original_id = SV(about);

@@ -3,6 +3,7 @@
 
 struct channel;
 struct cleanup;
+struct dsn;
 struct ipc_in;
 struct notice;
 struct resolve_result;
@@ -11,6 +12,8 @@ struct txn_rcpt;
 
 /* N_COMPOSE: arg is the struct cleanup. */
 void notice_on_compose(void *arg, struct channel *ch, struct ipc_in *in);
+/* What every notice of this host says: its name, its texts, its postmaster. */
+void notice_host(const struct cleanup *cl, struct dsn *d);
 /* The address that the notice goes to was looked up. */
 void notice_resolved(struct txn_rcpt *r, const struct resolve_result *result);
 /* The notice's transaction is over: queued learns of a failure; a success it knows by the origin it

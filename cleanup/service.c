@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/metric.h"
+#include "common/mail/dsn_text.h"
 
 #include <stdlib.h>
 
@@ -204,8 +205,15 @@ void cleanup_init(struct cleanup *cl, const struct conf *conf, struct loop *loop
     *cl = (struct cleanup){ .conf = conf, .loop = loop };
     cl->maps = maps_client_new(loop, ROLE_CLEANUP);
     cl->submitting = dict_new();
+    cl->notice_texts = dsn_texts_new();
     ipc_out_init(&cl->out);
     key_chain_init(&cl->chain);
+}
+
+void cleanup_texts(struct cleanup *cl, struct dsn_texts *texts)
+{
+    dsn_texts_free(&cl->notice_texts);
+    cl->notice_texts = texts;
 }
 
 void cleanup_clear(struct cleanup *cl)
@@ -226,6 +234,7 @@ void cleanup_clear(struct cleanup *cl)
         loop_timer_stop(&cl->doubt_timer);
     maps_client_free(&cl->maps);
     dict_free(&cl->submitting, NULL);
+    dsn_texts_free(&cl->notice_texts);
     ipc_out_clear(&cl->out);
     key_chain_clear(&cl->chain);
     txn_pool_clear(cl);

@@ -10,6 +10,7 @@
 
 struct conf;
 struct dict;
+struct dsn_texts;
 
 /* One smtpd process. */
 struct peer {
@@ -35,6 +36,7 @@ struct cleanup {
     struct loop_timer doubt_timer;
     struct txn *pool;
     size_t pooled, live;
+    struct dsn_texts *notice_texts; /* owned */
     void (*idle)(void *arg); /* the last transaction ended; may be NULL */
     void *idle_arg;
 };
@@ -46,6 +48,9 @@ void cleanup_clear(struct cleanup *cl);
 void cleanup_edge_smtpd(struct cleanup *cl, unsigned index, int fd);
 void cleanup_edge_queued(struct cleanup *cl, int fd);
 void cleanup_edge_mapd(struct cleanup *cl, int fd);
+
+/* What notices say from now on; takes texts. */
+void cleanup_texts(struct cleanup *cl, struct dsn_texts *texts);
 
 /* receive.c, notice.c, commit.c: their rows of the dispatch tables. */
 extern const struct channel_route receive_routes[];

@@ -14,6 +14,10 @@ static const struct conf_field notices_fields[] = {
     FIELD(conf_notices, return_size, CT_BYTES, "50k", .min = 0, .max = 262144, QUEUED,
           .doc = "Messages up to this size are returned whole with a notice of failure unless the sender "
                  "asked for the header only (RET=HDRS); of larger ones the header is returned."),
+    FIELD(conf_notices, templates, CT_PATH, "\"\"", .exists = true, .roles = ROLE_BIT(ROLE_CLEANUP),
+          .doc = "File of what notices say, UTF-8, several languages in one if you like. "
+                 "The sample `notices.txt` shows the built-in texts and every variable; `mtactl notice show` "
+                 "shows what comes of it. \"\": the built-in texts."),
     FIELD(conf_notices, double_bounce, CT_STRING, "postmaster", .empty = true, .max = 254, QUEUED,
           .doc = "Who is told, once, of a notice that could not be delivered itself. \"\": nobody, it is "
                  "only logged."),
@@ -37,6 +41,18 @@ int64_t conf_notices_return_size(const struct conf_queue *queue)
     return queue->notices ? queue->notices->return_size : CONF_NOTICES_RETURN_SIZE;
 }
 
+const char *conf_notices_templates(const struct conf_queue *queue)
+{
+    return queue->notices ? queue->notices->templates : "";
+}
+
+struct conf_where conf_notices_templates_where(const struct conf_queue *queue)
+{
+    int index = conf_field_index(&notices_kind, SV_LIT("templates"));
+
+    return queue->notices && index >= 0 ? queue->notices->head.at[index] : queue->head.where;
+}
+
 const char *conf_notices_double_bounce(const struct conf_queue *queue)
 {
     return queue->notices ? queue->notices->double_bounce : "postmaster";
@@ -49,7 +65,8 @@ static const struct conf_field fields[] = {
           .doc = "Time from one failed attempt to the next (with some jitter); the last one repeats."),
     FIELD(conf_queue, warn_after, CT_SECONDS, "4h", .min = 0, .max = YEAR, QUEUED,
           .doc = "When a sender is told that the message is delayed; 0 is never."),
-    FIELD(conf_queue, expire_after, CT_SECONDS, "4d", .min = 1, .max = YEAR, QUEUED,
+    FIELD(conf_queue, expire_after, CT_SECONDS, "4d", .min = 1, .max = YEAR,
+          .roles = ROLE_BIT(ROLE_QUEUED) | ROLE_BIT(ROLE_CLEANUP),
           .doc = "When a message is given up and returned."),
     FIELD(conf_queue, reserve, CT_BYTES, "0", .min = 0, .max = 1LL << 50, QUEUED,
           .doc = "Free space of the file system below which no new mail is taken; 0 is two segments or one "
@@ -66,7 +83,8 @@ static const struct conf_field fields[] = {
             "Address that gets mail for `postmaster` when no alias and no mailbox has that name. \"\"\": the "
             "section `mailbox postmaster` says where it goes."),
     FIELD(conf_queue, notices, CT_BLOCK, .block = &notices_kind,
-          .roles = ROLE_BIT(ROLE_QUEUED) | ROLE_BIT(ROLE_SMTPD), .doc = "Section: what senders are told."),
+          .roles = ROLE_BIT(ROLE_QUEUED) | ROLE_BIT(ROLE_SMTPD) | ROLE_BIT(ROLE_CLEANUP),
+          .doc = "Section: what senders are told."),
     FIELD_END
 };
 

@@ -8,6 +8,7 @@ struct conf_notices {
     struct conf_head head;
     bool success;                   /* DSN is announced, receipts are sent */
     int64_t return_size;            /* a message up to this size goes back whole; 0: never */
+    char *templates;                /* file of what notices say; "": the built-in texts */
     char *double_bounce;            /* who hears of notices that cannot be delivered; "": nobody */
 };
 
@@ -29,4 +30,6 @@ struct conf_queue {
 /* With the defaults of an absent section. */
 bool conf_notices_success(const struct conf_queue *queue);
 int64_t conf_notices_return_size(const struct conf_queue *queue);
+const char *conf_notices_templates(const struct conf_queue *queue);
+struct conf_where conf_notices_templates_where(const struct conf_queue *queue);
 const char *conf_notices_double_bounce(const struct conf_queue *queue);

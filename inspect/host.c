@@ -171,5 +171,6 @@ void inspect_all(const struct conf *conf, const struct inspect_options *o, struc
     inspect_programs(conf, f);
     inspect_outgoing(conf, f);
     inspect_secrets(conf, f);
+    inspect_notices(conf, f);
     inspect_sense(conf, f);
 }

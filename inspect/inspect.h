@@ -11,6 +11,7 @@
 #include "inspect/finding.h"
 
 struct conf;
+struct dsn_texts;
 
 struct inspect_options {
     bool privileged; /* the host runs as root: users of its own, owners of directories */
@@ -26,6 +27,10 @@ void inspect_programs(const struct conf *conf, struct findings *f);
 void inspect_mailboxes(const struct conf *conf, bool privileged, struct findings *f);
 /* Authorities, certificates and logins of routes. */
 void inspect_outgoing(const struct conf *conf, struct findings *f);
+/* The templates of notices: every mistake at its line in that file. */
+void inspect_notices(const struct conf *conf, struct findings *f);
+/* The same with the file's text already read; NULL after mistakes. */
+struct dsn_texts *inspect_notice_texts(const char *path, struct strv text, struct findings *f);
 void inspect_secrets(const struct conf *conf, struct findings *f);
 /* What is allowed, and hardly meant: an open relay, AUTH that comes late, a name nobody can look up. */
 void inspect_sense(const struct conf *conf, struct findings *f);

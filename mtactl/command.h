@@ -47,6 +47,7 @@ int command_queue_verify(struct tool *t, int argc, char **argv);
 int command_mailq(struct tool *t, int argc, char **argv);
 int command_pause(struct tool *t, int argc, char **argv);
 int command_resume(struct tool *t, int argc, char **argv);
+int command_notice_show(struct tool *t, int argc, char **argv);
 int command_freeze(struct tool *t, int argc, char **argv);
 int command_thaw(struct tool *t, int argc, char **argv);
 int command_map_list(struct tool *t, int argc, char **argv);

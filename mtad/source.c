@@ -7,10 +7,12 @@
 
 #include "common/base/mem.h"
 #include "common/ipc/schema.h"
+#include "common/mail/dsn_text.h"
 #include "common/os/fd.h"
 #include "common/os/file.h"
 #include "conf/conf.h"
 #include "conf/map.h"
+#include "conf/queue.h"
 #include "conf/tls.h"
 #include "mtad/opener.h"
 #include "mtad/outgoing.h"
@@ -114,7 +116,31 @@ static bool tickets_open(struct host *h, struct err *err)
     return true;
 }
 
+static bool notices_open(struct host *h, struct err *err)
+{
+    const char *path = conf_notices_templates(h->conf->queue);
+    struct buf text;
+    char where[512];
+    int fd, sealed;
+
+    if (path[0] == '\0')
+        return true;
+    conf_where_text(conf_notices_templates_where(h->conf->queue), where, sizeof where);
+    fd = source_open(h, path, where, err);
+    if (fd < 0)
+        return false;
+    buf_init(&text, DSN_TEXTS_MAX);
+    sealed = file_read(fd, &text, err) ? file_seal("templates", buf_view(&text), err) : -1;
+    buf_clear(&text);
+    fd_close(&fd);
+    if (sealed < 0)
+        return err_wrap(err, "%s: %s", where, path);
+    source_add(h, ROLE_CLEANUP, SOURCE_NOTICES, "templates", path, sealed);
+    return true;
+}
+
 bool source_open_all(struct host *h, struct err *err)
 {
-    return maps_open(h, err) && tls_open(h, err) && tickets_open(h, err) && outgoing_open(h, err);
+    return maps_open(h, err) && tls_open(h, err) && tickets_open(h, err) && notices_open(h, err) &&
+           outgoing_open(h, err);
 }

@@ -153,6 +153,7 @@ enum ipc_source {
     SOURCE_CONF, /* a new configuration of a daemon without generations; the name is its number */
     SOURCE_TICKETS, /* smtpd: seed of the keys of session tickets */
 };
+    SOURCE_NOTICES, /* cleanup: templates of notices */
 /* Values of TAG_NOTICE */
 enum ipc_notice { NOTICE_FAILURE, NOTICE_DELAY, NOTICE_SUCCESS, NOTICE_RELAYED };
 /* What a notice of success says of a recipient (RFC 3464 2.3.3) */

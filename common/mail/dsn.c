@@ -3,36 +3,24 @@
 
 #include "common/base/clock.h"
 #include "common/mail/header.h"
+#include "common/mail/qp.h"
 
 #include <stdio.h>
 
-#define TEXT_WIDTH 76
-#define WORD_MAX 900            /* a longer word is cut: 998 is the line limit of RFC 5322 2.1.1 */
+#define SUBJECT_MAX 4096u
+#define TEXT_MAX    (1u << 20) /* many recipients with long words */
 
-static const struct {
-    const char *name, *subject, *intro;
-} kinds[] = {
-    [DSN_FAILED] = { "failed", "Undelivered mail returned to sender",
-                     "The message below could not be delivered to the following recipients, and no more\r\n"
-                     "attempts will be made.\r\n" },
-    [DSN_DELAYED] = { "delayed", "Delivery delayed (still being retried)",
-                      "The message below has not been delivered yet. This is a warning only: you need not\r\n"
-                      "send it again, further attempts will be made.\r\n" },
-    [DSN_DELIVERED] = { "delivered", "Successful mail delivery report",
-                        "The message below was delivered to the following recipients.\r\n" },
-    [DSN_RELAYED] = { "relayed", "Successful mail relay report",
-                      "The message below was passed to servers that send no delivery reports.\r\n" },
-    [DSN_EXPANDED] = { "expanded", "Successful mail expansion report",
-                       "The message below was sent to the members of the following lists.\r\n" },
+static const char *const names[] = {
+    [DSN_FAILED] = "failed",   [DSN_DELAYED] = "delayed",   [DSN_DELIVERED] = "delivered",
+    [DSN_RELAYED] = "relayed", [DSN_EXPANDED] = "expanded",
 };
 
 const char *dsn_action_name(enum dsn_action action)
 {
-    return kinds[action].name;
+    return names[action];
 }
 
-/* Failed outranks delayed outranks the rest: what the sender must act on decides the subject. */
-static enum dsn_action main_action(const struct dsn *d)
+enum dsn_action dsn_action(const struct dsn *d)
 {
     enum dsn_action best = d->rcpts[0].action;
 
@@ -41,35 +29,6 @@ static enum dsn_action main_action(const struct dsn *d)
             best = d->rcpts[i].action;
     }
     return best;
-}
-
-/* Foreign text on one line of the text part: printable ASCII, wrapped behind an indent. */
-static void add_wrapped(struct buf *out, const char *indent, struct strv text)
-{
-    struct strv word;
-    size_t col = 0;
-
-    for (size_t i = 0; i < text.n;) {
-        size_t from;
-
-        while (i < text.n && byte_in_set(text.p[i], " \t\r\n"))
-            i++;
-        from = i;
-        while (i < text.n && !byte_in_set(text.p[i], " \t\r\n"))
-            i++;
-        word = strv_sub(text, from, i - from > WORD_MAX ? WORD_MAX : i - from);
-        if (word.n == 0)
-            break;
-        if (col > 0 && col + 1 + word.n > TEXT_WIDTH) {
-            buf_adds(out, "\r\n");
-            col = 0;
-        }
-        buf_adds(out, col == 0 ? indent : " ");
-        col += word.n + (col == 0 ? strlen(indent) : 1);
-        for (size_t k = 0; k < word.n; k++)
-            buf_addc(out, byte_is_print((unsigned char)word.p[k]) ? word.p[k] : '?');
-    }
-    buf_adds(out, "\r\n");
 }
 
 /* A field whose value is "type; text". */
@@ -107,17 +66,31 @@ static struct status rcpt_status(const struct dsn_rcpt *r)
     return status_is_set(r->status) ? r->status : STATUS(classes[r->action], 0, 0);
 }
 
+static void add_subject(const struct dsn *d, struct buf *out)
+{
+    struct buf text, value;
+
+    buf_init(&text, SUBJECT_MAX);
+    buf_init(&value, 3 * SUBJECT_MAX);
+    dsn_subject(d, &text);
+    header_encode(buf_view(&text), &value);
+    header_add(out, "Subject", buf_view(&value));
+    buf_clear(&text);
+    buf_clear(&value);
+}
+
 static void add_header(const struct dsn *d, const char *boundary, bool eight, struct buf *out)
 {
     struct buf value;
 
     buf_init(&value, 2048);
-    buf_addf(&value, "Mail Delivery System <MAILER-DAEMON@%.*s>", (int)d->hostname.n, d->hostname.p);
+    header_encode(dsn_from_name(d), &value);
+    buf_addf(&value, " <MAILER-DAEMON@%.*s>", (int)d->hostname.n, d->hostname.p);
     header_add(out, "From", buf_view(&value));
     buf_reset(&value);
     buf_addf(&value, "<%.*s>", (int)d->to.n, d->to.p);
     header_add(out, "To", buf_view(&value));
-    header_add(out, "Subject", SV(kinds[main_action(d)].subject));
+    add_subject(d, out);
     header_add_date(out, d->now_ms);
     header_add_message_id(out, d->notice_id, d->hostname);
     /* RFC 3834 5: so that no vacation program answers */
@@ -130,37 +103,6 @@ static void add_header(const struct dsn *d, const char *boundary, bool eight, st
         header_add(out, "Content-Transfer-Encoding", SV_LIT("8bit"));
     buf_adds(out, "\r\n");
     buf_clear(&value);
-}
-
-static void add_text(const struct dsn *d, struct buf *out)
-{
-    enum dsn_action action = main_action(d);
-
-    buf_addf(out, "This is the mail system at host %.*s.\r\n\r\n", (int)d->hostname.n, d->hostname.p);
-    buf_adds(out, kinds[action].intro);
-    buf_addf(out, "Its identification here is %.*s.\r\n", (int)d->original_id.n, d->original_id.p);
-    for (size_t i = 0; i < d->rcpt_count; i++) {
-        const struct dsn_rcpt *r = &d->rcpts[i];
-        struct strv host = r->remote_mta;
-        struct buf line;
-
-        buf_init(&line, 1024 + r->rcpt.n + host.n);
-        buf_addf(&line, "<%.*s>", (int)r->rcpt.n, r->rcpt.p);
-        if (r->action != action)
-            buf_addf(&line, " (%s)", kinds[r->action].name);
-        buf_adds(out, "\r\n");
-        add_wrapped(out, "", buf_view(&line));
-        buf_reset(&line);
-        if (r->reason.n > 0)
-            add_wrapped(out, "    ", r->reason);
-        if (r->diagnostic.n > 0 && host.n > 0)
-            buf_addf(&line, "%.*s said:", (int)host.n, host.p);
-        if (line.len > 0)
-            add_wrapped(out, "    ", buf_view(&line));
-        if (r->diagnostic.n > 0)
-            add_wrapped(out, "    ", r->diagnostic);
-        buf_clear(&line);
-    }
 }
 
 static void add_status(const struct dsn *d, struct buf *out)
@@ -178,7 +120,7 @@ static void add_status(const struct dsn *d, struct buf *out)
         if (r->orcpt.n > 0)
             header_add(out, "Original-Recipient", r->orcpt);
         add_typed(out, "Final-Recipient", "rfc822", r->rcpt);
-        buf_addf(out, "Action: %s\r\nStatus: %s\r\n", kinds[r->action].name, status);
+        buf_addf(out, "Action: %s\r\nStatus: %s\r\n", names[r->action], status);
         if (r->remote_mta.n > 0)
             add_typed(out, "Remote-MTA", "dns", r->remote_mta);
         if (r->diagnostic.n > 0)
@@ -237,34 +179,52 @@ static void choose_boundary(const struct dsn *d, char *dst, size_t size)
     } while (occurs(d->header, dst) || (d->body.p && occurs(d->body, dst)));
 }
 
-static void begin_part(struct buf *out, const char *boundary, const char *type, bool eight)
+static void begin_part(struct buf *out, const char *boundary, const char *type, const char *encoding)
 {
     buf_addf(out, "--%s\r\nContent-Type: %s\r\n", boundary, type);
-    if (eight)
-        buf_adds(out, "Content-Transfer-Encoding: 8bit\r\n");
+    if (encoding)
+        buf_addf(out, "Content-Transfer-Encoding: %s\r\n", encoding);
     buf_adds(out, "\r\n");
+}
+
+static bool add_text(const struct dsn *d, const char *boundary, struct buf *out)
+{
+    struct buf text;
+    bool ok;
+
+    buf_init(&text, TEXT_MAX);
+    dsn_text(d, &text);
+    ok = buf_ok(&text);
+    if (has_eight_bit(buf_view(&text))) {
+        begin_part(out, boundary, "text/plain; charset=utf-8", "quoted-printable");
+        qp_encode(buf_view(&text), out);
+    } else {
+        begin_part(out, boundary, "text/plain; charset=us-ascii", NULL);
+        buf_addv(out, buf_view(&text));
+    }
+    buf_adds(out, "\r\n");
+    buf_clear(&text);
+    return ok;
 }
 
 bool dsn_compose(const struct dsn *d, struct buf *out, bool *has_8bit)
 {
-    bool full = d->body.p != NULL, eight = has_eight_bit(d->header) || (full && has_eight_bit(d->body));
+    bool full = d->body.p != NULL, eight = has_eight_bit(d->header) || (full && has_eight_bit(d->body)), ok;
     char boundary[64];
 
     *has_8bit = eight;
     choose_boundary(d, boundary, sizeof boundary);
     add_header(d, boundary, eight, out);
-    begin_part(out, boundary, "text/plain; charset=us-ascii", false);
-    add_text(d, out);
-    buf_adds(out, "\r\n");
-    begin_part(out, boundary, "message/delivery-status", false);
+    ok = add_text(d, boundary, out);
+    begin_part(out, boundary, "message/delivery-status", NULL);
     add_status(d, out);
     buf_adds(out, "\r\n");
-    begin_part(out, boundary, full ? "message/rfc822" : "text/rfc822-headers", eight);
+    begin_part(out, boundary, full ? "message/rfc822" : "text/rfc822-headers", eight ? "8bit" : NULL);
     add_content(d->header, out);
     if (full) {
         buf_adds(out, "\r\n");
         add_content(d->body, out);
     }
     buf_addf(out, "\r\n--%s--\r\n", boundary);
-    return buf_ok(out);
+    return ok && buf_ok(out);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/base/buf.h"
+#include "common/mail/dsn_text.h"
 #include "common/mail/status.h"
 
 enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_DELIVERED, DSN_RELAYED, DSN_EXPANDED };
@@ -30,11 +31,16 @@ struct dsn {
     size_t rcpt_count;          /* > 0 */
     struct strv header;         /* the message's header block, each line with CRLF */
     struct strv body;           /* its body when full; p NULL: only the header is returned */
+    const struct dsn_texts *texts;
+    struct strv postmaster;     /* an address; empty: postmaster@hostname */
+    int64_t expire_s;           /* how long delivery is tried; 0: not known */
+    bool is_double;             /* about a notice, to the postmaster */
 };
 
 /* Appends the whole message (header, empty line, body; CRLF lines). The boundary is chosen so that it does
    not occur in header or body. Every foreign text is sanitised and folded. The kind of notice (subject,
-   text) follows from the actions: failed outranks delayed outranks success. *has_8bit: the returned content
+   text) follows from the actions: failed outranks delayed outranks success. Text that is not ASCII is sent
+   quoted-printable: what the next hop takes is known to nobody yet. *has_8bit: the returned content
    holds bytes over 127, the part is labelled 8bit and the notice needs BODY=8BITMIME. Re-encoding is no way
    out: RFC 2046 5.2.1 forbids an encoding on message/rfc822, and mail that came in by 8BITMIME goes back
    where 8BITMIME is spoken almost always. NUL bytes in the content are written as '?'. False when out is
@@ -42,3 +48,5 @@ struct dsn {
 bool dsn_compose(const struct dsn *d, struct buf *out, bool *has_8bit) __attribute__((warn_unused_result));
 
 const char *dsn_action_name(enum dsn_action action);    /* "failed", ... */
+/* Failed outranks delayed outranks the rest: what the sender must act on. */
+enum dsn_action dsn_action(const struct dsn *d);

@@ -1,4 +1,5 @@
 /* header_write.c - writing header fields and new blocks */
+#include "common/base/b64.h"
 #include "common/base/clock.h"
 #include "common/mail/header.h"
 
@@ -92,6 +93,33 @@ bool header_add(struct buf *out, const char *name, struct strv value)
     buf_adds(out, "\r\n");
     buf_clear(&clean);
     return true;
+}
+
+/* The byte is not the first of a character: a word must not end before it. */
+static bool is_inside(char c)
+{
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+void header_encode(struct strv text, struct buf *out)
+{
+    bool ascii = true;
+
+    for (size_t i = 0; i < text.n; i++)
+        ascii &= (unsigned char)text.p[i] < 0x80;
+    if (ascii) {
+        buf_addv(out, text);
+        return;
+    }
+    /* An encoded word has at most 75 characters: 45 bytes make 60. */
+    for (size_t i = 0, n; i < text.n; i += n) {
+        n = text.n - i < 45 ? text.n - i : 45;
+        while (n > 42 && i + n < text.n && is_inside(text.p[i + n]))
+            n--;
+        buf_adds(out, i ? " =?utf-8?B?" : "=?utf-8?B?");
+        b64_encode(strv_sub(text, i, n), out);
+        buf_adds(out, "?=");
+    }
 }
 
 size_t header_copy_without(struct strv block, const char *name, struct buf *out)

@@ -43,6 +43,7 @@ ROWS = {
     'pause': (HOST, [('out', 0, None), ('in', 0, None), ('sideways', 64, None)]),
     'resume': (HOST, [('out', 0, None), ('in', 0, None)]),
     'freeze': (HOST, [('bad@far.test', 0, None)]),
+    'notice show': (FILES, [('failure', 0, 'notice'), ('double', 0, 'notice'), ('bounce', 64, None), ('delay /nowhere', 78, 'finding')]),
     'thaw': (HOST, [('bad@far.test', 0, None)]),
     'queue delete': (HOST, [('--sender nobody@far.test --yes', 0, None), ('--sender nobody@far.test', 64, None), ('', 64, None)]),
     'queue bounce': (HOST, [('--sender nobody@far.test --yes', 0, None), ('--all', 64, None)]),

@@ -112,12 +112,14 @@ static void mailboxes(struct strv in)
 
 static void notices(struct strv in)
 {
+    struct dsn_texts *texts = dsn_texts_new();
     struct dsn_rcpt rcpt = {
         .rcpt = in, .orcpt = in, .status = STATUS(5, 0, 0), .remote_mta = in, .diagnostic = in, .reason = in,
     };
     struct dsn d = {
         .hostname = SV_LIT("mx"), .to = SV_LIT("a@b"), .notice_id = SV_LIT("N"), .original_id = SV_LIT("O"),
         .envid = in, .rcpts = &rcpt, .rcpt_count = 1, .header = SV_LIT("A: b\r\n"), .body = SV_LIT("x\r\n"),
+        .texts = texts,
     };
     struct buf out;
     bool eight;
@@ -132,6 +134,7 @@ static void notices(struct strv in)
         line = (size_t)-1;
     }
     buf_clear(&out);
+    dsn_texts_free(&texts);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+static struct dsn_texts *builtin;
+
 static struct dsn_rcpt failed(void)
 {
     return (struct dsn_rcpt){
@@ -24,6 +26,7 @@ static struct dsn notice(const struct dsn_rcpt *rcpts, size_t count)
         .original_id = SV_LIT("01MESSAGE"), .envid = { "", 0 }, .arrival_ms = 1795217240000,
         .now_ms = 1795217250000, .rcpts = rcpts, .rcpt_count = count,
         .header = SV_LIT("From: alice@home.example\r\nSubject: hello\r\n"), .body = SV_LIT("text\r\n"),
+        .texts = builtin,
     };
 }
 
@@ -224,6 +227,7 @@ static void limit(void **state)
 
 int main(void)
 {
+    int failures;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(failure),
         cmocka_unit_test(delay_with_reason_and_header_only),
@@ -235,5 +239,8 @@ int main(void)
 
     setenv("TZ", "UTC0", 1);
     tzset();
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    builtin = dsn_texts_new();
+    failures = cmocka_run_group_tests(tests, NULL, NULL);
+    dsn_texts_free(&builtin);
+    return failures;
 }
