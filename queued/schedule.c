@@ -3,6 +3,7 @@
 
 #include "common/base/dict.h"
 #include "common/base/mem.h"
+#include "queued/lanes.h"
 
 #include <stdlib.h>
 
@@ -16,29 +17,22 @@
    mystery; five in a row say enough. From then on each single failure begins the next rest. */
 #define REST_AFTER 5u
 #define REST_MAX_S 300 /* then one message tries again, whatever the list of retry times says */
-#define LANES      64u /* one bit each in a word */
-
-struct lane {
-    uint32_t head, tail;
-};
 
 struct dest {
     char *name;         /* owned; the dict's key: 'l' or 'r', then the domain */
     void *why;          /* the caller's, through conf.drop */
-    struct lane *lanes; /* owned; NULL while one part at most is ready */
-    uint64_t mask;      /* lanes that hold something */
-    uint32_t single;    /* the one ready part when lanes is NULL */
-    uint32_t ready, running, parts;
+    struct order order; /* of its ready parts */
+    uint32_t running, parts;
     uint32_t prev, next;        /* ring of destinations that may start a job now; 0: not in it */
     uint32_t rest_until, place; /* place in the heap of resting ones */
     float window;
-    uint8_t cursor;
     uint8_t failures; /* in a row, counted up to REST_AFTER */
 };
 
 struct sched {
     struct sched_conf conf;
     struct pool parts, dests;
+    struct lanes lanes;
     struct dict *by_name; /* -> (void *) handle */
     struct heap waiting, resting;
     uint32_t turn[2]; /* rings of remote and local: the next destination, 0: empty */
@@ -78,6 +72,7 @@ struct sched *sched_new(const struct sched_conf *conf)
     s->conf = *conf;
     pool_init(&s->parts, sizeof(struct part));
     pool_init(&s->dests, sizeof(struct dest));
+    lanes_init(&s->lanes, &s->parts);
     s->by_name = dict_new();
     s->waiting.moved = on_waiting_moved;
     s->resting.moved = on_resting_moved;
@@ -99,7 +94,7 @@ static void dest_release(struct sched *s, uint32_t handle)
     dict_pop(s->by_name, SV(d->name));
     why_drop(s, d);
     free(d->name);
-    free(d->lanes);
+    order_clear(&d->order);
     pool_give(&s->dests, handle);
 }
 
@@ -111,7 +106,7 @@ static void on_dest_free(void *arg, struct strv key, void *value)
     (void)key;
     why_drop(s, d);
     free(d->name);
-    free(d->lanes);
+    order_clear(&d->order);
 }
 
 void sched_free(struct sched **sp)
@@ -125,6 +120,7 @@ void sched_free(struct sched **sp)
     dict_free(&s->by_name, NULL);
     heap_clear(&s->waiting);
     heap_clear(&s->resting);
+    lanes_clear(&s->lanes);
     pool_clear(&s->parts);
     pool_clear(&s->dests);
     free(s);
@@ -177,7 +173,7 @@ static void ring_update(struct sched *s, uint32_t handle)
 {
     const struct dest *d = dest_at(s, handle);
 
-    if (d->ready > 0 && !d->rest_until && d->running < (uint32_t)d->window)
+    if (d->order.ready > 0 && !d->rest_until && d->running < (uint32_t)d->window)
         ring_join(s, handle);
     else
         ring_leave(s, handle);
@@ -213,6 +209,7 @@ uint32_t sched_part_new(struct sched *s, struct strv domain, bool local, uint32_
 
     p->dest = dest;
     p->sender = sender;
+    p->class = SCHED_NORMAL;
     dest_at(s, dest)->parts++;
     return handle;
 }
@@ -227,41 +224,6 @@ void sched_part_free(struct sched *s, uint32_t part)
     pool_give(&s->parts, part);
 }
 
-static void lane_append(struct sched *s, struct dest *d, uint32_t part)
-{
-    struct part *p = sched_part(s, part);
-    unsigned n = p->sender % LANES;
-    struct lane *l = &d->lanes[n];
-
-    p->prev = l->tail;
-    p->next = 0;
-    if (l->tail)
-        sched_part(s, l->tail)->next = part;
-    else
-        l->head = part;
-    l->tail = part;
-    d->mask |= (uint64_t)1 << n;
-}
-
-static void lane_remove(struct sched *s, struct dest *d, uint32_t part)
-{
-    struct part *p = sched_part(s, part);
-    unsigned n = p->sender % LANES;
-    struct lane *l = &d->lanes[n];
-
-    if (p->prev)
-        sched_part(s, p->prev)->next = p->next;
-    else
-        l->head = p->next;
-    if (p->next)
-        sched_part(s, p->next)->prev = p->prev;
-    else
-        l->tail = p->prev;
-    p->prev = p->next = 0;
-    if (!l->head)
-        d->mask &= ~((uint64_t)1 << n);
-}
-
 void sched_ready(struct sched *s, uint32_t part)
 {
     struct part *p = sched_part(s, part);
@@ -271,16 +233,7 @@ void sched_ready(struct sched *s, uint32_t part)
         return;
     sched_idle(s, part);
     p->state = PART_READY;
-    if (!d->lanes && d->ready > 0) {
-        d->lanes = mem_array(LANES, sizeof *d->lanes);
-        lane_append(s, d, d->single);
-        d->single = 0;
-    }
-    if (d->lanes)
-        lane_append(s, d, part);
-    else
-        d->single = part;
-    d->ready++;
+    order_add(&s->lanes, &d->order, p->dest, part);
     ring_update(s, p->dest);
 }
 
@@ -302,31 +255,13 @@ void sched_idle(struct sched *s, uint32_t part)
     if (p->state == PART_WAITING) {
         heap_remove(&s->waiting, p->place);
     } else if (p->state == PART_READY) {
-        if (d->lanes)
-            lane_remove(s, d, part);
-        else
-            d->single = 0;
-        if (--d->ready == 0)
-            MEM_FREE(d->lanes);
+        order_remove(&s->lanes, &d->order, part);
         ring_update(s, p->dest);
     }
     p->state = PART_IDLE;
 }
 
 /* ---- running ---- */
-
-static uint32_t dest_first(struct dest *d)
-{
-    uint64_t ahead;
-
-    if (!d->lanes)
-        return d->single;
-    ahead = d->cursor < LANES ? d->mask & ~(uint64_t)0 << d->cursor : 0;
-    if (!ahead)
-        ahead = d->mask;
-    d->cursor = (uint8_t)(__builtin_ctzll(ahead) + 1);
-    return d->lanes[d->cursor - 1].head;
-}
 
 uint32_t sched_pick(struct sched *s, unsigned sides)
 {
@@ -341,10 +276,11 @@ uint32_t sched_pick(struct sched *s, unsigned sides)
     s->side = (uint8_t)!side;
     handle = s->turn[side];
     d = dest_at(s, handle);
-    part = dest_first(d);
+    part = order_pick(&s->lanes, &d->order);
+    sched_part(s, part)->state = PART_IDLE;
     s->turn[side] = d->next;
     d->running++;
-    sched_idle(s, part);
+    ring_update(s, handle);
     return part;
 }
 
@@ -509,22 +445,7 @@ void sched_each_ready(struct sched *s, uint32_t like, void (*fn)(void *arg, uint
 {
     struct dest *d = dest_at(s, sched_part(s, like)->dest);
 
-    if (!d->lanes) {
-        if (d->single)
-            fn(arg, d->single);
-        return;
-    }
-    for (unsigned n = 0; n < LANES; n++) {
-        /* The lanes go with the last part that leaves. */
-        uint32_t part = d->lanes ? d->lanes[n].head : 0;
-
-        while (part) {
-            uint32_t next = sched_part(s, part)->next;
-
-            fn(arg, part);
-            part = next;
-        }
-    }
+    order_each(&s->lanes, &d->order, fn, arg);
 }
 
 void sched_set_why(struct sched *s, uint32_t part, void *why)

@@ -18,19 +18,23 @@ enum part_state {
     PART_WAITING,
 };
 
+/* Highest first. A new part is normal. */
+enum sched_class { SCHED_URGENT, SCHED_NORMAL, SCHED_BULK, SCHED_CLASSES };
+
 struct part {
     uint32_t message; /* the caller's */
     uint32_t sibling; /* the caller's: next part of the message */
     uint32_t dest;
     uint32_t prev, next; /* neighbours in a lane */
-    uint32_t place;      /* in the heap */
+    uint32_t place;      /* in the heap; while ready: its lane */
     uint32_t due;        /* seconds; of the last sched_wait */
     uint32_t sender;     /* hash: the lane */
     uint32_t tried;      /* the caller's: seconds, the last attempt */
     uint16_t attempts;   /* the caller's */
     uint16_t running;    /* the caller's: jobs */
     uint8_t state;
-    uint8_t lost; /* the caller's: jobs that ended with their deliverd */
+    uint8_t class; /* enum sched_class; the caller sets it while the part is idle */
+    uint8_t lost;  /* the caller's: jobs that ended with their deliverd */
 };
 
 struct sched_conf {
