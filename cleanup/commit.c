@@ -10,6 +10,7 @@
 #include "cleanup/forward.h"
 #include "cleanup/notice.h"
 #include "cleanup/pipeline.h"
+#include "cleanup/requeue.h"
 #include "cleanup/service.h"
 #include "common/base/dict.h"
 #include "common/base/log.h"
@@ -338,5 +339,6 @@ const struct channel_route queued_routes[] = {
     { IPC_N_COMPOSE, notice_on_compose },
     { IPC_DROP_OPEN, drop_on_open },
     { IPC_N_FORWARD, forward_on_open },
+    { IPC_N_REQUEUE, requeue_on_open },
     { .type = IPC_NONE },
 };

@@ -4,11 +4,12 @@
  * message has the sender of the old one and a Delivered-To of who sends it on: who finds his own in it has a
  * loop, and the recipient fails with a notice. A commit with that origin finishes the recipient.
  */
-#include "cleanup/forward.h"
+#include "cleanup/forward_inner.h"
 
 #include "cleanup/commit.h"
 #include "cleanup/pipeline.h"
 #include "cleanup/recipients.h"
+#include "cleanup/requeue.h"
 #include "cleanup/resolve.h"
 #include "cleanup/service.h"
 #include "common/base/dict.h"
@@ -26,24 +27,7 @@
 #define STEP     32768u        /* of the message, at once */
 #define HELD_MAX (64u * 1024u) /* body bytes that wait for queued's credit before reading stops */
 
-struct forward {
-    struct txn *txn;
-    struct forward *next, **at; /* in cleanup.forwards */
-    uint64_t request;           /* queued's number */
-    int fds[2];                 /* owned: the message, and a big body that follows; -1 */
-    uint64_t sizes[2], offset;
-    unsigned part;     /* of fds, being read */
-    struct span rcpt;  /* in txn.words: who sends it on */
-    struct span orcpt; /* the same: what its notices name */
-    struct span given; /* the same: the address that the sender wrote to; empty: a list's, told of members */
-    struct span user;  /* the same: whose ~/.forward it is; empty: a list's */
-    uint64_t notify;
-    bool has_notify, looked;
-    struct dict *users; /* owned: system users among the targets of a ~/.forward; NULL: none so far */
-    bool names; /* addresses of others are among the targets: they may send it on to him again */
-};
-
-static struct forward *forward_new(struct txn *t, struct ipc_in *in)
+struct forward *forward_new(struct txn *t, struct ipc_in *in)
 {
     struct forward *f = mem_new(sizeof *f);
 
@@ -233,6 +217,10 @@ void forward_resolved(struct txn_rcpt *r, const struct resolve_result *result)
 {
     struct txn *t = r->txn;
 
+    if (t->again) {
+        requeue_resolved(r, result);
+        return;
+    }
     if (result->verdict == VERDICT_TEMPFAIL) {
         txn_refuse(t, VERDICT_TEMPFAIL, 451, "4.3.0", "A target of the forward cannot be resolved now", "");
         return;
@@ -292,7 +280,7 @@ static void loop_check(struct txn *t)
     char text[256];
     struct strv rcpt = txn_view(t, t->forward->rcpt);
 
-    if (t->forward->looked || !t->head_done)
+    if (t->again || t->forward->looked || !t->head_done)
         return;
     t->forward->looked = true;
     if (!is_loop(t))
@@ -407,8 +395,9 @@ void forward_finished(struct txn *t)
     if (!cl->queued)
         return;
     if (failed)
-        LOG(WARN, "cleanup.forward.failed", KS("id", t->id_text), KV("origin", txn_view(t, t->origin)),
-            KS("why", t->refused.text));
+        log_emit(LOG_LV_WARN, t->again ? "cleanup.requeue.refused" : "cleanup.forward.failed",
+                 (const struct kv[]){ KS("id", t->id_text), KV("origin", txn_view(t, t->origin)),
+                                      KS("why", t->refused.text), { .key = NULL } });
     ipc_begin(&cl->out, IPC_N_FORWARDED, t->forward->request);
     ipc_put_u64(&cl->out, TAG_VERDICT, t->refused.verdict);
     if (failed) {

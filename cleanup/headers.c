@@ -234,6 +234,11 @@ void headers_run(struct txn *t)
     enum headers_verdict verdict;
     struct mailbox from;
 
+    if (t->again) {
+        buf_addv(&t->new_head, buf_view(&t->head));
+        txn_next(t);
+        return;
+    }
     if (drop_from(t, &from)) {
         const struct conf_top *top = conf->top;
 

@@ -193,6 +193,20 @@ static void index_add(struct txn *t, const struct txn_final *f)
     buf_clear(&key);
 }
 
+void txn_final_bar(struct txn *t, struct strv address, bool local, struct strv target)
+{
+    struct buf key;
+
+    if (!t->final_index) {
+        t->final_index = dict_new();
+        for (size_t i = 0; i < t->final_n; i++)
+            index_add(t, &t->finals[i]);
+    }
+    buf_init(&key, FINAL_KEY_MAX);
+    dict_set(t->final_index, final_key(&key, address, local, target), t);
+    buf_clear(&key);
+}
+
 /* What notices call it. The owner of a list, whose mail this is, must hear which member fails. */
 static struct span known_as(const struct txn *t, const struct txn_rcpt *r)
 {

@@ -72,6 +72,7 @@ struct txn {
     struct notice *notice; /* owned */
     struct drop *drop;     /* owned */
     struct forward *forward; /* owned */
+    bool again; /* with forward: the whole message passes here once more, and its header stays as it is */
 
     /* envelope */
     struct buf words;
@@ -124,6 +125,9 @@ void txn_final_add(struct txn *t, const struct txn_rcpt *r, struct strv address,
 void txn_final_add_target(struct txn *t, const struct txn_rcpt *r, struct strv address, struct strv target);
 /* Either, as the resolver found it. */
 void txn_final_leaf(struct txn *t, const struct txn_rcpt *r, const struct resolve_leaf *leaf);
+
+/* That final address is not wanted: what adds it afterwards adds nothing. */
+void txn_final_bar(struct txn *t, struct strv address, bool local, struct strv target);
 
 /* Message bytes, in order. Splits header and body; over-long headers refuse the message. */
 void txn_data(struct txn *t, struct strv bytes);

@@ -7,6 +7,7 @@
 #include "conf/queue.h"
 #include "queued/health.h"
 #include "queued/measure.h"
+#include "queued/requeue.h"
 #include "queued/summary.h"
 #include "queued/walk.h"
 
@@ -276,6 +277,7 @@ static void on_show(void *arg, struct ctl_call *call)
     field(call, "login", q->envelope.login);
     field(call, "origin", q->envelope.origin);
     field(call, "hold", q->envelope.hold);
+    field(call, "edited", q->envelope.edited);
     field(call, "envid", q->envelope.envid);
     ctl_row_end(call);
     bytes_unref(&b);
@@ -355,6 +357,9 @@ static void on_change(void *arg, struct ctl_call *call)
         char id[ID_TEXT_SIZE];
 
         id_text(ledger_at(&q->ledger, handle)->id, id);
+        if (ledger_at(&q->ledger, handle)->flags & MESSAGE_MOVING &&
+            !requeue_stop(q, ledger_at(&q->ledger, handle)->id))
+            continue;
         if (!c->run(q, handle, strv_sub(ctl_text(call, "why"), 0, 256)))
             continue;
         ctl_row(call, "changed");
@@ -417,6 +422,7 @@ static const struct ctl_act acts[] = {
     { "show", on_show, false },     { "cat", on_cat, true },
     { "hold", on_change, true },    { "release", on_change, true },
     { "delete", on_change, true },  { "bounce", on_change, true },
+    { "requeue", requeue_act, true }, { "edit", requeue_edit_act, true },
     { "flush", on_change, true },   { "pause", on_pause, true },
     { "resume", on_pause, true },   { "freeze", on_freeze, true },
     { "thaw", on_freeze, true },    { .name = NULL },

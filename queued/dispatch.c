@@ -81,7 +81,7 @@ void part_settle(struct mailq *q, uint32_t part)
     struct part *p = sched_part(sched, part);
     const struct message *m = ledger_at(&q->ledger, p->message);
 
-    if (m->flags & (MESSAGE_HELD | MESSAGE_DAMAGED)) {
+    if (m->flags & (MESSAGE_HELD | MESSAGE_DAMAGED | MESSAGE_MOVING)) {
         sched_idle(sched, part);
     } else if (part_has(&q->ledger, part, RCPT_OPEN)) {
         if (p->attempts == 0 && sched_rest_until(sched, part))

@@ -26,6 +26,7 @@ static const struct field {
     { { "hold", 4 }, TEXT, offsetof(struct envelope, hold) },
     { { "envid", 5 }, TEXT, offsetof(struct envelope, envid) },
     { { "body-type", 9 }, NUMBER, offsetof(struct envelope, body_type) },
+    { { "edited", 6 }, TEXT, offsetof(struct envelope, edited) },
     { { "priority", 8 }, NUMBER, offsetof(struct envelope, priority) },
     { { "ret", 3 }, NUMBER, offsetof(struct envelope, ret) },
 };

@@ -33,6 +33,7 @@ struct envelope {
     uint64_t arrival;   /* wall ms */
     uint64_t stored;    /* wall ms when queued took it */
     struct strv sid, client, client_name, helo, protocol, login, origin, hold, envid;
+    struct strv edited; /* by an operator: when, who, what */
     uint64_t body_type, priority, ret;
     bool big; /* the body is in big/ID */
     uint64_t big_size;

@@ -174,8 +174,9 @@ uint32_t ledger_add(struct ledger *l, uint64_t id, const struct envelope *e, str
         }
     }
     /* A notice about a failed notice is the last one. */
-    if (l->double_bounce && e->sender.n == 0 && strv_starts(e->origin, SV_LIT("notice/")) &&
-        !strv_ends(e->origin, SV_LIT("/double")))
+    if (l->double_bounce && e->sender.n == 0 &&
+        ((strv_starts(e->origin, SV_LIT("notice/")) && !strv_ends(e->origin, SV_LIT("/double"))) ||
+         (strv_starts(e->origin, SV_LIT("requeue/")) && strv_ends(e->origin, SV_LIT("/notice")))))
         m->flags |= MESSAGE_DOUBLE;
     return handle;
 }

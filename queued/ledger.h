@@ -39,6 +39,7 @@ enum {
     MESSAGE_OWED = 64,     /* in the list of messages that owe a notice */
     MESSAGE_DAMAGED = 128, /* its record or body cannot be read */
     MESSAGE_DOUBLE = 256,  /* a notice: should it fail, somebody is told */
+    MESSAGE_MOVING = 512,  /* cleanup has it to submit it anew: nothing of it begins */
 };
 
 struct message {

@@ -172,6 +172,7 @@ void mailq_clear(struct mailq *q)
         loop_timer_stop(&q->sweep_timer);
     }
     q->started = false;
+    requeue_clear(q);
     drops_clear(q);
     trace_clear(q);
     store_close(&q->store);

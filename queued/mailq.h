@@ -126,6 +126,8 @@ struct mailq {
 
     struct forward *forwards; /* owned, forward.c: messages that cleanup submits anew */
 
+    struct requeue *requeues; /* owned, requeue.c: messages that cleanup submits anew for an operator */
+
     struct qctl *ctl; /* owned, ctl.c; NULL before the first client */
 
     /* sweep.c */
@@ -235,6 +237,18 @@ void forward_committed(struct mailq *q, struct strv origin, uint64_t id, bool ok
 /* True when its recipient is done: a second copy. */
 bool forward_is_over(struct mailq *q, struct strv origin);
 void forward_clear(struct mailq *q);
+
+/* requeue.c */
+bool requeue_on_done(struct mailq *q, const struct channel *ch,
+                     const struct ipc_in *in); /* N_FORWARDED; false: not of these */
+void requeue_lost(struct mailq *q, const struct channel *ch);
+bool requeue_expected(struct mailq *q, struct strv origin); /* may be submitted; true for other origins */
+void requeue_envelope(struct mailq *q, struct envelope *e); /* what the new record has from the old one */
+void requeue_committed(struct mailq *q, struct strv origin, uint64_t id, bool ok);
+/* Something else is to be done with the message. False: too late, it is being committed as another. */
+bool requeue_stop(struct mailq *q, uint64_t id);
+void requeue_sweep(struct mailq *q);
+void requeue_clear(struct mailq *q); /* before the store is closed */
 
 /* sweep.c */
 void mailq_resume(struct mailq *q); /* delivers again after a pause */

@@ -66,6 +66,17 @@ bool origin_forward(struct strv origin, struct entry *e)
     return true;
 }
 
+bool origin_requeue(struct strv origin, struct entry *e)
+{
+    struct strv rest = origin, word;
+
+    memset(e, 0, sizeof *e);
+    e->kind = ENTRY_DROPPED;
+    return strv_cut(&rest, '/', &word) && strv_is(word, "requeue") && rest.p && strv_cut(&rest, '/', &word) &&
+           id_parse(word, &e->id) && rest.p && strv_cut(&rest, '/', &e->list) && list_valid(e->list) &&
+           (!rest.p || strv_is(rest, "given") || strv_is(rest, "notice"));
+}
+
 static void on_void(void *arg, const struct entry *e)
 {
     struct recovery *r = arg;
@@ -120,7 +131,8 @@ static void record_found(struct scan *s, struct place place, uint64_t id, struct
     }
     account_live(r->account, place);
     if (strv_starts(s->envelope.origin, SV_LIT("notice/")) ||
-        strv_starts(s->envelope.origin, SV_LIT("forward/"))) {
+        strv_starts(s->envelope.origin, SV_LIT("forward/")) ||
+        strv_starts(s->envelope.origin, SV_LIT("requeue/"))) {
         r->origins = mem_resize(r->origins, r->origin_n + 1, sizeof *r->origins);
         r->origins[r->origin_n++] = strv_dup(s->envelope.origin);
     } else if (s->envelope.origin.n && r->origin) {

@@ -44,3 +44,6 @@ void recovery_clear(struct recovery *r);
 bool origin_notice(struct strv origin, struct entry *e);
 /* The same for a message that was sent on, "forward/ID/RCPT": its recipient is delivered. */
 bool origin_forward(struct strv origin, struct entry *e);
+/* The same for "requeue/ID/LIST", perhaps with "/given" or "/notice" behind it: their mail is another message
+   now. */
+bool origin_requeue(struct strv origin, struct entry *e);

@@ -359,7 +359,8 @@ static void origins_note(struct store *s, const struct recovery *r)
         struct entry e;
 
         /* Their records may be unlinked once delivered: from then on only the journal knows. */
-        if ((origin_notice(SV(r->origins[i]), &e) || origin_forward(SV(r->origins[i]), &e)) &&
+        if ((origin_notice(SV(r->origins[i]), &e) || origin_forward(SV(r->origins[i]), &e) ||
+             origin_requeue(SV(r->origins[i]), &e)) &&
             ledger_find(s->ledger, e.id))
             store_note(s, &e);
     }

@@ -262,6 +262,8 @@ static bool submit_allowed(struct mailq *q, struct ipc_in *in, const struct tx *
                        (unsigned long long)ipc_get_u64(in, TAG_BODY_SIZE));
     if (origin.n && dict_get(q->origins, origin))
         return err_set(err, ERR_TEMP, "it is being committed already");
+    if (!requeue_expected(q, origin))
+        return err_set(err, ERR_TEMP, "nobody waits for it to be submitted anew any more");
     /* Notices go on when the disk is nearly full: they let messages leave. */
     if (!strv_starts(origin, SV_LIT("notice/")) && !store_has_room(q->store, q->conf->reserve))
         return err_set(err, ERR_LIMIT, "the disk is nearly full");
@@ -311,6 +313,7 @@ static bool envelope_make(struct mailq *q, struct ipc_in *in, const struct tx *t
     size_t rcpts = t ? t->rcpt_n : 0;
 
     envelope_take(q, in, &q->envelope);
+    requeue_envelope(q, &q->envelope);
     if (t && t->big.fd >= 0) {
         q->envelope.big = true;
         q->envelope.big_size = t->big.size;
@@ -483,6 +486,7 @@ void submit_committed(struct mailq *q, struct commit *c)
         notice_committed(q, SV(c->origin), c->id, c->ok);
         drops_committed(q, SV(c->origin), c->ok);
         forward_committed(q, SV(c->origin), c->id, c->ok);
+        requeue_committed(q, SV(c->origin), c->id, c->ok);
     }
     commit_free(&c);
 }
@@ -530,7 +534,8 @@ static void on_forwarded(void *arg, struct channel *ch, struct ipc_in *in)
 {
     struct submitter *s = arg;
 
-    forward_on_done(s->q, ch, in);
+    if (!requeue_on_done(s->q, ch, in))
+        forward_on_done(s->q, ch, in);
 }
 
 static const struct channel_route routes[] = {

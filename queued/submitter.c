@@ -49,6 +49,7 @@ static void submitter_lost(struct mailq *q, unsigned index)
     notice_lost(q, ch);
     drops_lost(q, ch);
     forward_lost(q, ch);
+    requeue_lost(q, ch);
 }
 
 static void on_lost(void *arg, struct channel *ch, const char *why)

@@ -79,7 +79,7 @@ static void expire_rcpt(struct mailq *q, uint32_t handle, uint32_t index, bool n
 
 static bool rcpt_may_expire(const struct message *m, const struct rcpt *r)
 {
-    return !(m->flags & (MESSAGE_HELD | MESSAGE_DAMAGED)) && (r->state == RCPT_OPEN || r->state == RCPT_WAIT);
+    return !(m->flags & (MESSAGE_HELD | MESSAGE_DAMAGED | MESSAGE_MOVING)) && (r->state == RCPT_OPEN || r->state == RCPT_WAIT);
 }
 
 static void message_expire(struct mailq *q, uint32_t handle)
@@ -199,6 +199,7 @@ static void on_sweep(void *arg)
         measure_round(q);
     }
     notice_sweep(q);
+    requeue_sweep(q);
     if (++q->sweep_ticks % TRIM_TICKS == 0)
         sched_trim(q->ledger.sched);
     if (q->ledger.paused && store_resume_asked(q->store))

@@ -113,6 +113,7 @@ enum ipc_type {
     /* cleanup to queued, and back for notices */
     IPC_Q_BODY, IPC_Q_HEADER, IPC_Q_RCPTS, IPC_Q_SUBMIT, IPC_Q_SUBMITTED, IPC_Q_ABORT, IPC_Q_QUERY,
     IPC_N_COMPOSE, IPC_N_FAILED, IPC_DROP_OPEN, IPC_DROP_DONE, IPC_N_FORWARD, IPC_N_FORWARDED,
+    IPC_N_REQUEUE,
     /* queued and deliverd */
     IPC_J_START, IPC_J_BODY, IPC_J_RESULT, IPC_J_RESULT_ACK, IPC_J_INVENTORY, IPC_J_INVENTORY_END,
     IPC_J_CANCEL, IPC_J_FORWARD, IPC_J_FORWARDED, IPC_J_TRACE,
@@ -135,6 +136,8 @@ enum ipc_auth { AUTH_PASSWORD, AUTH_SALT, AUTH_PROOF };
 enum ipc_family { FAMILY_ANY, FAMILY_IPV4, FAMILY_IPV6 };
 /* Values of TAG_OUTCOME: of one recipient in one attempt */
 enum ipc_outcome { OUTCOME_DELIVERED, OUTCOME_FAILED, OUTCOME_DEFERRED };
+/* Values of TAG_KIND in N_REQUEUE: the recipient stays as he is; is looked for in the tables */
+enum requeue_kind { REQUEUE_KEEP, REQUEUE_RESOLVE };
 /* Values of TAG_BODY_TYPE */
 enum ipc_body { BODY_7BIT, BODY_8BITMIME };
 /* Values of TAG_KIND in A_DEPOSIT */
@@ -152,8 +155,8 @@ enum ipc_source {
     SOURCE_CA, SOURCE_SECRET, /* deliverd: authorities; a login, named by its section */
     SOURCE_CONF, /* a new configuration of a daemon without generations; the name is its number */
     SOURCE_TICKETS, /* smtpd: seed of the keys of session tickets */
-};
     SOURCE_NOTICES, /* cleanup: templates of notices */
+};
 /* Values of TAG_NOTICE */
 enum ipc_notice { NOTICE_FAILURE, NOTICE_DELAY, NOTICE_SUCCESS, NOTICE_RELAYED };
 /* What a notice of success says of a recipient (RFC 3464 2.3.3) */

@@ -1,0 +1,414 @@
+/* requeue.c - messages that an operator sends through cleanup again */
+#include "queued/requeue.h"
+
+#include "common/base/dict.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/os/fault.h"
+#include "common/os/fd.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define DEADLINE_MS 120000 /* cleanup may wait for tables, an operator not so long */
+#define BARRED_MAX  (32u * 1024u * 1024u)
+
+static struct requeue **op_find(struct mailq *q, struct strv origin)
+{
+    struct requeue **at = &q->requeues;
+
+    while (*at && !strv_is(origin, (*at)->origin))
+        at = &(*at)->next;
+    return at;
+}
+
+static void op_free(struct requeue *op)
+{
+    envelope_clear(&op->kept);
+    buf_clear(&op->edited);
+    buf_clear(&op->list);
+    buf_clear(&op->failed);
+    free(op->origin);
+    free(op);
+}
+
+/* The old message goes its way again, with what is left of it. */
+static void message_let_go(struct mailq *q, uint64_t id)
+{
+    uint32_t handle = ledger_find(&q->ledger, id);
+    struct message *m;
+
+    if (!handle)
+        return;
+    m = ledger_at(&q->ledger, handle);
+    m->flags = (uint16_t)(m->flags & ~MESSAGE_MOVING);
+    message_settle(q, handle);
+    handle = ledger_find(&q->ledger, id);
+    if (handle)
+        notice_want(q, handle);
+}
+
+/* Takes it out of the list; the caller tells, frees and pumps. */
+static struct requeue *op_take(struct requeue **at)
+{
+    struct requeue *op = *at;
+
+    *at = op->next;
+    op->run->flying--;
+    return op;
+}
+
+static void op_kept(struct mailq *q, struct requeue **at, struct strv reason)
+{
+    struct requeue *op = op_take(at);
+    struct requeue_run *run = op->run;
+    char id[ID_TEXT_SIZE];
+
+    id_text(op->id, id);
+    LOG(WARN, "queue.requeue.kept", KS("id", id), KV("reason", reason));
+    message_let_go(q, op->id);
+    requeue_row_kept(run, op->id, reason);
+    op_free(op);
+    requeue_run_pump(run);
+}
+
+/* ---- beginning ---- */
+
+unsigned requeue_flags(const struct envelope *e, const struct message *m)
+{
+    bool again = strv_starts(e->origin, SV_LIT("requeue/"));
+
+    return (strv_starts(e->origin, SV_LIT("forward/")) || (again && strv_ends(e->origin, SV_LIT("/given")))
+                ? REQUEUE_GIVEN
+                : 0) |
+           (m->flags & MESSAGE_DOUBLE ? REQUEUE_NOTICE : 0);
+}
+
+static int content_fd(const struct bytes *bytes, const struct buf *barred)
+{
+    int fd = memfd_create("requeue", MFD_CLOEXEC);
+
+    if (fd >= 0 && (!fd_write_full(fd, bytes->message.p, bytes->message.n) ||
+                    !fd_write_full(fd, barred->len ? barred->data : "", barred->len)))
+        fd_close(&fd);
+    return fd;
+}
+
+static void origin_make(struct requeue *op, unsigned flags)
+{
+    char text[ID_TEXT_SIZE], origin[512];
+
+    id_text(op->id, text);
+    snprintf(origin, sizeof origin, "requeue/%s/%s%s", text, buf_cstr(&op->list),
+             flags & REQUEUE_NOTICE  ? "/notice"
+             : flags & REQUEUE_GIVEN ? "/given"
+                                     : "");
+    op->origin = mem_str(origin);
+}
+
+/* Everything of it in q->out; the content by descriptor. */
+static const char *op_send(struct mailq *q, struct requeue *op, const struct bytes *bytes,
+                           const struct buf *barred)
+{
+    struct err err = { 0 };
+    int fd = content_fd(bytes, barred), big = -1;
+
+    if (fd >= 0 && op->kept.big)
+        big = store_big_open(q->store, op->id, op->kept.big_size, &err);
+    if (fd < 0 || (op->kept.big && big < 0)) {
+        fd_close(&fd);
+        return "it cannot be read now";
+    }
+    ipc_put_u64(&q->out, TAG_SIZE, bytes->message.n);
+    ipc_put_u64(&q->out, TAG_COUNT, barred->len);
+    ipc_put_fd(&q->out, fd);
+    if (big >= 0) {
+        ipc_put_u64(&q->out, TAG_BODY_SIZE, op->kept.big_size);
+        ipc_put_fd(&q->out, big);
+    }
+    channel_send(q->cleanup, &q->out);
+    return NULL;
+}
+
+/* Nobody is left of them who could get the message: they end here and now. */
+static void op_ends_all(struct requeue_run *run, struct requeue *op);
+
+static const char *op_start(struct requeue_run *run, struct requeue *op, uint32_t handle,
+                            const struct bytes *bytes)
+{
+    struct mailq *q = run->q;
+    struct message *m = ledger_at(&q->ledger, handle);
+    unsigned flags = requeue_flags(&op->kept, m);
+    const char *why;
+    struct buf barred;
+
+    op->id = m->id;
+    op->ch = q->cleanup;
+    op->txn = channel_txn_new(q->cleanup);
+    op->deadline = loop_now(q->loop) + DEADLINE_MS;
+    if (m->flags & MESSAGE_HELD)
+        op->hold = op->kept.hold.n ? op->kept.hold : SV_LIT("by the operator");
+    buf_init(&barred, BARRED_MAX);
+    ipc_begin(&q->out, IPC_N_REQUEUE, op->txn);
+    if (!requeue_plan(q, op, m, run->edit, &flags, &barred)) {
+        buf_clear(&barred);
+        op_ends_all(run, op);
+        return NULL;
+    }
+    origin_make(op, flags);
+    ipc_put_u64(&q->out, TAG_ID, op->id);
+    ipc_put_text(&q->out, TAG_ORIGIN, SV(op->origin));
+    ipc_put_clean(&q->out, TAG_SENDER,
+                  run->edit && run->edit->sender.p ? run->edit->sender : op->kept.sender);
+    ipc_put_u64(&q->out, TAG_ARRIVAL, op->kept.arrival);
+    why = buf_ok(&barred) ? op_send(q, op, bytes, &barred) : "it has too many recipients";
+    buf_clear(&barred);
+    if (why) {
+        op_free(op);
+        return why;
+    }
+    op->run = run;
+    op->next = q->requeues;
+    q->requeues = op;
+    run->flying++;
+    m->flags |= MESSAGE_MOVING;
+    message_settle(q, handle);
+    return NULL;
+}
+
+static void edited_make(const struct requeue_run *run, struct requeue *op)
+{
+    buf_addv(&op->edited, op->kept.edited);
+    if (!run->edit)
+        return;
+    if (op->edited.len)
+        buf_adds(&op->edited, "; ");
+    buf_addv(&op->edited, run->edit->change);
+}
+
+const char *requeue_begin(struct requeue_run *run, uint32_t handle)
+{
+    struct mailq *q = run->q;
+    struct message *m = ledger_at(&q->ledger, handle);
+    uint32_t idle = 0, running = 0;
+    struct err err = { 0 };
+    struct requeue *op;
+    struct bytes *bytes;
+    const char *why = "its record cannot be read; see queue.message.unreadable in the log";
+
+    for (uint32_t i = 0; i < m->rcpt_n; i++) {
+        idle += requeue_is_idle(message_rcpt(m, i));
+        running += message_rcpt(m, i)->state == RCPT_RUNNING;
+    }
+    if (m->flags & MESSAGE_MOVING)
+        return "it is on its way through cleanup already";
+    if (!idle)
+        return running ? "it is being delivered now" : "nobody of it waits; its sender is being told";
+    if (!q->cleanup)
+        return "cleanup is not there now";
+    if (m->flags & MESSAGE_DAMAGED || !(bytes = message_bytes(q, handle, &err)))
+        return why;
+    op = mem_new(sizeof *op);
+    envelope_init(&op->kept);
+    buf_init(&op->edited, 8192);
+    buf_init(&op->list, ENVELOPE_MAX);
+    buf_init(&op->failed, ENVELOPE_MAX);
+    if (envelope_parse(bytes->envelope, &op->kept, &err) && op->kept.rcpt_n == m->rcpt_n) {
+        edited_make(run, op);
+        why = op_start(run, op, handle, bytes);
+    } else {
+        op_free(op);
+    }
+    bytes_unref(&bytes);
+    return why;
+}
+
+/* ---- what cleanup makes of it ---- */
+
+bool requeue_expected(struct mailq *q, struct strv origin)
+{
+    return !strv_starts(origin, SV_LIT("requeue/")) || *op_find(q, origin);
+}
+
+void requeue_envelope(struct mailq *q, struct envelope *e)
+{
+    const struct requeue *op = strv_starts(e->origin, SV_LIT("requeue/")) ? *op_find(q, e->origin) : NULL;
+
+    if (!op)
+        return;
+    e->arrival = op->kept.arrival;
+    e->sid = op->kept.sid;
+    e->client = op->kept.client;
+    e->client_name = op->kept.client_name;
+    e->helo = op->kept.helo;
+    e->protocol = op->kept.protocol;
+    e->login = op->kept.login;
+    e->envid = op->kept.envid;
+    e->body_type = op->kept.body_type;
+    e->priority = op->kept.priority;
+    e->ret = op->kept.ret;
+    e->hold = op->hold;
+    e->edited = buf_view(&op->edited);
+}
+
+bool requeue_stop(struct mailq *q, uint64_t id)
+{
+    struct requeue **at = &q->requeues;
+
+    while (*at && (*at)->id != id)
+        at = &(*at)->next;
+    if (!*at || dict_get(q->origins, SV((*at)->origin)))
+        return !*at;
+    /* What cleanup submits of it is not expected any more. */
+    op_kept(q, at, SV_LIT("something else was done with it meanwhile"));
+    return true;
+}
+
+static void end_lists(struct mailq *q, uint64_t id, struct strv list, struct strv failed)
+{
+    struct verdict v = {
+        .outcome = OUTCOME_FAILED,
+        .enhanced = SV_LIT("5.7.1"),
+        .reply = SV_LIT("the recipient was removed by the administrator of this host"),
+        .tried = mailq_now_s(q),
+    };
+    uint32_t handle = ledger_find(&q->ledger, id), first, last;
+
+    while (handle && ranges_next(&failed, &first, &last)) {
+        for (uint32_t i = first; handle && i <= last && i < ledger_at(&q->ledger, handle)->rcpt_n; i++) {
+            struct message *m = ledger_at(&q->ledger, handle);
+            struct list_writer one = { .out = &q->list };
+
+            buf_reset(&q->list);
+            list_write(&one, i);
+            list_finish(&one);
+            verdict_note(q, id, buf_view(&q->list), &v, rcpt_wants(m, message_rcpt(m, i), NOTIFY_FAILURE));
+            handle = ledger_find(&q->ledger, id);
+        }
+    }
+    if (handle && list.n)
+        store_note(q->store, &(struct entry){
+                                 .kind = ENTRY_DROPPED, .id = id, .list = list, .time = mailq_now_s(q) });
+}
+
+static void done_log(const struct requeue_run *run, const struct requeue *op, uint64_t new_id)
+{
+    char id[ID_TEXT_SIZE], now[ID_TEXT_SIZE] = "";
+
+    id_text(op->id, id);
+    if (new_id)
+        id_text(new_id, now);
+    if (run->edit)
+        LOG(WARN, "queue.message.edited", KS("id", id), KS("new", now), KI("uid", run->uid),
+            KI("rcpts", op->moved), KI("running", op->running), KV("change", run->edit->change));
+    else
+        LOG(INFO, "queue.message.requeued", KS("id", id), KS("new", now), KI("uid", run->uid),
+            KI("rcpts", op->moved), KI("running", op->running));
+}
+
+/* new_id 0: nobody gets it. */
+static void op_done(struct requeue_run *run, struct requeue *op, uint64_t new_id)
+{
+    struct mailq *q = run->q;
+    uint64_t id = op->id;
+    bool rest = op->rest && !(run->edit && !run->call);
+    uint32_t handle;
+    const char *why;
+
+    done_log(run, op, new_id);
+    end_lists(q, id, buf_view(&op->list), buf_view(&op->failed));
+    message_let_go(q, id);
+    requeue_row_done(run, op, new_id);
+    op_free(op);
+    handle = rest ? ledger_find(&q->ledger, id) : 0;
+    if (handle && run->call) {
+        why = requeue_begin(run, handle);
+        if (why)
+            requeue_row_kept(run, id, SV(why));
+    }
+    requeue_run_pump(run);
+}
+
+static void op_ends_all(struct requeue_run *run, struct requeue *op)
+{
+    op->run = run;
+    op_done(run, op, 0);
+}
+
+void requeue_committed(struct mailq *q, struct strv origin, uint64_t id, bool ok)
+{
+    struct requeue **at = op_find(q, origin);
+    struct entry e;
+
+    if (!origin_requeue(origin, &e))
+        return;
+    (void)FAULT_POINT("queued.requeue.committed");
+    if (*at && ok) {
+        struct requeue *op = op_take(at);
+
+        op_done(op->run, op, id);
+    } else if (*at) {
+        op_kept(q, at, SV_LIT("it could not be stored anew"));
+    }
+}
+
+/* Cleanup's word. Of an accepted one the commit has told already, but for one that nobody gets. */
+bool requeue_on_done(struct mailq *q, const struct channel *ch, const struct ipc_in *in)
+{
+    struct requeue **at = &q->requeues, *op;
+    struct strv text = ipc_get(in, TAG_TEXT), enhanced = ipc_get(in, TAG_ENHANCED);
+    char why[600];
+
+    while (*at && ((*at)->ch != ch || (*at)->txn != in->txn))
+        at = &(*at)->next;
+    if (!*at || dict_get(q->origins, SV((*at)->origin)))
+        return *at != NULL;
+    if (ipc_get_u64(in, TAG_VERDICT) == VERDICT_ACCEPT) {
+        op = op_take(at);
+        op_done(op->run, op, 0);
+        return true;
+    }
+    snprintf(why, sizeof why, "%.*s %.*s", (int)enhanced.n, enhanced.n ? enhanced.p : "",
+             (int)(text.n > 512 ? 512 : text.n), text.n ? text.p : "");
+    op_kept(q, at, strv_trim(SV(why)));
+    return true;
+}
+
+/* Those that match; what is being committed ends with its commit. */
+static void ops_drop(struct mailq *q, const struct channel *ch, int64_t before, const char *why)
+{
+    struct requeue **at = &q->requeues;
+
+    while (*at) {
+        if ((ch && (*at)->ch != ch) || (*at)->deadline > before || dict_get(q->origins, SV((*at)->origin))) {
+            at = &(*at)->next;
+            continue;
+        }
+        op_kept(q, at, SV(why));
+        at = &q->requeues; /* the run may have begun another */
+    }
+}
+
+void requeue_lost(struct mailq *q, const struct channel *ch)
+{
+    ops_drop(q, ch, INT64_MAX, "cleanup was lost while it had it");
+}
+
+void requeue_sweep(struct mailq *q)
+{
+    if (q->requeues)
+        ops_drop(q, NULL, loop_now(q->loop), "cleanup did not answer in time");
+}
+
+void requeue_clear(struct mailq *q)
+{
+    while (q->requeues) {
+        struct requeue *op = op_take(&q->requeues);
+        struct requeue_run *run = op->run;
+
+        op_free(op);
+        run->over = true;
+        requeue_run_pump(run);
+    }
+}

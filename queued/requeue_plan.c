@@ -1,0 +1,224 @@
+/* requeue_plan.c - which recipients of a message go through cleanup again, and as what
+ *
+ * An address that the sender wrote, and that led to several recipients, is looked for again only as a whole:
+ * when all of them wait. Otherwise those that wait stay the addresses they are, or somebody who has the
+ * message would get it again.
+ */
+#include "queued/requeue.h"
+
+#include "common/base/dict.h"
+#include "common/base/mem.h"
+
+#include <stdlib.h>
+
+#define LIST_MAX 400u   /* an origin is at most 512 bytes */
+#define ROOM     48000u /* of the frame, for recipients */
+#define RCPT_FIX 96u    /* heads and numbers of one */
+
+/* All recipients that one address of the sender led to. */
+struct group {
+    unsigned count;
+    bool blocked, sent; /* one of them does not wait; it is in the frame */
+};
+
+struct plan {
+    struct mailq *q;
+    struct requeue *op;
+    struct message *m;
+    struct edit *edit;
+    struct dict *groups;
+    struct list_writer list, failed;
+    size_t room;
+    bool whole; /* all that waits fits */
+    bool given;
+};
+
+bool requeue_is_idle(const struct rcpt *r)
+{
+    return r->state == RCPT_OPEN || r->state == RCPT_WAIT;
+}
+
+bool requeue_means(const struct envelope_rcpt *r, struct strv address)
+{
+    return strv_ieq(r->to, address) || (r->original.n && strv_ieq(r->original, address));
+}
+
+static struct strv known_as(const struct envelope_rcpt *r)
+{
+    return r->original.n ? r->original : r->to;
+}
+
+static size_t rcpt_size(const struct envelope_rcpt *r)
+{
+    return r->to.n + known_as(r).n + r->orcpt.n + r->target.n + RCPT_FIX;
+}
+
+static void groups_make(struct plan *p)
+{
+    struct list_writer list = { .out = &p->q->list };
+    size_t size = 0;
+
+    p->groups = dict_new();
+    buf_reset(&p->q->list);
+    for (uint32_t i = 0; i < p->m->rcpt_n; i++) {
+        const struct envelope_rcpt *r = &p->op->kept.rcpts[i];
+        struct group *g = dict_get(p->groups, known_as(r));
+
+        if (r->notify & NOTIFY_EXPANDED)
+            continue;
+        if (!g) {
+            g = mem_new(sizeof *g);
+            dict_set(p->groups, known_as(r), g);
+        }
+        g->count++;
+        if (requeue_is_idle(message_rcpt(p->m, i))) {
+            size += rcpt_size(r);
+            list_write(&list, i);
+        } else {
+            g->blocked = true;
+        }
+    }
+    list_finish(&list);
+    p->whole = size <= ROOM && p->q->list.len <= LIST_MAX;
+}
+
+static void emit(struct plan *p, enum requeue_kind kind, struct strv address, const struct envelope_rcpt *r,
+                 struct strv original)
+{
+    struct ipc_out *o = &p->q->out;
+
+    ipc_group_begin(o, TAG_RCPT);
+    ipc_put_clean(o, TAG_RCPT, address);
+    ipc_put_u64(o, TAG_KIND, kind);
+    ipc_put_u64(o, TAG_LOCAL, r && r->local);
+    ipc_put_clean(o, TAG_ORIGINAL, original);
+    if (kind == REQUEUE_KEEP && r->target.n)
+        ipc_put_clean(o, TAG_TARGET, r->target);
+    if (r && r->orcpt.n)
+        ipc_put_clean(o, TAG_ORCPT, r->orcpt);
+    if (r && r->notify)
+        ipc_put_u64(o, TAG_NOTIFY, r->notify & 15u);
+    ipc_group_end(o);
+    p->op->emitted++;
+}
+
+/* The nth argument of that name that means the recipient. */
+static bool edit_finds(const struct plan *p, const char *name, const struct envelope_rcpt *r, size_t *nth)
+{
+    struct strv address;
+
+    for (*nth = 0; p->edit && ctl_text_nth(p->edit->call, name, *nth, &address); ++*nth)
+        if (requeue_means(r, address))
+            return true;
+    return false;
+}
+
+static void plan_edited(struct plan *p, uint32_t index, const struct envelope_rcpt *r)
+{
+    struct strv address;
+    size_t nth;
+
+    if (edit_finds(p, "remove", r, &nth)) {
+        p->given = p->given || ((struct group *)dict_get(p->groups, known_as(r)))->count > 1;
+        list_write(p->edit->notify ? &p->failed : &p->list, index);
+        return;
+    }
+    list_write(&p->list, index);
+    if (edit_finds(p, "old", r, &nth) && ctl_text_nth(p->edit->call, "new", nth, &address)) {
+        /* The sender goes on knowing it as he wrote it. */
+        emit(p, REQUEUE_RESOLVE, address, r, known_as(r));
+        p->given = true;
+        return;
+    }
+    emit(p, REQUEUE_KEEP, r->to, r, known_as(r));
+    p->given = p->given || ((struct group *)dict_get(p->groups, known_as(r)))->blocked;
+}
+
+static void plan_again(struct plan *p, uint32_t index, const struct envelope_rcpt *r, bool as_given)
+{
+    struct group *g = dict_get(p->groups, known_as(r));
+
+    list_write(&p->list, index);
+    if (as_given || g->blocked || (g->count > 1 && !p->whole)) {
+        emit(p, REQUEUE_KEEP, r->to, r, known_as(r));
+        p->given = true;
+    } else if (!g->sent) {
+        emit(p, REQUEUE_RESOLVE, known_as(r), r, known_as(r));
+        g->sent = true;
+    }
+}
+
+static void plan_rcpts(struct plan *p, bool as_given)
+{
+    for (uint32_t i = 0; i < p->m->rcpt_n; i++) {
+        const struct envelope_rcpt *r = &p->op->kept.rcpts[i];
+        const struct rcpt *state = message_rcpt(p->m, i);
+
+        p->op->running += state->state == RCPT_RUNNING;
+        if (!requeue_is_idle(state))
+            continue;
+        if (rcpt_size(r) > p->room || p->op->list.len + p->op->failed.len > LIST_MAX) {
+            p->op->rest = true;
+            break;
+        }
+        p->room -= rcpt_size(r);
+        if (p->edit)
+            plan_edited(p, i, r);
+        else
+            plan_again(p, i, r, as_given);
+        p->op->moved++;
+    }
+    list_finish(&p->list);
+    list_finish(&p->failed);
+}
+
+static void plan_added(struct plan *p)
+{
+    struct strv address;
+
+    if (!p->edit || p->edit->added)
+        return;
+    for (size_t i = 0; ctl_text_nth(p->edit->call, "add", i, &address); i++)
+        emit(p, REQUEUE_RESOLVE, address, NULL, address);
+    p->edit->added = true;
+}
+
+/* Everybody else of the record. */
+static void barred_make(struct plan *p, struct buf *out)
+{
+    struct strv rest = buf_view(&p->op->list);
+    uint32_t first = 0, last = 0;
+    bool more = ranges_next(&rest, &first, &last);
+
+    for (uint32_t i = 0; i < p->m->rcpt_n; i++) {
+        const struct envelope_rcpt *r = &p->op->kept.rcpts[i];
+
+        if (more && i > last)
+            more = ranges_next(&rest, &first, &last);
+        if ((more && i >= first && i <= last) || r->notify & NOTIFY_EXPANDED)
+            continue;
+        buf_addc(out, r->local ? 'l' : 'r');
+        buf_addv(out, r->to);
+        buf_addc(out, '\n');
+        buf_addv(out, r->target);
+        buf_addc(out, '\0');
+    }
+}
+
+bool requeue_plan(struct mailq *q, struct requeue *op, struct message *m, struct edit *edit,
+                  unsigned *flags, struct buf *barred)
+{
+    struct plan p = { .q = q, .op = op, .m = m, .edit = edit, .room = ROOM };
+
+    p.list.out = &op->list;
+    p.failed.out = &op->failed;
+    groups_make(&p);
+    plan_rcpts(&p, *flags & REQUEUE_GIVEN);
+    plan_added(&p);
+    if (!edit)
+        barred_make(&p, barred);
+    if (p.given)
+        *flags |= REQUEUE_GIVEN;
+    dict_free(&p.groups, free);
+    return op->emitted > 0;
+}
