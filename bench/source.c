@@ -1,7 +1,8 @@
 /* source.c - SMTP load generator: many connections in one process, so that the server is the limit, not we
  *
- * bench-source -h 127.0.0.1 -p PORT -c CONNECTIONS -n MESSAGES -l BYTES -f FROM -t TO [-d] [-w SECONDS]
- *   -d  many messages per connection (else one); MAIL, RCPT and DATA in one write when PIPELINING is offered
+ * bench-source -h 127.0.0.1 -p PORT -c CONNECTIONS -n MESSAGES -l BYTES -f FROM -t TO [-u USERS] [-d]
+ *   -d  many messages per connection (else one); MAIL, RCPT and DATA always in one write
+ *   -u  a % in TO becomes 0 to USERS-1, in turn
  * Prints "messages refused seconds p50ms p99ms": latency from the final dot to its reply. Loopback only.
  */
 #include <arpa/inet.h>
@@ -37,8 +38,8 @@ static struct {
     long messages, started, done, refused, failed;
     int connections, live, epoll;
     bool many;
-    char envelope[1024];
-    size_t envelope_len;
+    const char *from, *to_before, *to_after; /* of the % in the recipient */
+    long users;
     char *body;
     size_t body_len;
     float *latency;
@@ -97,11 +98,16 @@ static void next_message(struct client *c)
         say(c, "QUIT\r\n", 6);
         return;
     }
+    char text[1024], user[24] = "";
+
+    if (bench.to_after)
+        snprintf(user, sizeof user, "%ld", bench.started % bench.users);
     bench.started++;
     c->refused = false;
     c->step = S_ENVELOPE;
     c->replies_due = 3;
-    say(c, bench.envelope, bench.envelope_len);
+    say(c, text, (size_t)snprintf(text, sizeof text, "MAIL FROM:<%s>\r\nRCPT TO:<%s%s%s>\r\nDATA\r\n", bench.from,
+                                  bench.to_before, user, bench.to_after ? bench.to_after : ""));
 }
 
 static void send_body(struct client *c)
@@ -240,22 +246,26 @@ static long number(const char *s, long max)
 
 static void options(int argc, char **argv)
 {
-    const char *from = "from@bench.test", *to = "to@bench.test", *host = "127.0.0.1";
+    char to[256] = "to@bench.test", *percent;
+    const char *host = "127.0.0.1";
     long size = 4096;
     int o;
 
     bench.connections = 1;
     bench.messages = 100;
+    bench.users = 1;
+    bench.from = "from@bench.test";
     bench.to.sin_family = AF_INET;
-    while ((o = getopt(argc, argv, "h:p:c:n:l:f:t:d")) != -1) {
+    while ((o = getopt(argc, argv, "h:p:c:n:l:f:t:u:d")) != -1) {
         switch (o) {
         case 'h': host = optarg; break;
         case 'p': bench.to.sin_port = htons((uint16_t)number(optarg, 65535)); break;
         case 'c': bench.connections = (int)number(optarg, 20000); break;
         case 'n': bench.messages = number(optarg, 100000000); break;
         case 'l': size = number(optarg, 1 << 30); break;
-        case 'f': from = optarg; break;
-        case 't': to = optarg; break;
+        case 'f': bench.from = optarg; break;
+        case 't': snprintf(to, sizeof to, "%s", optarg); break;
+        case 'u': bench.users = number(optarg, 1000000); break;
         case 'd': bench.many = true; break;
         default: exit(2);
         }
@@ -264,8 +274,13 @@ static void options(int argc, char **argv)
         fprintf(stderr, "bench-source: loopback addresses only\n");
         exit(2);
     }
-    bench.envelope_len = (size_t)snprintf(bench.envelope, sizeof bench.envelope,
-                                          "MAIL FROM:<%s>\r\nRCPT TO:<%s>\r\nDATA\r\n", from, to);
+    percent = strchr(to, '%');
+    if (percent)
+        *percent = '\0';
+    bench.to_before = strdup(to);
+    bench.to_after = percent ? strdup(percent + 1) : NULL;
+    if (!bench.to_before || strlen(bench.from) > 256)
+        exit(2);
     make_body((size_t)size);
 }
 
