@@ -143,11 +143,12 @@ static void list_remove(const struct lanes *t, struct lane_round *r, uint32_t la
         from->tail = l->prev;
 }
 
-static uint32_t lane_new(struct lanes *t, struct lane_round *r, uint32_t dest, const struct part *p)
+static uint32_t lane_new(struct lanes *t, struct order *o, uint32_t dest, const struct part *p)
 {
+    struct lane_round *r = &o->rounds[p->class];
+    uint8_t list = r->now;
     uint32_t lane;
     struct lane *l;
-    uint8_t list = r->now;
 
     if (t->pool.live >= t->bucket_n)
         bucket_grow(t);
@@ -159,10 +160,11 @@ static uint32_t lane_new(struct lanes *t, struct lane_round *r, uint32_t dest, c
     bucket_put(t, lane);
     if (r->lanes++ == 0)
         r->newcomers = NEWCOMERS;
-    else if (r->newcomers > 0)
-        r->newcomers--;
-    else
+    /* A message with more recipients than a job takes comes back at once: that is no newcomer. */
+    if (p->sender == o->last || r->newcomers == 0)
         list = !list;
+    else
+        r->newcomers--;
     list_append(t, r, list, lane);
     return lane;
 }
@@ -182,19 +184,32 @@ static void lane_drop(struct lanes *t, struct lane_round *r, uint32_t lane)
         lanes_clear(t);
 }
 
-/* The lane whose turn it is; it goes to the next round. */
-static uint32_t round_turn(const struct lanes *t, struct lane_round *r)
+/* The lane whose turn it is; it goes to the next round. Lanes that nothing came into since their last turn
+ * end here. */
+static uint32_t round_turn(struct lanes *t, struct lane_round *r)
 {
     uint32_t lane;
 
-    if (!r->lists[r->now].head) {
-        r->now = !r->now;
-        r->newcomers = r->lanes + NEWCOMERS;
+    for (;;) {
+        if (!r->lists[r->now].head) {
+            r->now = !r->now;
+            r->newcomers = r->lanes + NEWCOMERS;
+        }
+        lane = r->lists[r->now].head;
+        if (lane_at(t, lane)->head)
+            break;
+        lane_drop(t, r, lane);
     }
-    lane = r->lists[r->now].head;
     list_remove(t, r, lane);
     list_append(t, r, !r->now, lane);
     return lane;
+}
+
+static void round_end(struct lanes *t, struct lane_round *r)
+{
+    for (unsigned i = 0; i < 2; i++)
+        while (r->lists[i].head)
+            lane_drop(t, r, r->lists[i].head);
 }
 
 /* ---- parts ---- */
@@ -206,7 +221,7 @@ static void lane_append(struct lanes *t, struct order *o, uint32_t dest, uint32_
     struct lane *l;
 
     if (!lane)
-        lane = lane_new(t, &o->rounds[p->class], dest, p);
+        lane = lane_new(t, o, dest, p);
     l = lane_at(t, lane);
     p->place = lane;
     p->prev = l->tail;
@@ -216,6 +231,7 @@ static void lane_append(struct lanes *t, struct order *o, uint32_t dest, uint32_
     else
         l->head = part;
     l->tail = part;
+    o->rounds[p->class].ready++;
 }
 
 void order_add(struct lanes *t, struct order *o, uint32_t dest, uint32_t part)
@@ -232,10 +248,11 @@ void order_add(struct lanes *t, struct order *o, uint32_t dest, uint32_t part)
     o->ready++;
 }
 
-static void lane_remove(struct lanes *t, struct order *o, uint32_t part)
+static void lane_remove(struct lanes *t, struct order *o, uint32_t part, bool keep)
 {
     struct part *p = part_at(t, part);
     struct lane *l = lane_at(t, p->place);
+    struct lane_round *r = &o->rounds[p->class];
 
     if (p->prev)
         part_at(t, p->prev)->next = p->next;
@@ -245,19 +262,27 @@ static void lane_remove(struct lanes *t, struct order *o, uint32_t part)
         part_at(t, p->next)->prev = p->prev;
     else
         l->tail = p->prev;
-    if (!l->head)
-        lane_drop(t, &o->rounds[p->class], p->place);
+    if (--r->ready == 0)
+        round_end(t, r);
+    else if (!l->head && !keep)
+        lane_drop(t, r, p->place);
     p->prev = p->next = p->place = 0;
 }
 
-void order_remove(struct lanes *t, struct order *o, uint32_t part)
+/* keep: its lane, though empty, until its next turn: whoever comes back at once has had this one. */
+static void remove_part(struct lanes *t, struct order *o, uint32_t part, bool keep)
 {
     if (o->rounds)
-        lane_remove(t, o, part);
+        lane_remove(t, o, part, keep);
     else
         o->single = 0;
     if (--o->ready == 0)
         MEM_FREE(o->rounds);
+}
+
+void order_remove(struct lanes *t, struct order *o, uint32_t part)
+{
+    remove_part(t, o, part, false);
 }
 
 /* From the highest class down: each eighth turn of a class is that of the ones below it. */
@@ -266,7 +291,7 @@ static struct lane_round *class_turn(struct order *o)
     struct lane_round *r = NULL;
 
     for (unsigned class = 0; class < SCHED_CLASSES; class ++) {
-        if (o->rounds[class].lanes == 0)
+        if (o->rounds[class].ready == 0)
             continue;
         if (r && r->passed < SHARE - 1) {
             r->passed++;
@@ -283,7 +308,8 @@ uint32_t order_pick(struct lanes *t, struct order *o)
 {
     uint32_t part = o->rounds ? lane_at(t, round_turn(t, class_turn(o)))->head : o->single;
 
-    order_remove(t, o, part);
+    o->last = part_at(t, part)->sender;
+    remove_part(t, o, part, true);
     return part;
 }
 
@@ -297,7 +323,7 @@ void order_each(struct lanes *t, struct order *o, void (*fn)(void *arg, uint32_t
     for (unsigned i = 0; i < 2 * SCHED_CLASSES && o->rounds; i++) {
         uint32_t lane = o->rounds[i / 2].lists[i % 2].head;
 
-        while (lane) {
+        while (lane && o->rounds) {
             uint32_t part = lane_at(t, lane)->head, following = lane_at(t, lane)->next;
 
             while (part) {

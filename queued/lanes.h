@@ -19,8 +19,9 @@ struct lane_list {
 
 struct lane_round {
     struct lane_list lists[2]; /* [now]: wait for their turn in this round; the other: for the next one */
-    uint32_t lanes;
-    uint32_t newcomers; /* how many more may join this round */
+    uint32_t ready;            /* parts */
+    uint32_t lanes;            /* those that are empty since their turn included: they end at the next one */
+    uint32_t newcomers;        /* how many more may join this round */
     uint8_t now;
     uint8_t passed; /* turns taken while a lower class waited */
 };
@@ -30,6 +31,7 @@ struct order {
     struct lane_round *rounds; /* owned; one for each class; NULL while one part at most is ready */
     uint32_t single;           /* the one ready part when rounds is NULL */
     uint32_t ready;
+    uint32_t last; /* the sender that had the last turn */
 };
 
 /* All destinations' lanes, and how a sender's is found. */

@@ -178,6 +178,43 @@ static void classes_have_their_shares(void **state)
     rig_free(&r);
 }
 
+/* One message with many recipients goes out job by job: its part is back as soon as it was picked. */
+static void who_comes_back_at_once_is_not_new(void **state)
+{
+    enum { BIG = 1, OTHER = 2, LETTER = 3 };
+    struct rig r;
+    unsigned got[4] = { 0 };
+
+    (void)state;
+    rig_make(&r);
+    add(&r, BIG, SCHED_NORMAL);
+    for (unsigned i = 0; i < 500; i++)
+        add(&r, OTHER, SCHED_NORMAL);
+    for (unsigned i = 0; i < 400; i++) {
+        uint32_t sender = pick(&r);
+
+        got[sender]++;
+        if (sender == BIG)
+            add(&r, BIG, SCHED_NORMAL);
+    }
+    assert_int_equal(got[BIG], 200);
+    rig_free(&r);
+
+    /* Alone there, too: the letter goes first. */
+    for (unsigned bulk = 0; bulk < 2; bulk++) {
+        rig_make(&r);
+        add(&r, BIG, SCHED_NORMAL);
+        assert_int_equal(pick(&r), BIG);
+        add(&r, BIG, SCHED_NORMAL);
+        if (bulk)
+            add(&r, OTHER, SCHED_BULK);
+        add(&r, LETTER, SCHED_NORMAL);
+        assert_int_equal(pick(&r), LETTER);
+        assert_int_equal(pick(&r), BIG);
+        rig_free(&r);
+    }
+}
+
 struct all {
     struct rig *r;
     uint32_t seen;
@@ -228,7 +265,6 @@ static void any_order_of_calls(void **state)
             live[i] = live[--n];
         }
         assert_int_equal(r.order.ready, n);
-        assert_true(r.lanes.pool.live <= n);
         assert_int_equal(r.parts.live, n);
     }
     for (; n < LIVE; n++)
@@ -249,9 +285,13 @@ static void any_order_of_calls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_part_costs_nothing),    cmocka_unit_test(lanes_are_exact),
-        cmocka_unit_test(a_letter_passes_a_mailing), cmocka_unit_test(newcomers_keep_nobody_out),
-        cmocka_unit_test(classes_have_their_shares), cmocka_unit_test(any_order_of_calls),
+        cmocka_unit_test(one_part_costs_nothing),
+        cmocka_unit_test(lanes_are_exact),
+        cmocka_unit_test(a_letter_passes_a_mailing),
+        cmocka_unit_test(newcomers_keep_nobody_out),
+        cmocka_unit_test(classes_have_their_shares),
+        cmocka_unit_test(any_order_of_calls),
+        cmocka_unit_test(who_comes_back_at_once_is_not_new),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
