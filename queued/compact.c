@@ -3,6 +3,9 @@
  * A copy is committed like a message: same id, new line, new place. Only when it is durable the ledger points
  * to it. A crash in between leaves both; at the next start the later place wins, so the old segment goes only
  * after the copies are durable, which commits are, and after the journal is, which store_release sees to.
+ *
+ * It is looked for when a segment is full and every few seconds, and one segment follows the other: steady
+ * load of which a few per cent stay leaves a sparse segment for each that it fills.
  */
 #include "queued/store_private.h"
 
@@ -12,7 +15,7 @@
 #include <stdlib.h>
 
 #define FLYING_MAX 64u     /* copies under way: new mail must not wait behind them */
-#define LOOK_MAX   200000u /* messages looked at per step: a few milliseconds */
+#define LOOK_MAX   50000u  /* messages looked at per step: a millisecond; some steps fit into an iteration */
 
 static bool copy_start(struct store *s, struct message *m)
 {
@@ -46,12 +49,16 @@ static bool copy_start(struct store *s, struct message *m)
 static void compact_end(struct store *s)
 {
     struct account_row *row = account_find(&s->account, s->compacting);
+    bool emptied = !row || row->live == 0;
 
     if (row && s->compact_bad)
         row->keep = true;
     LOG(INFO, "queue.compact.done", KI("segment", s->compacting), KI("left", row ? row->live : 0));
     s->compacting = 0;
     store_release(s);
+    /* One that could not be emptied, as on a full disk, is tried again after some time. */
+    if (emptied)
+        compact_soon(s);
 }
 
 static void compact_go_on(struct store *s)
@@ -68,11 +75,30 @@ static void compact_go_on(struct store *s)
         if (m->place.segment == s->compacting && !copy_start(s, m))
             s->compact_bad = true;
     }
-    if (!handle && s->compact_flying == 0)
+    if (s->compact_flying > 0)
+        return; /* the next one that is done goes on */
+    if (handle)
+        compact_soon(s);
+    else
         compact_end(s);
 }
 
-/* Called every few seconds, and when a copy is done. */
+void compact_soon(struct store *s)
+{
+    if (!s->closing)
+        loop_later(s->loop, &s->compact_task);
+}
+
+static void on_task(void *arg)
+{
+    compact_step(arg);
+}
+
+void compact_init(struct store *s)
+{
+    s->compact_task = (struct loop_task){ .fn = on_task, .arg = s };
+}
+
 void compact_step(struct store *s)
 {
     struct account_row *row;
@@ -109,5 +135,5 @@ void compact_done(struct store *s, struct commit *c)
     }
     commit_free(&c);
     if (s->compacting)
-        compact_step(s);
+        compact_soon(s);
 }

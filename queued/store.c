@@ -134,6 +134,7 @@ static void segment_seen(struct store *s, const struct commit *c)
     account_seal_before(&s->account, c->place.segment);
     memcpy(nonce, c->record + sizeof "MANSIO1 " - 1, RECORD_NONCE_LEN);
     sidecar_begin(&s->sidecar, nonce, c->place.segment);
+    compact_soon(s);
 }
 
 static void commit_done(struct store *s, struct commit *c)
@@ -230,6 +231,7 @@ bool store_recover(struct store *s, struct loop *loop, struct ledger *ledger, co
     s->ops = ops;
     s->arg = arg;
     s->loop = loop;
+    compact_init(s);
     if (!recovery_run(r, err))
         return false;
     committer_first(s->committer, r->segment_max + 1);
@@ -254,6 +256,7 @@ void store_close(struct store **sp)
     s->closing = true;
     if (s->loop) {
         store_journal_close(s);
+        loop_later_cancel(s->loop, &s->compact_task);
         loop_io_clear(&s->commit_io);
         loop_io_clear(&s->sync_io);
     }

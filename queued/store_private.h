@@ -59,6 +59,7 @@ struct store {
     uint32_t snapshot_file; /* the file that holds it */
     struct buf scratch;
 
+    struct loop_task compact_task;
     uint32_t compacting; /* segment, 0: none */
     uint32_t compact_cursor;
     unsigned compact_flying; /* copies under way */
@@ -78,5 +79,7 @@ void store_release(struct store *s); /* unlinks what durable completions allow *
 void store_message_gone(struct store *s, const struct message *m);
 
 /* compact.c */
-void compact_step(struct store *s);
+void compact_init(struct store *s);
+void compact_soon(struct store *s); /* at the end of the iteration */
+void compact_step(struct store *s); /* looks for a sparse segment, or goes on with one */
 void compact_done(struct store *s, struct commit *c);

@@ -4,11 +4,11 @@ import asyncio, itertools, random, re
 
 class Account:
     """What became of each token: acked (250 after the dot), refused (4xx/5xx at any step), unknown (no answer).
-    step: where a token was refused. broken: connections that ended before their first message, as (step, how).
+    step: where a token was refused; rcpt: whom it was for. broken: connections that ended before their first message, as (step, how).
     serials: of the certificates that clients of TLS were shown."""
 
     def __init__(self):
-        self.acked, self.refused, self.unknown, self.step = {}, {}, {}, {}
+        self.acked, self.refused, self.unknown, self.step, self.rcpt = {}, {}, {}, {}, {}
         self.broken, self.serials = [], set()
         self.counter = itertools.count(1)
 
@@ -61,14 +61,16 @@ async def begin(port, account, tls):
         raise
 
 
-async def session(port, account, rcpts, stop, rng, sizes, sender, tls=None):
+async def session(port, account, rcpts, stop, rng, sizes, sender, tls=None, pace=0):
     reader, writer = await begin(port, account, tls)
     try:
         for _ in range(rng.randint(1, 20)):
             if stop.is_set():
                 return
+            if pace:
+                await asyncio.sleep(pace)
             token = f'tok{next(account.counter)}x'
-            rcpt = rng.choice(rcpts)
+            rcpt = account.rcpt[token] = rng.choice(rcpts)
             step = 'mail'
             try:
                 writer.write(f'MAIL FROM:<{sender}>\r\n'.encode())
@@ -108,22 +110,22 @@ async def session(port, account, rcpts, stop, rng, sizes, sender, tls=None):
         writer.close()
 
 
-async def client(port, account, rcpts, stop, seed, sizes, sender, tls):
+async def client(port, account, rcpts, stop, seed, sizes, sender, tls, pace):
     rng = random.Random(seed)
     while not stop.is_set():
         try:
-            await session(port, account, rcpts, stop, rng, sizes, sender, tls)
+            await session(port, account, rcpts, stop, rng, sizes, sender, tls, pace)
         except Ended:
             pass
         except (Lost, OSError, asyncio.TimeoutError, ValueError):
             await asyncio.sleep(0.05)       # the server is being restarted: a client that backs off, not a wait for luck
 
 
-async def run(port, rcpts, clients, during, seed=1, sizes=(200, 3000, 3000, 70_000, 300_000), sender='user@demo.test', tls=None):
+async def run(port, rcpts, clients, during, seed=1, sizes=(200, 3000, 3000, 70_000, 300_000), sender='user@demo.test', tls=None, pace=0):
     """Runs `clients` clients while the coroutine function `during` works; returns the account. tls: (port, context,
-    name): every third client speaks TLS and verifies the certificate."""
+    name): every third client speaks TLS and verifies the certificate. pace: seconds between messages of a client."""
     account, stop = Account(), asyncio.Event()
-    tasks = [asyncio.create_task(client(port, account, rcpts, stop, seed * 1000 + i, sizes, sender, tls if i % 3 == 0 else None)) for i in range(clients)]
+    tasks = [asyncio.create_task(client(port, account, rcpts, stop, seed * 1000 + i, sizes, sender, tls if i % 3 == 0 else None, pace)) for i in range(clients)]
     try:
         await during(account)
     finally:
