@@ -19,15 +19,36 @@
 #define HEADING "-Queue ID-      --Size-- ---Arrival Time---- -Sender/Recipient------\n"
 #define INDENT  "                                             "
 
+#define QUARTER 900
+
+/* "Fri Nov 20 23:27:30", in local time. */
+static void arrival_text(struct mailq_view *v, uint64_t arrival, char dst[64])
+{
+    time_t start = (time_t)(arrival - arrival % QUARTER);
+    unsigned within = (unsigned)(arrival % QUARTER);
+    struct tm tm;
+
+    if (v->quarter != start || !v->quarter) {
+        v->quarter = 0;
+        if (!localtime_r(&start, &tm) || tm.tm_sec || tm.tm_min % 15 ||
+            strftime(v->hour, sizeof v->hour, "%a %b %e %H:", &tm) == 0) {
+            start = (time_t)arrival; /* a zone of its own kind, or no time at all */
+            if (!localtime_r(&start, &tm) || strftime(dst, 64, "%a %b %e %H:%M:%S", &tm) == 0)
+                memcpy(dst, "?", 2);
+            return;
+        }
+        v->quarter = start;
+        v->minute = tm.tm_min;
+    }
+    snprintf(dst, 64, "%s%02u:%02u", v->hour, (unsigned)v->minute + within / 60, within % 60);
+}
+
 static void message_line(struct mailq_view *v, const struct row *r)
 {
     struct strv state = row_text(r, "state"), sender = row_text(r, "sender");
-    time_t arrival = (time_t)row_number(r, "arrival");
-    char when[40] = "?";
-    struct tm tm;
+    char when[64];
 
-    if (localtime_r(&arrival, &tm))
-        strftime(when, sizeof when, "%a %b %e %H:%M:%S", &tm);
+    arrival_text(v, row_number(r, "arrival"), when);
     if (v->requests++ == 0)
         buf_adds(v->out, HEADING);
     if (v->open)

@@ -11,6 +11,10 @@ struct mailq_view {
     uint64_t bytes, requests;
     uint64_t drops; /* submissions that the queue has not taken */
     bool open; /* a message's recipients follow */
+    /* The arrival that was written last, up to its minutes: most are of the same hour. */
+    int64_t quarter; /* of an hour since 1970, which no time zone cuts; 0: none */
+    int minute;      /* the first of it */
+    char hour[32];
 };
 
 /* Rows of queued's `list`, in their order: "message" and its "recipient"s. */

@@ -182,15 +182,30 @@ static bool are_ids(int argc, char **argv)
     return true;
 }
 
+struct changed {
+    struct tool *t;
+    size_t n;
+};
+
+static void on_changed_row(void *arg, struct row *r)
+{
+    struct changed *done = arg;
+
+    if (strcmp(r->kind, "changed") != 0)
+        return;
+    done->n++;
+    if (done->t->json)
+        tool_row(done->t, r);
+}
+
 /* verb: what is asked before, of acts that cannot be taken back; NULL: nothing is. */
 static int change(struct tool *t, const char *act, const char *done, const char *verb, int argc, char **argv)
 {
-    struct rows rows = { 0 };
-    struct ask a = { .role = ROLE_QUEUED, .act = act, .row = ask_collect, .arg = &rows };
+    struct changed changed = { .t = t };
+    struct ask a = { .role = ROLE_QUEUED, .act = act, .row = on_changed_row, .arg = &changed };
     struct err err = { 0 };
     struct choices c;
     bool any;
-    size_t n;
     int status;
 
     if (!choices_take(&c, verb ? CHOICE_YES : 0, &argc, argv, &err) ||
@@ -201,13 +216,9 @@ static int change(struct tool *t, const char *act, const char *done, const char 
     if (verb && !sure(t, &a, verb, are_ids(argc, argv), c.yes, &status))
         return status;
     ask_run(&a, t);
-    if (t->json)
-        tool_rows(t, &rows);
-    n = rows.n;
-    rows_clear(&rows);
     if (a.code)
-        return tool_end(t, a.code, "%s (%zu messages were %s before)", a.text, n, done);
-    return tool_end(t, 0, "%zu message%s %s", n, n == 1 ? "" : "s", done);
+        return tool_end(t, a.code, "%s (%zu messages were %s before)", a.text, changed.n, done);
+    return tool_end(t, 0, "%zu message%s %s", changed.n, changed.n == 1 ? "" : "s", done);
 }
 
 int command_queue_hold(struct tool *t, int argc, char **argv)

@@ -123,12 +123,14 @@ static bool flush(struct mailq *q, uint32_t message, struct strv reason)
 
         if (r->state != RCPT_WAIT && r->state != RCPT_OPEN)
             continue;
-        r->state = RCPT_OPEN;
+        rcpt_state_set(m, r, RCPT_OPEN);
         sched_wake(q->ledger.sched, r->part);
         any = true;
     }
-    if (any)
+    if (any) {
+        ledger_recount(&q->ledger, m);
         message_settle(q, message);
+    }
     return any;
 }
 

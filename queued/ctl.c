@@ -1,6 +1,7 @@
 /* ctl.c - what an operator may ask of the queue: one row each */
 #include "queued/ctl.h"
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/os/fd.h"
@@ -14,7 +15,8 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
-#define BUDGET     4000u /* of a portion: messages looked at, records count more */
+#define BUDGET     40000u /* of a portion: messages looked at, records count more */
+#define COST_ROWS  8u
 #define RCPTS_LIST 100u  /* recipients of one message in a list; `show` has more */
 #define RCPTS_SHOW 5000u
 #define CAT_STEP   (256u * 1024u)
@@ -83,55 +85,23 @@ static void on_frozen(void *arg, struct strv sender)
     ctl_row_end(call);
 }
 
-struct status {
-    struct walk walk; /* first */
-    uint64_t held, deferred, running, damaged;
-};
-
-static void status_each(struct walk *w, uint32_t handle)
-{
-    struct status *s = (struct status *)w;
-    char first = message_state(w->q, handle)[0];
-    bool damaged = ledger_at(&w->q->ledger, handle)->flags & MESSAGE_DAMAGED;
-
-    s->held += first == 'h';
-    s->running += first == 'r';
-    s->damaged += damaged;
-    s->deferred += first == 'd' && !damaged;
-}
-
-static void status_end(struct walk *w)
-{
-    struct status *s = (struct status *)w;
-    struct mailq *q = w->q;
-
-    ctl_row(w->call, "queue");
-    ctl_put_u64(w->call, "messages", ledger_count(&q->ledger));
-    ctl_put_u64(w->call, "running", s->running);
-    ctl_put_u64(w->call, "deferred", s->deferred);
-    ctl_put_u64(w->call, "held", s->held);
-    ctl_put_u64(w->call, "damaged", s->damaged);
-    ctl_put_u64(w->call, "free", store_disk_free(q->store));
-    ctl_row_end(w->call);
-    ledger_each_frozen(&q->ledger, on_frozen, w->call);
-    q->damaged_n = (unsigned)s->damaged;
-    /* mtad tells what does not work, with what it knows of the others. */
-    health_look(q);
-    ctl_done(w->call, 0, NULL);
-}
-
-static void status_clear(struct walk *w)
-{
-    free(w);
-}
-
 static void on_status(void *arg, struct ctl_call *call)
 {
-    struct status *s = mem_new(sizeof *s);
+    struct mailq *q = arg;
+    const uint32_t *n = q->ledger.standings;
 
-    s->walk = (struct walk){ .q = arg, .call = call, .each = status_each, .end = status_end,
-                             .clear = status_clear };
-    walk_start(&s->walk);
+    ctl_row(call, "queue");
+    ctl_put_u64(call, "messages", ledger_count(&q->ledger));
+    ctl_put_u64(call, "running", n[STANDING_RUNNING]);
+    ctl_put_u64(call, "deferred", n[STANDING_DEFERRED]);
+    ctl_put_u64(call, "held", n[STANDING_HELD]);
+    ctl_put_u64(call, "damaged", n[STANDING_DAMAGED]);
+    ctl_put_u64(call, "free", store_disk_free(q->store));
+    ctl_row_end(call);
+    ledger_each_frozen(&q->ledger, on_frozen, call);
+    /* mtad tells what does not work, with what it knows of the others. */
+    health_look(q);
+    ctl_done(call, 0, NULL);
 }
 
 static void on_summary(void *arg, struct ctl_call *call)
@@ -177,25 +147,21 @@ static void rcpt_row(struct mailq *q, struct ctl_call *call, struct message *m, 
     ctl_row_end(call);
 }
 
-static uint64_t message_size(const struct mailq *q, const struct bytes *b)
-{
-    return b->message.n + (q->envelope.big ? q->envelope.big_size : 0);
-}
 
 /* True when the record could be read. */
 static bool message_rows(struct mailq *q, struct ctl_call *call, uint32_t handle, uint32_t rcpts, bool all)
 {
     struct message *m = ledger_at(&q->ledger, handle);
-    struct bytes *b = message_envelope(q, handle);
     char id[ID_TEXT_SIZE];
     uint32_t told = 0;
-    bool ok = b && q->envelope.rcpt_n == m->rcpt_n;
+    uint64_t size;
+    bool ok = message_peek(q, handle, &size) && q->envelope.rcpt_n == m->rcpt_n;
 
     id_text(m->id, id);
     ctl_row(call, "message");
     ctl_put(call, "id", SV(id));
     ctl_put(call, "state", SV(message_state(q, handle)));
-    ctl_put_u64(call, "size", ok ? message_size(q, b) : m->place.length);
+    ctl_put_u64(call, "size", ok ? size : m->place.length);
     ctl_put_u64(call, "arrival", (uint64_t)id_wall_ms(m->id) / 1000);
     ctl_put_u64(call, "age", (uint64_t)(mailq_now_ms(q) - id_wall_ms(m->id)) / 1000);
     ctl_put(call, "sender", ok ? q->envelope.sender : SV_LIT("?"));
@@ -207,7 +173,6 @@ static bool message_rows(struct mailq *q, struct ctl_call *call, uint32_t handle
         rcpt_row(q, call, m, i, id, all);
         told++;
     }
-    bytes_unref(&b);
     return ok;
 }
 
@@ -217,6 +182,7 @@ static void on_list(void *arg, struct ctl_call *call)
     struct selection s;
     struct err err = { 0 };
     uint64_t cursor = ctl_cursor(call);
+    int64_t until = clock_mono_ms() + TURN_MS;
     unsigned budget = BUDGET;
     uint32_t handle;
 
@@ -225,8 +191,10 @@ static void on_list(void *arg, struct ctl_call *call)
         return;
     }
     while (ctl_rows(call) < CTL_PORTION && (handle = selection_next(q, &s, &cursor, &budget))) {
-        budget -= budget > 25 ? 25 : budget;
+        budget -= budget > COST_ROWS ? COST_ROWS : budget;
         message_rows(q, call, handle, RCPTS_LIST, false);
+        if (clock_mono_ms() > until)
+            break;
     }
     if (cursor)
         ctl_more(call, cursor);
@@ -315,7 +283,7 @@ static void on_cat(void *arg, struct ctl_call *call)
             ctl_done(call, EX_DATAERR, "its record cannot be read; see queue.message.unreadable in the log");
         return;
     }
-    size = message_size(q, b);
+    size = b->message.n + (q->envelope.big ? q->envelope.big_size : 0);
     if (at < b->message.n) {
         struct strv piece = strv_sub(b->message, (size_t)at, CAT_STEP);
 
@@ -336,15 +304,45 @@ static void on_cat(void *arg, struct ctl_call *call)
 
 /* ---- changes ---- */
 
+struct changing {
+    struct walk walk; /* first */
+    const struct change *change;
+};
+
+static void change_each(struct walk *w, uint32_t handle)
+{
+    const struct change *c = ((struct changing *)w)->change;
+    char id[ID_TEXT_SIZE];
+
+    id_text(ledger_at(&w->q->ledger, handle)->id, id);
+    if (ledger_at(&w->q->ledger, handle)->flags & MESSAGE_MOVING &&
+        !requeue_stop(w->q, ledger_at(&w->q->ledger, handle)->id))
+        return;
+    if (!c->run(w->q, handle, strv_sub(ctl_text(w->call, "why"), 0, 256)))
+        return;
+    ctl_row(w->call, "changed");
+    ctl_put(w->call, "id", SV(id));
+    ctl_put(w->call, "change", SV(c->name));
+    ctl_row_end(w->call);
+}
+
+static void change_end(struct walk *w)
+{
+    dispatch_soon(w->q);
+    answer_durable(w->q, w->call, w->cursor);
+}
+
+static void change_clear(struct walk *w)
+{
+    free(w);
+}
+
 static void on_change(void *arg, struct ctl_call *call)
 {
-    struct mailq *q = arg;
     const struct change *c = changes;
-    uint64_t cursor = ctl_cursor(call);
-    unsigned budget = BUDGET;
+    struct changing *run;
     struct selection s;
     struct err err = { 0 };
-    uint32_t handle;
 
     while (strcmp(c->name, ctl_act_name(call)) != 0)
         c++;
@@ -353,22 +351,12 @@ static void on_change(void *arg, struct ctl_call *call)
                  err.text[0] ? err.text : "say which messages: ids, a selector, or --all");
         return;
     }
-    while (ctl_rows(call) < CTL_PORTION && (handle = selection_next(q, &s, &cursor, &budget))) {
-        char id[ID_TEXT_SIZE];
-
-        id_text(ledger_at(&q->ledger, handle)->id, id);
-        if (ledger_at(&q->ledger, handle)->flags & MESSAGE_MOVING &&
-            !requeue_stop(q, ledger_at(&q->ledger, handle)->id))
-            continue;
-        if (!c->run(q, handle, strv_sub(ctl_text(call, "why"), 0, 256)))
-            continue;
-        ctl_row(call, "changed");
-        ctl_put(call, "id", SV(id));
-        ctl_put(call, "change", SV(c->name));
-        ctl_row_end(call);
-    }
-    dispatch_soon(q);
-    answer_durable(q, call, cursor);
+    run = mem_new(sizeof *run);
+    run->change = c;
+    run->walk = (struct walk){ .q = arg, .call = call, .selection = s, .each = change_each,
+                               .end = change_end, .clear = change_clear, .progress = true,
+                               .portions = true, .cursor = ctl_cursor(call) };
+    walk_start(&run->walk);
 }
 
 static void on_pause(void *arg, struct ctl_call *call)

@@ -49,6 +49,7 @@ static void message_damaged(struct mailq *q, uint32_t message, const char *why)
     id_text(m->id, id);
     LOG(ERROR, "queue.message.unreadable", KS("id", id), KS("reason", why));
     m->flags |= MESSAGE_DAMAGED;
+    ledger_recount(&q->ledger, m);
 }
 
 struct bytes *message_bytes(struct mailq *q, uint32_t message, struct err *err)
@@ -215,7 +216,8 @@ static void rcpts_reopen(struct mailq *q, uint32_t part)
         return;
     for (uint32_t i = 0; i < m->rcpt_n; i++)
         if (message_rcpt(m, i)->part == part && message_rcpt(m, i)->state == RCPT_WAIT)
-            message_rcpt(m, i)->state = RCPT_OPEN;
+            rcpt_state_set(m, message_rcpt(m, i), RCPT_OPEN);
+    ledger_recount(&q->ledger, m);
 }
 
 static void put_rcpt(struct ipc_out *o, const struct envelope_rcpt *r, uint32_t index)
@@ -280,7 +282,7 @@ static void job_take_rcpts(struct mailq *q, struct job *job, const struct envelo
             break;
         room -= size;
         put_rcpt(&q->out, &e->rcpts[i], i);
-        r->state = RCPT_RUNNING;
+        rcpt_state_set(m, r, RCPT_RUNNING);
         job->rcpts[job->rcpt_n++] = (struct job_rcpt){ .index = i, .pending = true };
     }
     job->pending = job->rcpt_n;

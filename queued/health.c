@@ -12,23 +12,14 @@ static void say(struct mailq *q, bool bad, const char *what, const char *text, c
     q->trouble(q, what, bad ? text : NULL, advice);
 }
 
-static unsigned damaged_messages(const struct mailq *q)
-{
-    uint32_t cursor = 0, handle;
-    unsigned n = 0;
-
-    while ((handle = ledger_next(&q->ledger, &cursor)))
-        n += (ledger_at(&q->ledger, handle)->flags & MESSAGE_DAMAGED) != 0;
-    return n;
-}
-
 static void look_at_damage(struct mailq *q)
 {
+    unsigned damaged = q->ledger.standings[STANDING_DAMAGED];
     char text[160];
 
     snprintf(text, sizeof text, "%u places of the spool are damaged, %u messages cannot be read", q->damages,
-             q->damaged_n);
-    say(q, q->damages + q->damaged_n > 0, "spool", text,
+             damaged);
+    say(q, q->damages + damaged > 0, "spool", text,
         "restore the spool from a backup, or see mtactl queue list --state damaged and docs/QUEUE.md; look "
         "at "
         "the disk (dmesg)");
@@ -57,9 +48,6 @@ void health_look(struct mailq *q)
 
     if (!q->trouble || !q->started)
         return;
-    /* A walk over a million messages each second is too much for what changes once in years. */
-    if (q->health_ticks++ % 60 == 0)
-        q->damaged_n = damaged_messages(q);
     look_at_damage(q);
     look_at_disk(q);
     drop = drops_trouble(q);

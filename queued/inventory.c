@@ -51,7 +51,7 @@ static void running_inherit(struct mailq *q, unsigned index, const struct ipc_in
         job = job_new(q, index, handle, r->part, 1);
         job->rcpts[0] = (struct job_rcpt){ .index = (uint32_t)rcpt, .pending = true };
         job->rcpt_n = job->pending = 1;
-        r->state = RCPT_RUNNING;
+        rcpt_state_set(m, r, RCPT_RUNNING);
         part_settle(q, r->part);
     }
 }

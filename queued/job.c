@@ -56,6 +56,7 @@ struct job *job_new(struct mailq *q, unsigned deliverd, uint32_t message, uint32
     q->side_n[job->local]++;
     sched_part(q->ledger.sched, part)->running++;
     ledger_at(&q->ledger, message)->jobs++;
+    ledger_recount(&q->ledger, ledger_at(&q->ledger, message));
     return job;
 }
 
@@ -68,6 +69,7 @@ void job_settle(struct mailq *q, struct job *job)
         return;
     sched_part(sched, job->part)->running--;
     ledger_at(&q->ledger, job->message)->jobs--;
+    ledger_recount(&q->ledger, ledger_at(&q->ledger, job->message));
     if (sched_ended(sched, job->part, end, mailq_now_s(q)))
         suspend_dest(q, job->part);
     job->part = job->message = 0;
@@ -199,7 +201,7 @@ void job_return(struct mailq *q, struct job *job)
     LOG(WARN, "queue.job.lost", KS("id", id), KI("deliverd", job->deliverd), KI("rcpts", job->pending));
     for (size_t i = 0; i < job->rcpt_n; i++)
         if (job->rcpts[i].pending)
-            message_rcpt(m, job->rcpts[i].index)->state = RCPT_OPEN;
+            rcpt_state_set(m, message_rcpt(m, job->rcpts[i].index), RCPT_OPEN);
     job->answered = job->unreachable = false;
     job_settle(q, job);
     /* A message that kills its deliverd must not do it all day. */

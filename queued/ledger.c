@@ -78,6 +78,18 @@ uint32_t ledger_find(const struct ledger *l, uint64_t id)
     return handle;
 }
 
+/* The same for entries: a journal mostly follows the order of the records. */
+static uint32_t entry_find(struct ledger *l, uint64_t id)
+{
+    uint32_t next = l->last_found + 1;
+
+    if (next > l->messages.used || ledger_at(l, next)->id != id)
+        next = ledger_find(l, id);
+    if (next)
+        l->last_found = next;
+    return next;
+}
+
 static void slots_grow(struct ledger *l)
 {
     size_t old_n = l->slot_n;
@@ -114,7 +126,48 @@ size_t ledger_count(const struct ledger *l)
     return l->messages.live;
 }
 
+/* ---- standing ---- */
+
+enum standing message_standing(const struct message *m)
+{
+    if (m->flags & MESSAGE_DAMAGED)
+        return STANDING_DAMAGED;
+    if (m->flags & MESSAGE_HELD)
+        return STANDING_HELD;
+    if (m->jobs > 0)
+        return STANDING_RUNNING;
+    return m->waiting > 0 ? STANDING_DEFERRED : STANDING_ACTIVE;
+}
+
+static enum standing counted_as(const struct message *m)
+{
+    return (enum standing)(m->flags >> MESSAGE_STANDING);
+}
+
+void ledger_recount(struct ledger *l, struct message *m)
+{
+    enum standing now = message_standing(m);
+
+    if (now == counted_as(m))
+        return;
+    l->standings[counted_as(m)]--;
+    l->standings[now]++;
+    m->flags = (uint16_t)((m->flags & ((1u << MESSAGE_STANDING) - 1)) | now << MESSAGE_STANDING);
+}
+
 /* ---- adding and removing ---- */
+
+#define FOLDED_MAX 512u
+
+uint64_t ledger_sender(struct strv sender)
+{
+    char lower[FOLDED_MAX];
+    size_t n = sender.n < sizeof lower ? sender.n : sizeof lower;
+
+    for (size_t i = 0; i < n; i++)
+        lower[i] = byte_lower(sender.p[i]);
+    return hash_sip(strv_make(lower, n));
+}
 
 static struct strv rcpt_domain(const struct envelope_rcpt *r, char dst[256])
 {
@@ -140,7 +193,7 @@ static uint32_t part_for(struct ledger *l, struct message *m, uint32_t handle, c
         part = sched_part(l->sched, part)->sibling;
     if (part)
         return part;
-    part = sched_part_new(l->sched, domain, r->local, m->sender);
+    part = sched_part_new(l->sched, domain, r->local, (uint32_t)m->sender);
     sched_part(l->sched, part)->message = handle;
     sched_part(l->sched, part)->sibling = m->part;
     m->part = part;
@@ -159,7 +212,7 @@ uint32_t ledger_add(struct ledger *l, uint64_t id, const struct envelope *e, str
     m->hash_next = *slot;
     *slot = handle;
     m->place = place;
-    m->sender = (uint32_t)hash_sip(e->sender);
+    m->sender = ledger_sender(e->sender);
     m->flags = (uint16_t)((e->big ? MESSAGE_BIG : 0) | (e->sender.n == 0 ? MESSAGE_NULL : 0) |
                           (e->hold.n ? MESSAGE_HELD : 0));
     m->rcpt_n = m->open = (uint32_t)e->rcpt_n;
@@ -168,8 +221,10 @@ uint32_t ledger_add(struct ledger *l, uint64_t id, const struct envelope *e, str
     for (uint32_t i = 0; i < m->rcpt_n; i++) {
         message_rcpt(m, i)->part = part_for(l, m, handle, &e->rcpts[i]);
         message_rcpt(m, i)->notify = (uint8_t)e->rcpts[i].notify;
+        if (e->rcpts[i].original.n)
+            m->flags |= MESSAGE_ORIGINAL;
         if (e->rcpts[i].notify & NOTIFY_EXPANDED) {
-            message_rcpt(m, i)->state = RCPT_OWED;
+            rcpt_state_set(m, message_rcpt(m, i), RCPT_OWED);
             message_rcpt(m, i)->success = 1 + SUCCESS_EXPANDED;
         }
     }
@@ -178,6 +233,8 @@ uint32_t ledger_add(struct ledger *l, uint64_t id, const struct envelope *e, str
         ((strv_starts(e->origin, SV_LIT("notice/")) && !strv_ends(e->origin, SV_LIT("/double"))) ||
          (strv_starts(e->origin, SV_LIT("requeue/")) && strv_ends(e->origin, SV_LIT("/notice")))))
         m->flags |= MESSAGE_DOUBLE;
+    l->standings[STANDING_ACTIVE]++;
+    ledger_recount(l, m);
     return handle;
 }
 
@@ -188,6 +245,7 @@ void ledger_remove(struct ledger *l, uint32_t handle)
 
     if (l->gone)
         l->gone(l->arg, m);
+    l->standings[counted_as(m)]--;
     while (*link != handle)
         link = &ledger_at(l, *link)->hash_next;
     *link = m->hash_next;
@@ -211,16 +269,16 @@ static void rcpt_done(struct ledger *l, struct message *m, struct rcpt *r)
 {
     words_unref(&l->words, &r->words);
     r->noticing = 0;
-    r->state = RCPT_DONE;
+    rcpt_state_set(m, r, RCPT_DONE);
     m->open--;
 }
 
-static void rcpt_deferred(struct ledger *l, struct rcpt *r, const struct entry *e)
+static void rcpt_deferred(struct ledger *l, struct message *m, struct rcpt *r, const struct entry *e)
 {
     struct part *p = sched_part(l->sched, r->part);
 
     rcpt_words(l, r, e);
-    r->state = RCPT_WAIT;
+    rcpt_state_set(m, r, RCPT_WAIT);
     p->tried = (uint32_t)e->time;
     p->attempts = (uint16_t)(e->attempts < UINT16_MAX ? e->attempts : UINT16_MAX);
     p->due = (uint32_t)(e->due < UINT32_MAX ? e->due : UINT32_MAX);
@@ -240,13 +298,13 @@ static void rcpt_apply(struct ledger *l, struct message *m, struct rcpt *r, cons
     case ENTRY_FAILED:
     case ENTRY_SUCCEEDED:
         rcpt_words(l, r, e);
-        r->state = RCPT_OWED;
+        rcpt_state_set(m, r, RCPT_OWED);
         r->success = e->kind == ENTRY_FAILED ? 0 : (uint8_t)(1 + (e->flags & 3));
         sched_part(l->sched, r->part)->tried = (uint32_t)e->time;
         break;
     case ENTRY_DEFERRED:
         if (r->state != RCPT_OWED)
-            rcpt_deferred(l, r, e);
+            rcpt_deferred(l, m, r, e);
         break;
     default: break;
     }
@@ -254,7 +312,7 @@ static void rcpt_apply(struct ledger *l, struct message *m, struct rcpt *r, cons
 
 static enum ledger_result apply_list(struct ledger *l, const struct entry *e)
 {
-    uint32_t handle = ledger_find(l, e->id), first, last;
+    uint32_t handle = entry_find(l, e->id), first, last;
     struct strv rest = e->list;
     struct message *m;
 
@@ -271,15 +329,17 @@ static enum ledger_result apply_list(struct ledger *l, const struct entry *e)
         for (uint32_t i = first; i <= last; i++)
             rcpt_apply(l, m, message_rcpt(m, i), e);
     }
-    if (m->open > 0)
+    if (m->open > 0) {
+        ledger_recount(l, m);
         return LEDGER_APPLIED;
+    }
     ledger_remove(l, handle);
     return LEDGER_OVER;
 }
 
 static enum ledger_result apply_flags(struct ledger *l, const struct entry *e)
 {
-    uint32_t handle = ledger_find(l, e->id);
+    uint32_t handle = entry_find(l, e->id);
     struct message *m;
 
     if (!handle) {
@@ -294,6 +354,7 @@ static enum ledger_result apply_flags(struct ledger *l, const struct entry *e)
         m->flags = (uint16_t)(m->flags & ~(MESSAGE_HELD | MESSAGE_DAMAGED));
     else
         m->flags = (uint16_t)(m->flags | MESSAGE_NAMED | (e->flags & ENTRY_FLAG_WARNED ? MESSAGE_WARNED : 0));
+    ledger_recount(l, m);
     return LEDGER_APPLIED;
 }
 

@@ -1,7 +1,7 @@
 /* ledger.h - what the queue knows of each message, in memory; changed by journal entries only (no I/O)
  *
  * The same function applies an entry when it happens and when it is read back at the next start, so that what
- * runs and what a crash leaves cannot differ. 64 bytes per message, 16 more per recipient beyond the first,
+ * runs and what a crash leaves cannot differ. 72 bytes per message, 16 more per recipient beyond the first,
  * 48 per part.
  */
 #pragma once
@@ -20,10 +20,20 @@ enum rcpt_state {
     RCPT_DONE,
 };
 
+/* What is said of a whole message; the order of the metric's label. */
+enum standing {
+    STANDING_ACTIVE,
+    STANDING_RUNNING,
+    STANDING_DEFERRED,
+    STANDING_HELD,
+    STANDING_DAMAGED,
+    STANDING__N,
+};
+
 struct rcpt {
     struct words *words; /* counted: last reply; NULL: none */
     uint32_t part;
-    uint8_t state;
+    uint8_t state; /* changed by rcpt_state_set alone */
     uint8_t notify;
     uint8_t noticing; /* a notice about it is being composed or committed */
     uint8_t success;  /* OWED: 1 + enum ipc_success; 0: it failed */
@@ -40,6 +50,8 @@ enum {
     MESSAGE_DAMAGED = 128, /* its record or body cannot be read */
     MESSAGE_DOUBLE = 256,  /* a notice: should it fail, somebody is told */
     MESSAGE_MOVING = 512,  /* cleanup has it to submit it anew: nothing of it begins */
+    MESSAGE_ORIGINAL = 1024, /* a recipient has an address before it was resolved */
+#define MESSAGE_STANDING 13 /* the three highest bits: the standing under which it is counted */
 };
 
 struct message {
@@ -49,20 +61,22 @@ struct message {
     struct place place;
     uint32_t rcpt_n;
     uint32_t open;         /* recipients that are not DONE */
+    uint32_t waiting;      /* recipients that WAIT */
     uint32_t retry_notice; /* seconds: not before */
+    uint16_t flags;
+    uint16_t jobs;
     union {
         struct rcpt one;
         struct rcpt *many; /* owned, when rcpt_n > 1 */
     } rcpt;
-    uint16_t flags;
-    uint16_t jobs;
-    uint32_t sender; /* hash */
+    uint64_t sender; /* ledger_sender */
 };
 
 struct ledger {
     struct pool messages;
     uint32_t *slots; /* owned hash table of message handles */
     size_t slot_n;
+    uint32_t last_found; /* handle of the last entry's message */
     struct sched *sched; /* owned */
     struct words_table words;
     /* Snapshots being read: segment -> offset below which what is not named is done. */
@@ -71,6 +85,7 @@ struct ledger {
     } * seen; /* owned */
     size_t seen_n;
     struct dict *lost; /* ids named by a snapshot and found in no segment; NULL unless replaying */
+    uint32_t standings[STANDING__N]; /* messages, always right */
     bool double_bounce; /* somebody is told of notices that fail */
     bool paused;    /* nothing is delivered */
     bool paused_in; /* nothing is accepted, by an operator */
@@ -92,6 +107,18 @@ static inline struct rcpt *message_rcpt(struct message *m, uint32_t i)
 {
     return m->rcpt_n > 1 ? &m->rcpt.many[i] : &m->rcpt.one;
 }
+static inline void rcpt_state_set(struct message *m, struct rcpt *r, enum rcpt_state state)
+{
+    m->waiting -= r->state == RCPT_WAIT;
+    m->waiting += state == RCPT_WAIT;
+    r->state = (uint8_t)state;
+}
+enum standing message_standing(const struct message *m);
+/* After a change of its flags, jobs or recipients that was no entry: counts it where it stands now. */
+void ledger_recount(struct ledger *l, struct message *m);
+/* Of an address without regard to case: 64 bits of a keyed hash, so that two of the senders in a queue have
+   the same one about never (of a million of them: once in 37 million queues). */
+uint64_t ledger_sender(struct strv sender);
 /* Handles from *cursor (start with 0) on; 0 at the end. Messages may come and go between calls. */
 uint32_t ledger_next(const struct ledger *l, uint32_t *cursor);
 size_t ledger_count(const struct ledger *l);

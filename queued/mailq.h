@@ -136,7 +136,7 @@ struct mailq {
     bool verified; /* every record that the start found has been read once */
     unsigned sweep_ticks;
     /* health.c */
-    unsigned health_ticks, damages, damaged_n;
+    unsigned damages;
     char commit_error[160]; /* of the last record that could not be stored, unless one was since */
 
     int64_t awaited_since; /* mono ms: dispatch waits for an inventory; 0: it does not */

@@ -1,4 +1,4 @@
-/* measure.c - the queue's gauges: counted by the sweep, told when mtad asks */
+/* measure.c - the queue's gauges, told when mtad asks: what the ledger counts, and what the sweep finds */
 #include "queued/measure.h"
 
 #include <stdio.h>
@@ -13,24 +13,14 @@
 #define DEST_MAX 100000u /* destinations that are worth a walk: some milliseconds */
 
 static struct {
-    uint64_t states[METRIC_CELLS], overdue;
+    uint64_t overdue;
     int64_t oldest_ms;
 } counting;
-
-static unsigned state_cell(const char *state)
-{
-    unsigned i = metric_values(METRIC_QUEUE_MESSAGES) - 1;
-
-    while (i > 0 && strcmp(metrics[METRIC_QUEUE_MESSAGES].values[i], state) != 0)
-        i--;
-    return i;
-}
 
 void measure_message(struct mailq *q, uint32_t handle)
 {
     int64_t age = mailq_now_ms(q) - id_wall_ms(ledger_at(&q->ledger, handle)->id);
 
-    counting.states[state_cell(message_state(q, handle))]++;
     counting.oldest_ms = age > counting.oldest_ms ? age : counting.oldest_ms;
     counting.overdue += age > q->conf->expire_after * 1000;
 }
@@ -38,8 +28,6 @@ void measure_message(struct mailq *q, uint32_t handle)
 void measure_round(struct mailq *q)
 {
     (void)q;
-    for (unsigned i = 0; i < metric_values(METRIC_QUEUE_MESSAGES); i++)
-        metric_set(METRIC_QUEUE_MESSAGES, i, counting.states[i]);
     metric_set(METRIC_QUEUE_OLDEST, 0, (uint64_t)counting.oldest_ms / 1000);
     metric_set(METRIC_QUEUE_OVERDUE, 0, counting.overdue);
     memset(&counting, 0, sizeof counting);
@@ -138,6 +126,8 @@ static void destinations(struct mailq *q)
 
 void measure_queue(struct mailq *q)
 {
+    for (unsigned i = 0; i < STANDING__N; i++)
+        metric_set(METRIC_QUEUE_MESSAGES, i, q->ledger.standings[i]);
     destinations(q);
     metric_set(METRIC_QUEUE_DESTINATIONS, 0, sched_dest_count(q->ledger.sched));
     metric_set(METRIC_QUEUE_EXPIRE, 0, (uint64_t)q->conf->expire_after);

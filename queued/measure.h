@@ -1,4 +1,4 @@
-/* measure.h - the queue's gauges: counted by the sweep, told when mtad asks */
+/* measure.h - the queue's gauges, told when mtad asks: what the ledger counts, and what the sweep finds */
 #pragma once
 
 #include "queued/mailq.h"

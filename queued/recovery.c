@@ -405,6 +405,7 @@ static bool bigs_check(struct recovery *r, struct err *err)
         LOG(ERROR, "queue.big.missing", KS("id", text), KI("segment", m->place.segment),
             KI("offset", m->place.offset));
         m->flags |= MESSAGE_DAMAGED;
+        ledger_recount(r->ledger, m);
         r->big_missing++;
     }
     return true;

@@ -3,8 +3,11 @@
 
 #include <string.h>
 
+#include "common/base/clock.h"
+#include "common/base/dict.h"
+
 #define COST_LOOK 1u
-#define COST_READ 25u /* a record from disk */
+#define COST_READ 5u /* a record from disk */
 
 struct bytes *message_envelope(struct mailq *q, uint32_t message)
 {
@@ -16,31 +19,43 @@ struct bytes *message_envelope(struct mailq *q, uint32_t message)
     return b;
 }
 
-static bool has_waiting(struct message *m)
+bool message_peek(struct mailq *q, uint32_t message, uint64_t *size)
 {
-    for (uint32_t i = 0; i < m->rcpt_n; i++)
-        if (message_rcpt(m, i)->state == RCPT_WAIT)
-            return true;
-    return false;
+    struct message *m = ledger_at(&q->ledger, message);
+    struct record_sizes sizes;
+    struct strv envelope;
+    struct err err = { 0 };
+    struct bytes *b;
+
+    if (dict_count(q->fresh) == 0 && !(m->flags & MESSAGE_DAMAGED) &&
+        store_peek(q->store, m->place, &sizes, &envelope) && envelope_parse(envelope, &q->envelope, &err)) {
+        *size = sizes.header + 2 + sizes.body + (q->envelope.big ? q->envelope.big_size : 0);
+        return true;
+    }
+    /* New ones are in memory; what is wrong with others is found out, and logged, here. */
+    b = message_envelope(q, message);
+    if (!b)
+        return false;
+    *size = b->message.n + (q->envelope.big ? q->envelope.big_size : 0);
+    bytes_unref(&b);
+    return true;
 }
 
 const char *message_state(struct mailq *q, uint32_t message)
 {
-    struct message *m = ledger_at(&q->ledger, message);
+    static const char *const names[] = {
+        [STANDING_ACTIVE] = "active",     [STANDING_RUNNING] = "running", [STANDING_DEFERRED] = "deferred",
+        [STANDING_HELD] = "held",         [STANDING_DAMAGED] = "damaged",
+    };
 
-    if (m->flags & MESSAGE_DAMAGED)
-        return "damaged";
-    if (m->flags & MESSAGE_HELD)
-        return "held";
-    if (m->jobs > 0)
-        return "running";
-    return has_waiting(m) ? "deferred" : "active";
+    return names[message_standing(ledger_at(&q->ledger, message))];
 }
 
 bool selection_read(struct selection *s, const struct ctl_call *call, struct err *err)
 {
     struct strv id;
     uint64_t value, all = 0;
+    size_t at;
 
     *s = (struct selection){
         .call = call,
@@ -59,6 +74,11 @@ bool selection_read(struct selection *s, const struct ctl_call *call, struct err
             return err_set(err, ERR_CONF, "%.*s is no message id", (int)(id.n > 40 ? 40 : id.n), id.p);
     s->any = s->ids || s->sender.p || s->recipient.p || s->domain.p || s->reason.p || s->state.p ||
              s->older_s || s->younger_s || (ctl_number(call, "all", &all) && all);
+    s->sender_exact = s->sender.p && !strv_has(s->sender, '*');
+    s->recipient_exact = s->recipient.p && !strv_has(s->recipient, '*');
+    s->sender_hash = ledger_sender(s->sender);
+    if (s->recipient.p && strv_rfind(s->recipient, '@', &at))
+        s->recipient_domain = strv_from(s->recipient, at + 1);
     return true;
 }
 
@@ -110,8 +130,8 @@ static bool rcpt_matches(const struct envelope_rcpt *r, struct strv recipient)
 /* What only the record knows. */
 static bool names_match(struct mailq *q, const struct selection *s, uint32_t message)
 {
-    struct bytes *b = message_envelope(q, message);
-    bool yes = b != NULL;
+    uint64_t size;
+    bool yes = message_peek(q, message, &size);
 
     if (yes && s->sender.p)
         yes = address_matches(q->envelope.sender, s->sender);
@@ -120,8 +140,15 @@ static bool names_match(struct mailq *q, const struct selection *s, uint32_t mes
         for (size_t i = 0; i < q->envelope.rcpt_n && !yes; i++)
             yes = rcpt_matches(&q->envelope.rcpts[i], s->recipient);
     }
-    bytes_unref(&b);
     return yes;
+}
+
+/* False: not even its record could say that it is meant. */
+static bool names_may_match(const struct mailq *q, const struct selection *s, const struct message *m)
+{
+    if (s->sender_exact && m->sender != s->sender_hash)
+        return false;
+    return !s->recipient_exact || m->flags & MESSAGE_ORIGINAL || domain_matches(q, m, s->recipient_domain);
 }
 
 static bool matches(struct mailq *q, const struct selection *s, uint32_t message, unsigned *budget)
@@ -137,6 +164,8 @@ static bool matches(struct mailq *q, const struct selection *s, uint32_t message
         return false;
     if (!s->sender.p && !s->recipient.p)
         return true;
+    if (!names_may_match(q, s, m))
+        return false;
     *budget -= *budget > COST_READ ? COST_READ : *budget;
     return names_match(q, s, message);
 }
@@ -161,6 +190,8 @@ static uint32_t candidate(struct mailq *q, const struct selection *s, uint64_t *
 
 uint32_t selection_next(struct mailq *q, const struct selection *s, uint64_t *cursor, unsigned *budget)
 {
+    int64_t until = clock_mono_ms() + TURN_MS;
+
     while (*budget > 0) {
         bool end;
         uint32_t handle = candidate(q, s, cursor, &end);
@@ -172,6 +203,8 @@ uint32_t selection_next(struct mailq *q, const struct selection *s, uint64_t *cu
         *budget -= COST_LOOK;
         if (handle && matches(q, s, handle, budget))
             return handle;
+        if (clock_mono_ms() > until)
+            *budget = 0;
     }
     return 0;
 }

@@ -69,8 +69,7 @@ static bool store_files(struct store *s, struct err *err)
 
 static void store_free(struct store *s)
 {
-    for (size_t i = 0; i < STORE_READERS; i++)
-        fd_close(&s->readers[i].fd);
+    store_read_clear(s);
     fd_close(&s->segment_dir);
     fd_close(&s->state_dir);
     fd_close(&s->big_dir);
@@ -266,71 +265,6 @@ void store_close(struct store **sp)
         s->ledger->gone = NULL;
     sidecar_next(s, 0);
     store_free(s);
-}
-
-/* ---- reading ---- */
-
-static bool reader_open(struct store *s, struct reader *r, uint32_t number, struct err *err)
-{
-    char head[SEGMENT_FIRST], name[SEGMENT_NAME];
-    ssize_t n;
-
-    fd_close(&r->fd);
-    r->number = 0;
-    segment_name(number, ".seg", name);
-    r->fd = file_openat(s->segment_dir, name, O_RDONLY, 0);
-    if (r->fd < 0)
-        return err_sys(err, "open segment %s", name);
-    n = fd_pread_full(r->fd, head, sizeof head, 0);
-    if (n < 0)
-        return err_sys(err, "read segment %s", name);
-    if (!segment_header(strv_make(head, (size_t)n), number, r->nonce))
-        return err_set(err, ERR_PROTO, "segment %s has lost its header", name);
-    r->number = number;
-    return true;
-}
-
-static struct reader *reader_get(struct store *s, uint32_t number, struct err *err)
-{
-    struct reader *oldest = &s->readers[0];
-
-    for (size_t i = 0; i < STORE_READERS; i++) {
-        struct reader *r = &s->readers[i];
-
-        if (r->number == number) {
-            r->used = ++s->reader_clock;
-            return r;
-        }
-        if (r->used < oldest->used)
-            oldest = r;
-    }
-    oldest->used = ++s->reader_clock;
-    return reader_open(s, oldest, number, err) ? oldest : NULL;
-}
-
-bool store_read(struct store *s, struct place place, struct buf *bytes, struct record *out, struct err *err)
-{
-    struct reader *r = reader_get(s, place.segment, err);
-    char *to;
-    ssize_t n;
-
-    if (!r)
-        return false;
-    buf_reset(bytes);
-    to = buf_reserve(bytes, place.length);
-    if (!to)
-        return err_set(err, ERR_LIMIT, "record of %u bytes", place.length);
-    if ((errno = FAULT_POINT("queued.segment.read")) != 0)
-        n = -1;
-    else
-        n = fd_pread_full(r->fd, to, place.length, (off_t)place.offset);
-    if (n < 0)
-        return err_sys(err, "read segment %06u", place.segment);
-    buf_commit(bytes, (size_t)n);
-    if (!record_parse(buf_view(bytes), r->nonce, place.segment, place.offset, out))
-        return err_set(err, ERR_PROTO, "the record in segment %06u at %u is damaged", place.segment,
-                       place.offset);
-    return true;
 }
 
 int store_big_dir(const struct store *s)

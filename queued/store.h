@@ -70,6 +70,10 @@ bool store_lacks_inodes(const struct store *s);
 /* The whole record, checked. ERR_TEMP: cannot be read now; ERR_PROTO: it is damaged. */
 bool store_read(struct store *s, struct place place, struct buf *bytes, struct record *out, struct err *err)
     __attribute__((warn_unused_result));
+/* Its envelope and sizes, for who goes through many messages: cheap when they come in the order of their
+   places. A large record is not read to its end and so not checked. The view is good until the next call.
+   False: ask store_read what is wrong. */
+bool store_peek(struct store *s, struct place place, struct record_sizes *sizes, struct strv *envelope);
 int store_big_dir(const struct store *s);
 /* A read-only descriptor, its size checked; -1 with ERR_PROTO when the body is missing or not that long. */
 int store_big_open(struct store *s, uint64_t id, uint64_t size, struct err *err);

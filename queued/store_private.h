@@ -15,6 +15,14 @@ struct reader {
     char nonce[RECORD_NONCE_LEN + 1];
 };
 
+struct window { /* bytes of a segment, for who goes through many records */
+    char *data; /* owned; NULL: not read yet */
+    uint32_t number;
+    uint32_t at; /* offset in the segment */
+    size_t n;
+    char nonce[RECORD_NONCE_LEN + 1];
+};
+
 struct doomed { /* a big body to unlink when mark is durable */
     uint64_t id, mark;
 };
@@ -35,6 +43,8 @@ struct store {
 
     struct reader readers[STORE_READERS];
     uint32_t reader_clock;
+    struct window window;
+    uint64_t peeks; /* reads of it */
     struct sidecar sidecar;  /* of the current segment */
     uint32_t sidecar_number; /* 0: none */
 
@@ -69,6 +79,9 @@ struct store {
     bool room, room_full;
     bool closing;
 };
+
+/* store_read.c */
+void store_read_clear(struct store *s);
 
 /* store_journal.c */
 bool store_journal_start(struct store *s, const struct recovery *r, struct err *err);

@@ -1,8 +1,8 @@
 /* summary.c - the queue counted by destination, sender, age or reason, as qshape does
  *
  * What is counted are recipients that are not done: in columns by state and by the age of their message. The
- * names of senders stand in the records only; a sender is known by the hash that the ledger has, and only of
- * the groups that are told a record is read.
+ * names of senders stand in the records only; a sender is known by the 64-bit hash that the ledger has, and
+ * only of the groups that are told a record is read.
  */
 #include "queued/summary.h"
 

@@ -133,15 +133,13 @@ static void message_sweep(struct mailq *q, uint32_t handle)
         notice_warn(q, handle);
 }
 
+/* Parts wait and become ready during a pause as ever: there is nothing to bring up to date. */
 void mailq_resume(struct mailq *q)
 {
-    uint32_t cursor = 0, handle;
-
     LOG0(WARN, "queue.delivery.resumed");
     store_note(q->store, &(struct entry){ .kind = ENTRY_PAUSE,
                                           .flags = ledger_pauses(&q->ledger) & ~(uint64_t)ENTRY_PAUSE_OUT });
-    while ((handle = ledger_next(&q->ledger, &cursor)))
-        message_settle(q, handle);
+    dispatch_soon(q);
 }
 
 /* Retry times are intervals and keep their length; ages, and with them expiry, follow the clock. */

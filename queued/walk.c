@@ -1,7 +1,9 @@
-/* walk.c - a look at every message in steps of about a millisecond, between which mail goes on */
+/* walk.c - a look at every message in steps of a few milliseconds, between which mail goes on */
 #include "queued/walk.h"
 
-#define STEP_BUDGET 5000u /* looks; reading a record counts more */
+#include "common/base/clock.h"
+
+#define STEP_BUDGET 10000u /* looks; reading a record counts more */
 #define PAUSE_MS    1
 #define TELL_MS     1000
 
@@ -26,9 +28,15 @@ static void progress_row(struct walk *w)
     ctl_row_end(w->call);
 }
 
+static bool portion_is_full(const struct walk *w)
+{
+    return w->portions && ctl_rows(w->call) >= CTL_PORTION;
+}
+
 static void walk_step(void *arg)
 {
     struct walk *w = arg;
+    int64_t until = clock_mono_ms() + TURN_MS;
     unsigned budget = STEP_BUDGET;
     uint32_t handle;
 
@@ -39,8 +47,10 @@ static void walk_step(void *arg)
         budget -= budget > cost ? cost : budget;
         w->seen++;
         w->each(w, handle);
+        if (portion_is_full(w) || clock_mono_ms() > until)
+            break;
     }
-    if (w->cursor) {
+    if (w->cursor && !portion_is_full(w)) {
         progress_row(w);
         loop_timer_set(&w->timer, PAUSE_MS);
         return;

@@ -69,7 +69,7 @@ const struct metric_info metrics[METRIC_COUNT] = {
                          .values = verdicts, .help = "Messages that cleanup gave an answer about." },
     [METRIC_QUEUE_MESSAGES] = { "queue_messages", GAUGE(.roles = ONLY(QUEUED)), .label = "state",
                                 .values = states,
-                                .help = "Messages in the queue, counted by a sweep (20000 a second)." },
+                                .help = "Messages in the queue." },
     [METRIC_QUEUE_DESTINATION] = { "queue_destination_messages", GAUGE(.roles = ONLY(QUEUED)),
                                    .label = "destination",
                                    .help = "Messages that have recipients there: the 49 destinations with "

@@ -15,7 +15,7 @@ struct ctl_server;
 struct ctl_call;
 
 #define CTL_CLIENTS_MAX 32u
-#define CTL_PORTION     128u /* rows that are a portion */
+#define CTL_PORTION     8192u /* rows that are a portion */
 
 struct ctl_act {
     const char *name;

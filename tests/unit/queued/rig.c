@@ -221,7 +221,7 @@ void rig_start(struct rig *r)
         fail_msg("start: %s", err.text);
 }
 
-static void jobs_forget(struct rig *r)
+void rig_jobs_forget(struct rig *r)
 {
     for (size_t i = 0; i < r->job_n; i++)
         buf_clear(&r->jobs[i].data);
@@ -229,14 +229,39 @@ static void jobs_forget(struct rig *r)
     r->acks = 0;
 }
 
+/* Counted from what is there, with nothing of the ledger's own counting. */
+static enum standing standing_of(struct message *m)
+{
+    uint32_t waiting = 0;
+
+    for (uint32_t i = 0; i < m->rcpt_n; i++)
+        waiting += message_rcpt(m, i)->state == RCPT_WAIT;
+    if (m->flags & MESSAGE_DAMAGED)
+        return STANDING_DAMAGED;
+    if (m->flags & MESSAGE_HELD)
+        return STANDING_HELD;
+    return m->jobs ? STANDING_RUNNING : waiting ? STANDING_DEFERRED : STANDING_ACTIVE;
+}
+
+void rig_check_standings(struct rig *r)
+{
+    uint32_t cursor = 0, handle, n[STANDING__N] = { 0 };
+
+    while ((handle = ledger_next(&r->q.ledger, &cursor)))
+        n[standing_of(ledger_at(&r->q.ledger, handle))]++;
+    for (unsigned i = 0; i < STANDING__N; i++)
+        assert_int_equal(r->q.ledger.standings[i], n[i]);
+}
+
 void rig_kill(struct rig *r)
 {
+    rig_check_standings(r);
     mailq_clear(&r->q);
     for (unsigned i = 0; i < COUNT(r->deliverd); i++)
         channel_free(&r->deliverd[i]);
     channel_free(&r->cleanup);
     loop_free(&r->loop);
-    jobs_forget(r);
+    rig_jobs_forget(r);
     ipc_out_clear(&out);
 }
 

@@ -95,6 +95,9 @@ void rig_inventory(struct rig *r, unsigned deliverd, uint64_t id, uint32_t rcpt)
             fail_msg("line %d: never: %s", __LINE__, #condition);                                            \
         loop_once((r)->loop, 5);                                                                             \
     }
+void rig_jobs_forget(struct rig *r);     /* those that deliverd saw; they are not answered then */
+/* The ledger counts as many of each standing as there are; rig_kill looks too. */
+void rig_check_standings(struct rig *r);
 void rig_rest(struct rig *r); /* until nothing moves any more: writes, syncs, frames */
 
 const struct rig_answer *rig_answer(const struct rig *r, uint64_t txn); /* NULL: none yet */
