@@ -68,12 +68,17 @@ static void on_over(void *arg)
 }
 
 /* Edges come before start, so whoever is first makes it. */
-static void on_room(void *arg, const char *listener, bool full)
+static void on_room(void *arg, const char *listener, enum server_room room)
 {
+    static const char *const texts[] = {
+        [ROOM_ENOUGH] = NULL,
+        [ROOM_LITTLE] = "four fifths of its sessions are taken: strangers who are silent get less time",
+        [ROOM_NONE] = "connections are refused: all its sessions are taken",
+    };
     char what[64];
 
     snprintf(what, sizeof what, "listener %.36s of smtpd[%u]", listener, daemon_index(arg));
-    daemon_trouble(arg, what, full ? "connections are refused: all its sessions are taken" : NULL,
+    daemon_trouble(arg, what, texts[room],
                    "look who has them (smtp.connection.refused); the limits: max_sessions and "
                    "max_sessions_per_client of listen, smtpd of processes");
 }

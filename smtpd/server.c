@@ -3,12 +3,14 @@
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/metric.h"
 #include "common/net/listener.h"
 #include "common/net/loop.h"
 #include "common/net/stream.h"
 #include "common/net/tls.h"
 #include "dnsd/client.h"
 #include "smtpd/clients.h"
+#include "smtpd/deadline.h"
 #include "smtpd/session.h"
 
 #include <stdlib.h>
@@ -32,7 +34,8 @@ struct port { /* one listening socket */
     struct clients clients;
     struct listener *listener; /* owned; NULL while draining */
     unsigned sessions;
-    bool full; /* said */
+    enum server_room room;
+    int64_t crowded_at;
     int64_t refused_at;
     uint64_t refused_silent;
 };
@@ -57,7 +60,7 @@ struct server {
     bool retired;             /* another process has the listeners; ends with its last session */
     bool draining;
     struct loop_timer idle, last; /* of a drain */
-    void (*watch)(void *arg, const char *listener, bool full); /* NULL: nobody */
+    void (*watch)(void *arg, const char *listener, enum server_room room); /* NULL: nobody */
     void *watch_arg;
     void (*over)(void *arg);
     void *arg;
@@ -65,21 +68,71 @@ struct server {
 
 /* --- room --- */
 
-/* Said once, and over when a tenth is free again: not with each connection that ends. */
-static void room_tell(struct port *p, bool full)
+/* Tenths of the listener's sessions, or of the process's, that are taken. */
+static bool is_taken(const struct port *p, unsigned tenths)
 {
-    struct server *sv = p->server;
-    uint64_t max = (uint64_t)p->service.listen->max_sessions;
+    const struct server *sv = p->server;
 
-    if (p->full == full || !sv->watch)
-        return;
-    if (!full && (p->sessions * 10ull > max * 9 || sv->count * 10ull > sv->max * 9ull))
-        return;
-    p->full = full;
-    sv->watch(sv->watch_arg, p->service.listen->head.name, full);
+    return p->sessions * 10ull >= (uint64_t)p->service.listen->max_sessions * tenths ||
+           sv->count * 10ull >= (uint64_t)sv->max * tenths;
 }
 
-void server_watch(struct server *sv, void (*fn)(void *arg, const char *listener, bool full), void *arg)
+/* Each state is left later than it is entered: not with each connection that comes and ends. */
+static enum server_room room_now(const struct port *p, bool refused)
+{
+    if (refused)
+        return ROOM_NONE;
+    if (p->room == ROOM_NONE && is_taken(p, 9))
+        return ROOM_NONE;
+    return is_taken(p, p->room == ROOM_ENOUGH ? 8 : 7) ? ROOM_LITTLE : ROOM_ENOUGH;
+}
+
+/* Those that wait already get their time anew. */
+static void crowd_tell(struct port *p, bool crowded)
+{
+    struct server *sv = p->server;
+    int64_t now = loop_now(sv->host.loop);
+
+    if (p->service.crowded == crowded)
+        return;
+    p->service.crowded = crowded;
+    if (crowded) {
+        p->crowded_at = now;
+        LOG(WARN, "smtp.crowd.begun", KS("listener", p->service.listen->head.name),
+            KI("sessions", p->sessions), KI("limit", p->service.listen->max_sessions));
+    } else {
+        LOG(INFO, "smtp.crowd.ended", KS("listener", p->service.listen->head.name),
+            KI("sessions", p->sessions), KMS("time", now - p->crowded_at));
+    }
+    metric_set(METRIC_CROWDED, 0, metric_cells[METRIC_CROWDED][0] + (crowded ? 1 : (uint64_t)-1));
+    for (struct session *s = sv->sessions; s; s = s->next) {
+        if (s->owner == p)
+            deadline_again(s);
+    }
+}
+
+static void room_tell(struct port *p, bool refused)
+{
+    struct server *sv = p->server;
+    enum server_room room = room_now(p, refused);
+
+    if (p->room == room)
+        return;
+    p->room = room;
+    crowd_tell(p, room != ROOM_ENOUGH);
+    if (sv->watch)
+        sv->watch(sv->watch_arg, p->service.listen->head.name, room);
+}
+
+/* Sessions of one listener take room of the others, too. */
+static void room_look(struct server *sv)
+{
+    for (struct port *p = sv->ports; p; p = p->next)
+        room_tell(p, false);
+}
+
+void server_watch(struct server *sv, void (*fn)(void *arg, const char *listener, enum server_room room),
+                  void *arg)
 {
     sv->watch = fn;
     sv->watch_arg = arg;
@@ -106,8 +159,7 @@ static void on_closed(void *arg)
         p->server->count--;
         p->sessions--;
         clients_remove(&p->clients, &slot->client);
-        if (p->full)
-            room_tell(p, false);
+        room_look(p->server);
         if (p->listener)
             listener_resume(p->listener);
     }
@@ -211,6 +263,7 @@ static void on_accept(void *arg, int fd, const struct netaddr *peer)
     sv->sessions = s;
     sv->live++;
     slot_take(p, peer, s->stream);
+    room_look(sv);
     session_begin(s);
 }
 

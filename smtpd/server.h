@@ -17,9 +17,12 @@ struct server *server_new(struct loop *l, const struct conf *conf, unsigned sess
                           void (*over)(void *arg), void *arg);
 void server_free(struct server **sv);
 
-/* fn runs when a listener refuses connections because all sessions are taken, and when there is room
-   again. */
-void server_watch(struct server *sv, void (*fn)(void *arg, const char *listener, bool full), void *arg);
+/* Room for further sessions of a listener: while little is left, strangers get less time; then none is. */
+enum server_room { ROOM_ENOUGH, ROOM_LITTLE, ROOM_NONE };
+
+/* fn runs when that has changed. */
+void server_watch(struct server *sv, void (*fn)(void *arg, const char *listener, enum server_room room),
+                  void *arg);
 /* Takes fd, a listening socket of that `listen` section. False (and fd closed) when there is no such section.
  */
 bool server_listen(struct server *sv, const char *name, int fd);

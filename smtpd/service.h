@@ -18,6 +18,7 @@ struct service {
     bool strict_sync;                 /* commands that must be last in their group are held to it */
     struct tls_context *context;      /* borrowed; NULL: none */
     bool tls;                         /* there is a certificate to begin TLS with */
+    bool crowded;                     /* few of the listener's sessions are left */
     bool unavailable;                 /* the section demands what this build or configuration cannot give */
 };
 

@@ -7,6 +7,7 @@
 #include "common/net/tls.h"
 #include "conf/auth.h"
 #include "maps/keys.h"
+#include "smtpd/deadline.h"
 #include "smtpd/follow.h"
 #include "smtpd/report.h"
 
@@ -14,22 +15,10 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-/* How long the other daemons may think. A verdict about a recipient is a few table look-ups; the end of data
-   is a disk that may be busy, and RFC 5321 4.5.3.2.6 gives us ten minutes before the client leaves. */
-#define RCPT_WAIT_MS (60 * 1000)
-#define DONE_WAIT_MS (5 * 60 * 1000)
 /* How long a new cleanup may take to start before a client whose message is in doubt is let go without an
  * answer. */
 #define DOUBT_WAIT_MS (60 * 1000)
-/* The name look-up begins at connect; at MAIL it gets a moment more, then the message goes without a name. */
-#define NAME_WAIT_MS (2 * 1000)
-#define NAME_ASK_MS  (10 * 1000)
-/* mapd makes those wait who tried in vain before. */
-#define AUTH_WAIT_MS (60 * 1000)
-/* How long MAIL waits for a new cleanup. mtad tries after 0.1 s and doubles that: by then five tries have
-   failed and more are not worth sessions that pile up. A client grants MAIL five minutes (RFC 5321
-   4.5.3.2.2). */
-#define CLEANUP_WAIT_MS (5 * 1000)
+#define NAME_ASK_MS   (10 * 1000)
 /* Last words: how long a client may take to read them. It holds one of its connections until then. */
 #define GOODBYE_MS (2 * 1000)
 /* Replies that may wait for a verdict. */
@@ -57,13 +46,13 @@ static void session_over(struct session *s, enum engine_end how, int64_t goodbye
     dns_ask_cancel(&s->ask);
     maps_auth_cancel(s->host->maps, s->auth_ask);
     maps_cancel(s->host->maps, s->sender_ask);
-    loop_timer_stop(&s->timer);
     loop_later_cancel(s->host->loop, &s->again);
     if (goodbye_ms > 0)
         stream_close_after_output(&s->stream, goodbye_ms);
     else
         stream_free(&s->stream);
     s->host->ended(s->host->arg, s);
+    loop_timer_stop(&s->timer); /* now: the place that became free may have ended a crowd (deadline_again) */
     loop_reap(s->host->loop, session_free, s);
 }
 
@@ -74,61 +63,6 @@ static void session_end(struct session *s, enum engine_end how)
 }
 
 /* --- deadlines --- */
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static void wait_client(struct session *s, int64_t now)
-{
-    struct engine *e = &s->engine;
-    int64_t timeout = e->service->listen->timeout * 1000;
-    int64_t due;
-
-    if (e->phase == PH_BODY) {
-        /* Each read counts, and the floor. */
-        due = earlier(now + timeout, rate_deadline(&s->rate));
-    } else {
-        /* One deadline for one command: dripping bytes into a line moves nothing. */
-        if (s->command_due == 0 || s->command_mark != e->commands_total)
-            s->command_due = now + timeout;
-        s->command_mark = e->commands_total;
-        due = s->command_due;
-    }
-    due = earlier(due, s->session_due);
-    loop_timer_set(&s->timer, due > now ? due - now : 0);
-}
-
-static void arm(struct session *s)
-{
-    static const int64_t answers[] = {
-        [AWAIT_NOTHING] = 0,
-        [AWAIT_NAME] = NAME_WAIT_MS,
-        [AWAIT_CLEANUP] = CLEANUP_WAIT_MS,
-        [AWAIT_RCPT] = RCPT_WAIT_MS,
-        [AWAIT_DONE] = DONE_WAIT_MS,
-        [AWAIT_AUTH] = AUTH_WAIT_MS + 5000,
-        [AWAIT_SENDER] = AUTH_WAIT_MS + 5000,
-    };
-    int64_t now = loop_now(s->host->loop);
-
-    switch (s->step) {
-    case STEP_READ:
-    case STEP_TLS: wait_client(s, now); return;
-    case STEP_WAIT:
-        s->command_due = 0;
-        loop_timer_set(&s->timer, answers[s->engine.wait]);
-        return;
-    case STEP_STALL: loop_timer_set(&s->timer, DONE_WAIT_MS); return;
-    case STEP_FLUSH:
-        s->command_due = 0;
-        loop_timer_set(&s->timer, s->engine.service->listen->timeout * 1000);
-        return;
-    case STEP_NEXT:
-    case STEP_CLOSE: return;
-    }
-}
 
 /* The client was too late: it hears why. */
 static void client_late(struct session *s)
@@ -143,6 +77,8 @@ static void client_late(struct session *s)
         engine_expire(e, RE_TOO_SLOW, END_TOO_SLOW);
     else
         engine_expire(e, RE_TIMEOUT, END_TIMEOUT);
+    if (s->hurried)
+        metric_add(METRIC_HURRIED, 0, 1);
     session_end(s, END_TIMEOUT);
 }
 
@@ -250,7 +186,7 @@ static void pump(struct session *s)
     }
     if (s->step == STEP_TLS && !tls_begin(s))
         return;
-    arm(s);
+    deadline_arm(s);
     /* Not reading also hides the client's half close: what it pipelined before is carried out, a message
        whose end came is committed. */
     if (s->step != STEP_READ)
@@ -291,13 +227,14 @@ static void on_secured(void *arg, struct stream *st)
     stream_tls_info(st, &info);
     snprintf(cipher, sizeof cipher, "%s %s", info.protocol, info.cipher);
     s->shaking = false;
+    s->command_began = 0; /* the next command has its own time */
     s->engine.out = stream_out(st);
     s->step = engine_secured(&s->engine, SV(cipher));
     stream_flush(st);
     if (s->step == STEP_CLOSE)
         session_end(s, END_PROTOCOL);
     else
-        arm(s);
+        deadline_arm(s);
 }
 
 static void on_ended(void *arg, struct stream *st, enum stream_end how, int sys)
@@ -549,7 +486,7 @@ void session_begin(struct session *s)
         s->engine.name_pending = true;
         dns_client_name(&s->ask, s->host->dns, &s->engine.client, NAME_ASK_MS, on_name, s);
     }
-    arm(s);
+    deadline_arm(s);
 }
 
 void session_cleanup(struct session *s)

@@ -11,6 +11,11 @@
 struct stream;
 struct session;
 
+/* What deadlines of several kinds are about. */
+#define DONE_WAIT_MS (5 * 60 * 1000)
+/* mapd makes those wait who tried in vain before. */
+#define AUTH_WAIT_MS (60 * 1000)
+
 /* What sessions need of their process; outlives them. */
 struct session_host {
     struct loop *loop;
@@ -36,10 +41,11 @@ struct session {
     struct loop_task again; /* pump from the loop, where calling it at once is not safe */
     enum engine_step step;  /* of the last pump */
     int64_t began, session_due;
-    int64_t command_due;   /* of the command that is awaited */
+    int64_t command_began; /* when the command that is awaited began to be; 0: not yet */
     size_t taken;          /* bytes of the input that the engine used and the stream still holds */
-    uint64_t command_mark; /* commands when command_due was set */
+    uint64_t command_mark; /* commands when command_began was set */
     bool shaking;          /* TLS is being begun */
+    bool hurried;          /* less time than else, because the listener is short of sessions */
     size_t followed_out;   /* replies at the head of the output that follow.c has logged */
     int64_t ended;         /* when the end of the data went to cleanup */
     bool early;            /* the client spoke before the greeting */

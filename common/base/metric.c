@@ -65,6 +65,11 @@ const struct metric_info metrics[METRIC_COUNT] = {
                       .help = "Logins." },
     [METRIC_COMMIT_TIME] = { "smtp_commit_seconds", SECONDS(short_ms), .roles = ONLY(SMTPD),
                              .help = "From the end of a message's data to its answer." },
+    [METRIC_CROWDED] = { "smtp_listeners_crowded", GAUGE(.roles = ONLY(SMTPD)),
+                         .help = "Listeners with four fifths of their sessions taken: silent strangers get "
+                                 "less time." },
+    [METRIC_HURRIED] = { "smtp_sessions_hurried", COUNTER(.roles = ONLY(SMTPD)),
+                         .help = "Sessions of strangers ended for that, before their ordinary time." },
     [METRIC_CLEANUP] = { "cleanup_messages", COUNTER(.roles = ONLY(CLEANUP)), .label = "result",
                          .values = verdicts, .help = "Messages that cleanup gave an answer about." },
     [METRIC_QUEUE_MESSAGES] = { "queue_messages", GAUGE(.roles = ONLY(QUEUED)), .label = "state",

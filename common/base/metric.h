@@ -31,6 +31,8 @@ enum metric {
     METRIC_TLS_FAILED,
     METRIC_AUTH,
     METRIC_COMMIT_TIME,
+    METRIC_CROWDED,
+    METRIC_HURRIED,
     /* cleanup */
     METRIC_CLEANUP,
     /* queued */

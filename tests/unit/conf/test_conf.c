@@ -185,6 +185,7 @@ static const char listen_defaults[] =
     "}\n";
 
 static const char full[] =
+    "    crowded_timeout = 30s    # default\n"
     "hostname = mx.example.com\n"
     "domains  = [ example.com, example.org ]\n"
     "listen smtp        { address = [ \"0.0.0.0:25\", \"[::]:25\" ]  tls = offer  banner = \"a \\\"b\\\" "

@@ -1,0 +1,149 @@
+/* test_crowd.c - few sessions are left: strangers who do nothing make room, everybody else stays */
+#include "../../support/unit.h"
+
+#include "common/base/metric.h"
+#include "rig.h"
+
+#include <unistd.h>
+
+#define GREETING "220 mx.own.test ESMTP\r\n"
+#define LATE     "421 4.4.2 Timeout. Closing\r\n"
+
+static int stranger(struct rig *r, const char *from)
+{
+    int fd = rig_connect(r, from);
+
+    rig_expect(r, fd, GREETING);
+    return fd;
+}
+
+static void ask(struct rig *r, int fd, const char *command, const char *reply)
+{
+    rig_send(r, fd, command);
+    rig_expect(r, fd, reply);
+}
+
+static void stays(struct rig *r, int fd)
+{
+    ask(r, fd, "NOOP\r\n", "250 2.0.0 Ok\r\n");
+}
+
+static enum server_room told;
+static unsigned tellings;
+
+static void on_room(void *arg, const char *listener, enum server_room room)
+{
+    (void)arg;
+    assert_string_equal(listener, "smtp");
+    told = room;
+    tellings++;
+}
+
+/* A crowd that comes after the idle ones ends those; who sends, or is of ours, or came just now stays. */
+static void idle_strangers_make_room(void **state)
+{
+    uint64_t hurried = metric_cells[METRIC_HURRIED][0];
+    int idle, sender, own, late;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, "max_sessions = 5");
+    server_watch(r.server, on_room, NULL);
+    idle = stranger(&r, "127.0.0.2");
+    own = stranger(&r, NULL);
+    sender = stranger(&r, "127.0.0.3");
+    ask(&r, sender, "HELO client\r\n", "250 mx.own.test\r\n");
+    ask(&r, sender, "MAIL FROM:<a@far.test>\r\n", "250 2.1.0 Sender ok\r\n");
+    rig_pass(&r, 100 * 1000);
+    stays(&r, idle); /* three of five: no crowd */
+    rig_pass(&r, 29 * 1000);
+    assert_int_equal(tellings, 0);
+    late = stranger(&r, "127.0.0.4");
+    assert_int_equal(told, ROOM_LITTLE);
+    assert_int_equal(metric_cells[METRIC_CROWDED][0], 1);
+    rig_pass(&r, 2 * 1000);
+    rig_expect_end(&r, idle, LATE);
+    assert_int_equal(metric_cells[METRIC_HURRIED][0], hurried + 1);
+    close(idle);
+    rig_spin(&r, 5);
+    assert_int_equal(told, ROOM_ENOUGH);
+    assert_int_equal(tellings, 2);
+    assert_int_equal(metric_cells[METRIC_CROWDED][0], 0);
+    stays(&r, late);
+    stays(&r, own);
+    stays(&r, sender);
+    close(late);
+    close(own);
+    close(sender);
+    rig_close(&r);
+}
+
+/* Who was late before the crowd came ends at once; who waits when it is over has the ordinary time again. */
+static void the_clock_is_that_of_the_command(void **state)
+{
+    int fds[4];
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, "max_sessions = 5  crowded_timeout = 10s  timeout = 100s");
+    server_watch(r.server, on_room, NULL);
+    fds[0] = stranger(&r, "127.0.0.2");
+    rig_pass(&r, 50 * 1000);
+    fds[1] = stranger(&r, "127.0.0.3");
+    fds[2] = stranger(&r, "127.0.0.4");
+    fds[3] = stranger(&r, "127.0.0.5");
+    rig_expect_end(&r, fds[0], LATE);
+    close(fds[0]);
+    rig_spin(&r, 5);
+    assert_int_equal(told, ROOM_ENOUGH);
+    rig_pass(&r, 60 * 1000);
+    stays(&r, fds[1]);
+    fds[0] = stranger(&r, "127.0.0.2");
+    assert_int_equal(told, ROOM_LITTLE);
+    rig_expect_end(&r, fds[2], LATE);
+    stays(&r, fds[1]);
+    for (size_t i = 0; i < COUNT(fds); i++)
+        close(fds[i]);
+    rig_close(&r);
+}
+
+/* Full is full: refused, said once, and over when a tenth is free. */
+static void full_is_said(void **state)
+{
+    int fds[5], more;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, "max_sessions = 5");
+    tellings = 0;
+    server_watch(r.server, on_room, NULL);
+    for (size_t i = 0; i < COUNT(fds); i++)
+        fds[i] = stranger(&r, NULL);
+    assert_int_equal(told, ROOM_LITTLE);
+    for (int i = 0; i < 3; i++) {
+        more = rig_connect(&r, NULL);
+        rig_expect_end(&r, more, "421 4.3.2 Too many connections, try again later\r\n");
+        close(more);
+    }
+    assert_int_equal(told, ROOM_NONE);
+    assert_int_equal(tellings, 2);
+    close(fds[0]);
+    rig_spin(&r, 20);
+    assert_int_equal(told, ROOM_LITTLE);
+    for (size_t i = 1; i < COUNT(fds); i++)
+        close(fds[i]);
+    rig_spin(&r, 20);
+    assert_int_equal(told, ROOM_ENOUGH);
+    rig_close(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(idle_strangers_make_room),
+        cmocka_unit_test(the_clock_is_that_of_the_command),
+        cmocka_unit_test(full_is_said),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
