@@ -23,6 +23,7 @@ struct conf_mailbox;
 struct conf_route;
 struct conf_secret;
 struct conf_queue;
+struct conf_history;
 struct conf_log;
 struct conf_dns;
 struct conf_users;
@@ -45,6 +46,7 @@ struct conf {
     struct conf_secret **secrets;      size_t secret_n;
     struct conf_queue *queue;
     struct conf_log *log;
+    struct conf_history *history;
     struct conf_dns *dns;
     struct conf_users *users;
     struct conf_tls_section **tls;     size_t tls_n;

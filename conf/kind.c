@@ -9,7 +9,7 @@
 const struct conf_kind *const conf_kinds[] = {
     &conf_top_kind,     &conf_listen_kind, &conf_relay_kind,     &conf_map_kind, &conf_address_kind,
     &conf_mailbox_kind, &conf_route_kind,  &conf_secret_kind,    &conf_queue_kind,
-    &conf_log_kind,     &conf_dns_kind,    &conf_tls_kind,       &conf_auth_kind,
+    &conf_log_kind,     &conf_history_kind, &conf_dns_kind,    &conf_tls_kind,       &conf_auth_kind,
     &conf_users_kind,   &conf_processes_kind, NULL,
 };
 

@@ -13,6 +13,7 @@ extern const struct conf_kind conf_route_kind;
 extern const struct conf_kind conf_secret_kind;
 extern const struct conf_kind conf_queue_kind;
 extern const struct conf_kind conf_log_kind;
+extern const struct conf_kind conf_history_kind;
 extern const struct conf_kind conf_dns_kind;
 extern const struct conf_kind conf_users_kind;
 extern const struct conf_kind conf_tls_kind;

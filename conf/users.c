@@ -11,6 +11,7 @@ static const struct conf_field fields[] = {
     FIELD(conf_users, deliverd, CT_USER, "mansio-deliverd", .doc = "User of deliverd."),
     FIELD(conf_users, mapd, CT_USER, "mansio-mapd", .doc = "User of mapd and its workers."),
     FIELD(conf_users, dnsd, CT_USER, "mansio-dnsd", .doc = "User of dnsd."),
+    FIELD(conf_users, historyd, CT_USER, "mansio-history", .doc = "User of historyd."),
     FIELD(conf_users, drop, CT_USER, "mansio-drop",
           .doc = "Group of the program that takes mail of local users."),
     FIELD_END
@@ -32,6 +33,8 @@ const char *conf_users_of(const struct conf_users *users, enum role role)
         return users->mapd;
     case ROLE_DNSD:
         return users->dnsd;
+    case ROLE_HISTORYD:
+        return users->historyd;
     case ROLE_MTAD:
     case ROLE_AGENT:
     case ROLE_MTACTL:

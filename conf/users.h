@@ -12,6 +12,7 @@ struct conf_users {
     char *deliverd;
     char *mapd;                     /* mapd-worker too */
     char *dnsd;
+    char *historyd;
     char *drop;                     /* group that postdrop runs with */
 };
 

@@ -78,6 +78,7 @@ static void deliverd_edge(struct daemon *d, enum role peer, unsigned index, int 
     case ROLE_CLEANUP:
     case ROLE_DELIVERD:
     case ROLE_MAPD_WORKER:
+    case ROLE_HISTORYD:
     case ROLE_AGENT:
     case ROLE_COUNT: break;
     }

@@ -48,7 +48,7 @@ static void group_look(const char *name, const struct conf_head *head, const cha
 void inspect_users(const struct conf *conf, struct findings *f)
 {
     static const enum role roles[] = { ROLE_SMTPD,    ROLE_CLEANUP, ROLE_QUEUED,
-                                       ROLE_DELIVERD, ROLE_MAPD,    ROLE_DNSD };
+                                       ROLE_DELIVERD, ROLE_MAPD,    ROLE_DNSD,    ROLE_HISTORYD };
 
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
         user_look(conf_users_of(conf->users, roles[i]), &conf->users->head, "users", role_name(roles[i]), f);

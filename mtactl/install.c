@@ -219,7 +219,8 @@ static void check_postdrop(struct check *c, const char *group)
 static void check_all(struct check *c, const struct conf *conf)
 {
     const struct conf_users *u = conf->users;
-    const char *const users[] = { u->smtpd, u->cleanup, u->queued, u->deliverd, u->mapd, u->dnsd };
+    const char *const users[] = { u->smtpd, u->cleanup, u->queued,  u->deliverd,
+                                  u->mapd,  u->dnsd,    u->historyd };
     const char *spool = conf->queue->directory, *state = conf->processes->state;
 
     for (size_t i = 0; i < sizeof users / sizeof *users; i++)

@@ -114,6 +114,7 @@ static int jail_of(const struct child *c)
     switch (c->role) {
     case ROLE_QUEUED: return c->host->spool_fd;
     case ROLE_MAPD: return c->host->state_fd;
+    case ROLE_HISTORYD: return c->host->history_fd;
     case ROLE_MAPD_WORKER: return -1;
     default: return c->host->jail_fd;
     }

@@ -39,7 +39,7 @@ struct ctl {
 
 /* Who has a socket: mtad, those who hold state, and those whose decisions an operator wants explained. */
 static const enum role roles[] = { ROLE_MTAD, ROLE_QUEUED, ROLE_MAPD,
-                                   ROLE_CLEANUP, ROLE_SMTPD, ROLE_DELIVERD };
+                                   ROLE_CLEANUP, ROLE_SMTPD, ROLE_DELIVERD, ROLE_HISTORYD };
 
 #define CTL_N (sizeof roles / sizeof *roles)
 

@@ -146,20 +146,31 @@ static bool jail_prepare(struct host *h, struct err *err)
     return dir_is_empty(h->jail_fd, path, err);
 }
 
-static bool state_prepare(struct host *h, struct err *err)
+/* A directory of its own below processes.state. */
+static int own_prepare(struct host *h, const char *name, enum role role, struct err *err)
 {
     const char *state = h->conf->processes->state;
-    char path[PATH_MAX + 8];
-    int fd = dir_open(state, 0755, err);
+    char path[PATH_MAX + 16];
+    int fd = dir_open(state, 0755, err), own;
 
     if (fd < 0)
-        return false;
-    snprintf(path, sizeof path, "%s/mapd", state);
-    h->state_fd = file_mkdirat(fd, "mapd", 0700);
+        return -1;
+    snprintf(path, sizeof path, "%s/%s", state, name);
+    own = file_mkdirat(fd, name, 0700);
     fd_close(&fd);
-    if (h->state_fd < 0)
-        return err_sys(err, "directory %s", path);
-    return dir_own(h->state_fd, path, &h->ids[ROLE_MAPD], 0700, err);
+    if (own < 0)
+        err_sys(err, "directory %s", path);
+    else if (!dir_own(own, path, &h->ids[role], 0700, err))
+        fd_close(&own);
+    return own;
+}
+
+static bool state_prepare(struct host *h, struct err *err)
+{
+    h->state_fd = own_prepare(h, "mapd", ROLE_MAPD, err);
+    if (h->state_fd >= 0 && graph_count(h->conf, ROLE_HISTORYD))
+        h->history_fd = own_prepare(h, "historyd", ROLE_HISTORYD, err);
+    return h->state_fd >= 0 && (h->history_fd >= 0 || !graph_count(h->conf, ROLE_HISTORYD));
 }
 
 /* A root that nobody wrote (postmaster's) is ours to make; those of the configuration must exist. */

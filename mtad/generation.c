@@ -29,7 +29,7 @@
 
 bool role_is_lasting(enum role role)
 {
-    return role == ROLE_QUEUED || role == ROLE_MAPD || role == ROLE_MAPD_WORKER;
+    return role == ROLE_QUEUED || role == ROLE_MAPD || role == ROLE_MAPD_WORKER || role == ROLE_HISTORYD;
 }
 
 /* ---- slots ---- */

@@ -2,6 +2,7 @@
 #include "mtad/graph.h"
 
 #include "conf/conf.h"
+#include "conf/history.h"
 #include "conf/processes.h"
 
 static size_t one(const struct conf *conf)
@@ -20,6 +21,11 @@ static size_t deliverds(const struct conf *conf)
     return (size_t)conf->processes->deliverd;
 }
 
+static size_t historyds(const struct conf *conf)
+{
+    return conf->history->keep > 0;
+}
+
 static size_t workers(const struct conf *conf)
 {
     return (size_t)conf->processes->mapd_workers;
@@ -27,7 +33,8 @@ static size_t workers(const struct conf *conf)
 
 /* Start: who is asked before who asks. Stop: no new mail, then what is in cleanup, then the queue together
    with its deliveries (queued stops dispatching and waits for results, deliverd finishes and hands them
-   over), then those who only answer. queued reads its whole spool before it is ready. */
+   over), then those who only answer, and who hears of all. queued reads its whole spool before it is ready.
+   historyd is not awaited by anybody: it is ready before it has looked at its files. */
 const struct graph_role graph_roles[] = {
     {ROLE_DNSD,         "dnsd", 30, 3, one },
     { ROLE_MAPD,               "mapd", 120, 3, one },
@@ -36,6 +43,7 @@ const struct graph_role graph_roles[] = {
     { ROLE_CLEANUP,              "cleanup", 30, 1, one },
     { ROLE_DELIVERD,              "deliverd", 30, 2, deliverds },
     { ROLE_SMTPD, "smtpd", 30, 0, smtpds },
+    { ROLE_HISTORYD, "historyd", 30, 3, historyds },
     { .role = ROLE_COUNT             },
 };
 
@@ -52,6 +60,10 @@ static const struct {
     { ROLE_DELIVERD, ROLE_DNSD       },
     { ROLE_MAPD,     ROLE_MAPD_WORKER},
     { ROLE_MTAD,     ROLE_MAPD       },
+    { ROLE_SMTPD,    ROLE_HISTORYD   },
+    { ROLE_CLEANUP,  ROLE_HISTORYD   },
+    { ROLE_QUEUED,   ROLE_HISTORYD   },
+    { ROLE_DELIVERD, ROLE_HISTORYD   },
 };
 
 const struct graph_role *graph_role_find(enum role role)

@@ -100,7 +100,7 @@ static bool walls_raise(const struct host *h, struct err *err)
 bool host_prepare(struct host *h, struct err *err)
 {
     h->privileged = geteuid() == 0;
-    h->jail_fd = h->spool_fd = h->state_fd = h->lock_fd = -1;
+    h->jail_fd = h->spool_fd = h->state_fd = h->history_fd = h->lock_fd = -1;
     limit_raise_files();
     h->devnull = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (h->devnull < 0)

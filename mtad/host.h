@@ -74,8 +74,8 @@ struct child {
     struct loop_timer timer; /* READY deadline, restart, kill after drain */
 };
 
-/* queued, mapd, 32 workers, and three times dnsd, cleanup, 64 smtpd and 64 deliverd. */
-#define CHILDREN_MAX 424
+/* queued, mapd, historyd, 32 workers, and three times dnsd, cleanup, 64 smtpd and 64 deliverd. */
+#define CHILDREN_MAX 425
 
 enum host_phase { HOST_STARTING, HOST_RUNNING, HOST_STOPPING };
 
@@ -90,7 +90,7 @@ struct host {
     int binaries[ROLE_COUNT];
     int confs[ROLE_COUNT]; /* sealed memfds */
     struct identity ids[ROLE_COUNT];
-    int devnull, jail_fd, spool_fd, state_fd, lock_fd;
+    int devnull, jail_fd, spool_fd, state_fd, history_fd, lock_fd;
     struct listener_fd *listeners; /* owned */
     size_t listener_n;
     struct source_fd *sources; /* owned */

@@ -327,6 +327,7 @@ void reload_ready(struct generation *g)
     settle(h, g);
     log_follow(h, former->conf);
     each_of_role(h, ROLE_QUEUED, g, conf_send);
+    each_of_role(h, ROLE_HISTORYD, g, conf_send);
     LOG(INFO, "mtad.reload.done", KI("generation", g->number), KI("former", former->number),
         KI("listeners", h->listener_n), KI("generations", generation_count(h)));
     retire(former);

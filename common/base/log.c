@@ -33,6 +33,7 @@ static void sink_stderr(void *arg, enum log_level level, const char *line, size_
 
 static log_sink *sink_fn = sink_stderr;
 static void *sink_arg;
+static const struct log_feed *feed;
 
 struct out {
     char *p;
@@ -169,19 +170,35 @@ size_t log_format(char *dst, size_t size, const char *event, const struct kv *kv
     return o.len;
 }
 
-void log_emit_always(enum log_level level, const char *event, const struct kv *kv)
+static void emit(enum log_level level, const char *event, const struct kv *kv, bool shown)
 {
+    bool fed = feed && feed->wants(level, event);
     char line[LINE_SIZE];
     size_t len;
 
+    if (!shown && !fed)
+        return;
     len = log_format(line, sizeof line, event, kv);
-    sink_fn(sink_arg, level, line, len);
+    if (shown)
+        sink_fn(sink_arg, level, line, len);
+    if (fed)
+        feed->line(level, line, len);
+}
+
+void log_emit_always(enum log_level level, const char *event, const struct kv *kv)
+{
+    emit(level, event, kv, true);
 }
 
 void log_emit(enum log_level level, const char *event, const struct kv *kv)
 {
-    if (level <= level_max)
-        log_emit_always(level, event, kv);
+    if (level <= level_max || feed)
+        emit(level, event, kv, level <= level_max);
+}
+
+void log_set_feed(const struct log_feed *new_feed)
+{
+    feed = new_feed;
 }
 
 void log_set_sink(log_sink *sink, void *arg)

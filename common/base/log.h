@@ -43,6 +43,15 @@ size_t log_format(char *dst, size_t size, const char *event, const struct kv *kv
 /* Where lines go. The default sink writes "name[pid]: LEVEL line\n" to stderr. A sink must not allocate. */
 typedef void log_sink(void *arg, enum log_level level, const char *line, size_t len);
 void log_set_sink(log_sink *sink, void *arg);
+
+/* A second reader of some events, whatever level the log has: the history. wants is asked before the line is
+   made and must be cheap; both run on any thread. NULL: none. */
+struct log_feed {
+    bool (*wants)(enum log_level level, const char *event);
+    void (*line)(enum log_level level, const char *line, size_t len);
+};
+void log_set_feed(const struct log_feed *feed); /* borrowed */
+
 void log_set_name(const char *name);            /* borrowed: the daemon's name */
 const char *log_name(void);
 void log_set_level(enum log_level level);

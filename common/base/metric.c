@@ -8,7 +8,7 @@
 
 #define CHILDREN                                                                                             \
     (ROLE_BIT(ROLE_SMTPD) | ROLE_BIT(ROLE_CLEANUP) | ROLE_BIT(ROLE_QUEUED) | ROLE_BIT(ROLE_DELIVERD) |       \
-     ROLE_BIT(ROLE_MAPD) | ROLE_BIT(ROLE_MAPD_WORKER) | ROLE_BIT(ROLE_DNSD))
+     ROLE_BIT(ROLE_MAPD) | ROLE_BIT(ROLE_MAPD_WORKER) | ROLE_BIT(ROLE_DNSD) | ROLE_BIT(ROLE_HISTORYD))
 #define ONLY(role)   ROLE_BIT(ROLE_##role)
 #define PROCESSES    (CHILDREN | ONLY(MTAD))
 #define COUNTER(...) .type = METRIC_COUNTER, .scale = 1, __VA_ARGS__
@@ -114,6 +114,17 @@ const struct metric_info metrics[METRIC_COUNT] = {
                      .help = "Answers of dnsd to the other daemons." },
     [METRIC_LOOKUPS] = { "map_answers", COUNTER(.roles = ONLY(MAPD)), .label = "answer", .values = answers,
                          .help = "Answers of mapd to the other daemons." },
+    [METRIC_HISTORY_LOST] = { "history_lines_lost",
+                              COUNTER(.roles = ONLY(SMTPD) | ONLY(CLEANUP) | ONLY(QUEUED) | ONLY(DELIVERD) |
+                                               ONLY(HISTORYD)),
+                              .help = "Lines that the history did not get, because historyd or its disk was "
+                                      "away or slow." },
+    [METRIC_HISTORY_LINES] = { "history_lines", COUNTER(.roles = ONLY(HISTORYD)),
+                               .help = "Lines that went into the history." },
+    [METRIC_HISTORY_BYTES] = { "history_size_bytes", GAUGE(.roles = ONLY(HISTORYD)), .unit = "bytes",
+                               .help = "What the history holds." },
+    [METRIC_HISTORY_OLDEST] = { "history_oldest_seconds", GAUGE(.roles = ONLY(HISTORYD)), .unit = "seconds",
+                                .help = "Age of its oldest line." },
 };
 
 uint64_t metric_cells[METRIC_COUNT][METRIC_CELLS];

@@ -57,6 +57,11 @@ enum metric {
     /* dnsd, mapd */
     METRIC_DNS,
     METRIC_LOOKUPS,
+    /* historyd, and who feeds it */
+    METRIC_HISTORY_LOST,
+    METRIC_HISTORY_LINES,
+    METRIC_HISTORY_BYTES,
+    METRIC_HISTORY_OLDEST,
     METRIC_COUNT
 };
 

@@ -10,6 +10,7 @@ static const char *const role_names[ROLE_COUNT] = {
     [ROLE_MAPD] = "mapd",
     [ROLE_MAPD_WORKER] = "mapd-worker",
     [ROLE_DNSD] = "dnsd",
+    [ROLE_HISTORYD] = "historyd",
     [ROLE_AGENT] = "agent",
     [ROLE_MTACTL] = "mtactl",
 };

@@ -12,6 +12,7 @@ enum role {
     ROLE_MAPD,
     ROLE_MAPD_WORKER,
     ROLE_DNSD,
+    ROLE_HISTORYD,
     ROLE_AGENT,
     ROLE_MTACTL,
     ROLE_COUNT

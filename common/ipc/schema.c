@@ -396,6 +396,9 @@ FIELDS(f_a_result) = { R(OUTCOME, U64, 2, "enum ipc_outcome"), R(ENHANCED, TEXT,
                          "nothing was stored: these are the targets of the user's ~/.forward"),
                        END };
 
+FIELDS(f_history_lines) = { R(DATA, BYTES, IPC_CHUNK_MAX, "lines: u16 length, u8 level, u64 wall ms, text"),
+                            O(COUNT, U64, 0, "lines that were lost since the frame before"), END };
+
 /* ---- the operator ---- */
 FIELDS(g_value_f) = { R(NAME, TEXT, 64, "name"), O(VALUE, BYTES, 16384, "text: any bytes"),
                       O(COUNT, U64, 0, "or number"), END };
@@ -409,8 +412,9 @@ FIELDS(f_ctl_done) = { R(CODE, U64, 255, "exit status, as of sysexits.h"),
                        O(CURSOR, U64, 0, "there is more: call again with this"), END };
 
 #define B(role)  ROLE_BIT(ROLE_##role)
-#define CONTROLLED (B(MTAD) | B(QUEUED) | B(MAPD) | B(CLEANUP) | B(SMTPD) | B(DELIVERD))
-#define CHILDREN (B(SMTPD) | B(CLEANUP) | B(QUEUED) | B(DELIVERD) | B(MAPD) | B(MAPD_WORKER) | B(DNSD))
+#define CONTROLLED (B(MTAD) | B(QUEUED) | B(MAPD) | B(CLEANUP) | B(SMTPD) | B(DELIVERD) | B(HISTORYD))
+#define CHILDREN                                                                                             \
+    (B(SMTPD) | B(CLEANUP) | B(QUEUED) | B(DELIVERD) | B(MAPD) | B(MAPD_WORKER) | B(DNSD) | B(HISTORYD))
 #define ALL      (CHILDREN | B(MTAD) | B(AGENT))
 #define MSG(type, class, fds, from, to, fields, doc)                                                         \
     {                                                                                                        \
@@ -446,6 +450,8 @@ const struct ipc_message ipc_messages[] = {
     MSG(PONG, REPLY, 0, CHILDREN, B(MTAD), f_none, "the answer, from the event loop: it turns"),
     MSG(MEASURE, REPLY, 0, B(MTAD), CHILDREN, f_none, "what did you count?"),
     MSG(MEASURED, REPLY, 0, CHILDREN, B(MTAD), f_measured, "the answer; its transaction is that of MEASURE"),
+    MSG(HISTORY_LINES, REPLY, 0, B(SMTPD) | B(CLEANUP) | B(QUEUED) | B(DELIVERD), B(HISTORYD),
+        f_history_lines, "log lines about messages; lossy: sent when it can be, never waited for"),
     MSG(AGENT, REQUEST, 0, B(DELIVERD), B(MTAD), f_agent, "an agent for this mailbox, please"),
     MSG(AGENT_REPLY, REPLY, IPC_FDS_ANY, B(MTAD), B(DELIVERD), f_agent_reply, "its channel, or why not"),
     MSG(AGENT_END, REPLY, 0, B(DELIVERD), B(MTAD), f_none,

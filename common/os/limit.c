@@ -20,6 +20,7 @@ static const struct {
     [ROLE_MAPD] = { 64 * GIB, 1024},
       [ROLE_MAPD_WORKER] = { 8 * GIB,  256 },
     [ROLE_DNSD] = { 4 * GIB,  1024},
+    [ROLE_HISTORYD] = { 128 * GIB, 1024},
       [ROLE_AGENT] = { 1 * GIB,  64  },
 };
 
@@ -40,7 +41,7 @@ static bool limit_lower(__rlimit_resource_t which, rlim_t to, struct err *err)
 
 bool limit_apply(enum role role, bool writes_files, struct err *err)
 {
-    bool stores = role == ROLE_QUEUED || role == ROLE_MAPD || role == ROLE_AGENT;
+    bool stores = role == ROLE_QUEUED || role == ROLE_MAPD || role == ROLE_AGENT || role == ROLE_HISTORYD;
 
     if (!limit_lower(RLIMIT_CORE, 0, err))
         return false;

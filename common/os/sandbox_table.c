@@ -7,9 +7,10 @@
 
 #define B(role) ROLE_BIT(ROLE_##role)
 #define ALL     (ROLE_ALL & ~(B(MTAD) | B(MTACTL)))
-/* Those that work on files below their jail: the spool, the compiled maps, the mailbox, and NSS. */
-#define FILES   (B(QUEUED) | B(MAPD) | B(AGENT) | B(MAPD_WORKER))
-#define WRITERS (B(QUEUED) | B(MAPD) | B(AGENT))
+/* Those that work on files below their jail: the spool, the compiled maps, the history, the mailbox, NSS. */
+#define FILES   (B(QUEUED) | B(MAPD) | B(AGENT) | B(MAPD_WORKER) | B(HISTORYD))
+#define WRITERS (B(QUEUED) | B(MAPD) | B(AGENT) | B(HISTORYD))
+#define LMDB    (B(MAPD) | B(HISTORYD))
 #define NSS     B(MAPD_WORKER)
 #define NET     (B(DELIVERD) | B(DNSD) | B(SMTPD))
 #define CALL(name, roles)                                                                                    \
@@ -138,15 +139,15 @@ const struct sandbox_rule sandbox_allowed[] = {
     CALL(preadv, WRITERS),
     CALL(fadvise64, WRITERS),
     CALL(flock, WRITERS),
-    CALL(sync_file_range, B(QUEUED)),
+    CALL(sync_file_range, B(QUEUED) | B(AGENT)),
     CALL(copy_file_range, B(QUEUED)),
-    CALL(msync, B(MAPD)),
-    CALL(mincore, B(MAPD)),
-    CALL(open, B(MAPD)),
+    CALL(msync, LMDB),
+    CALL(mincore, LMDB),
+    CALL(open, LMDB),
     CALL_ARGS(open, NSS, READ_ONLY_OPEN),
-    CALL(stat, B(MAPD) | NSS),
-    CALL(unlink, B(MAPD)),
-    CALL(rename, B(MAPD)),
+    CALL(stat, LMDB | NSS),
+    CALL(unlink, LMDB),
+    CALL(rename, LMDB),
     CALL(memfd_create, B(MAPD) | B(QUEUED) | NSS), /* queued: a message for cleanup to send on */
     CALL(lstat, NSS),
     CALL(access, NSS),

@@ -17,6 +17,7 @@
 #include "common/os/fault.h"
 #include "common/os/fd.h"
 #include "common/os/file.h"
+#include "common/proc/feed.h"
 #include "common/proc/forbidden.h"
 #include "common/proc/follow.h"
 #include "common/proc/frame_io.h"
@@ -288,14 +289,21 @@ static void on_fault(void *arg, struct channel *ch, struct ipc_in *in)
 
 #endif
 
+static void edge_take(struct daemon *d, enum role peer, unsigned index, int fd, bool lived)
+{
+    if (peer == ROLE_HISTORYD)
+        feed_open(fd);
+    else if (d->spec->edge)
+        d->spec->edge(d, peer, index, fd, lived);
+    else
+        fd_close(&fd);
+}
+
 static void on_edge(void *arg, struct channel *ch, struct ipc_in *in)
 {
-    struct daemon *d = arg;
-
     (void)ch;
-    if (d->spec->edge)
-        d->spec->edge(d, (enum role)ipc_get_u64(in, TAG_ROLE), (unsigned)ipc_get_u64(in, TAG_INDEX),
-                      ipc_take_fd(in, 0), ipc_get_u64(in, TAG_LIVED) != 0);
+    edge_take(arg, (enum role)ipc_get_u64(in, TAG_ROLE), (unsigned)ipc_get_u64(in, TAG_INDEX),
+              ipc_take_fd(in, 0), ipc_get_u64(in, TAG_LIVED) != 0);
 }
 
 static void on_peer_gone(void *arg, struct channel *ch, struct ipc_in *in)
@@ -303,7 +311,7 @@ static void on_peer_gone(void *arg, struct channel *ch, struct ipc_in *in)
     struct daemon *d = arg;
 
     (void)ch;
-    if (d->spec->peer_gone)
+    if (d->spec->peer_gone && ipc_get_u64(in, TAG_ROLE) != ROLE_HISTORYD)
         d->spec->peer_gone(d, (enum role)ipc_get_u64(in, TAG_ROLE), (unsigned)ipc_get_u64(in, TAG_INDEX));
 }
 
@@ -485,7 +493,8 @@ bool daemon_read_conf(struct daemon *d, int fd, struct conf **out, struct err *e
 
 static int landlock_dir(const struct daemon *d)
 {
-    return d->spec->role == ROLE_QUEUED || d->spec->role == ROLE_MAPD ? d->start.jail_fd : -1;
+    unsigned keepers = ROLE_BIT(ROLE_QUEUED) | ROLE_BIT(ROLE_MAPD) | ROLE_BIT(ROLE_HISTORYD);
+    return ROLE_BIT(d->spec->role) & keepers ? d->start.jail_fd : -1;
 }
 
 static bool loop_make(struct daemon *d, struct err *err)
@@ -499,6 +508,7 @@ static bool loop_make(struct daemon *d, struct err *err)
     if (!loop_signal(d->loop, SIGTERM, on_signal, d))
         return err_set(err, ERR_TEMP, "cannot watch SIGTERM");
     logsink_on_wait(on_log_wait, d);
+    feed_watch(d->loop);
     return true;
 }
 
@@ -508,10 +518,7 @@ static void edges_announce(struct daemon *d)
         struct startup_edge *e = d->start.edges;
 
         d->start.edges = e->next;
-        if (d->spec->edge)
-            d->spec->edge(d, e->peer, e->index, e->fd, e->lived);
-        else
-            fd_close(&e->fd);
+        edge_take(d, e->peer, e->index, e->fd, e->lived);
         free(e);
     }
 }
@@ -584,7 +591,7 @@ int daemon_main(const struct daemon_spec *spec, int argc, char **argv)
     }
     loop_run(d.loop);
     channel_flush(d.control);
-    /* The daemon may still stop its own timers, and ours are about to leave the stack. */
+    feed_end();
     loop_timer_stop(&d.log_retry);
     loop_timer_stop(&d.drain_limit);
     loop_timer_stop(&d.retirement);

@@ -11,7 +11,7 @@
 import os, pathlib, re, subprocess, sys
 
 ROOT = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else '.').resolve()
-CODE = ['common', 'conf', 'inspect', 'maps', 'smtpd', 'cleanup', 'queued', 'deliverd', 'dnsd', 'mtad', 'mtactl', 'postdrop', 'bench', 'tests']
+CODE = ['common', 'conf', 'inspect', 'maps', 'smtpd', 'cleanup', 'queued', 'deliverd', 'dnsd', 'historyd', 'mtad', 'mtactl', 'postdrop', 'bench', 'tests']
 
 # Folder -> prefixes of project headers it may include besides its own folder (docs/ARCHITECTURE.md, "Folders").
 COMMON = ['common/']
@@ -27,6 +27,7 @@ INCLUDES = {
     'conf': ['common/base/', 'common/os/', 'common/mail/'],
     'maps': ['common/base/', 'common/os/', 'common/mail/', 'common/net/', 'common/ipc/', 'common/proc/', 'conf/'],
     'dnsd': COMMON + ['conf/'],
+    'historyd': COMMON + ['conf/'],
     'smtpd': DAEMON, 'cleanup': DAEMON, 'queued': DAEMON, 'deliverd': DAEMON, 'mtad': DAEMON + ['inspect/'],
     'mtactl': ['inspect/', 'maps/check.h', 'maps/load.h', 'maps/map.h', 'common/base/', 'common/os/', 'common/mail/', 'conf/', 'common/ipc/', 'maps/credential.h', 'queued/look.h', 'queued/room.h', 'queued/verify.h'],
     'postdrop': ['common/base/', 'common/os/', 'common/mail/', 'conf/', 'common/ipc/'],
@@ -36,7 +37,7 @@ SYSTEM = {
     r'event2?/': ['common/net'],
     r'openssl/(ssl|bio)\.h': ['common/net'],
     r'ares': ['dnsd'],
-    r'lmdb\.h': ['maps'],
+    r'lmdb\.h': ['maps', 'historyd'],
     r'pcre2\.h': ['maps', 'conf'],
     r'seccomp\.h|linux/landlock\.h|linux/seccomp\.h': ['common/os'],
 }

@@ -3,7 +3,7 @@ leads somewhere, and every option that a program names in its usage stands in it
 import pathlib, re, subprocess, sys
 
 PAGES, BIN = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
-NEEDED = '''mtad.8 smtpd.8 cleanup.8 queued.8 deliverd.8 mapd.8 dnsd.8 mtactl.8 mansio.conf.5 mansio-maps.5
+NEEDED = '''mtad.8 smtpd.8 cleanup.8 queued.8 deliverd.8 mapd.8 dnsd.8 historyd.8 mtactl.8 mansio.conf.5 mansio-maps.5
 mansio-queue.5 sendmail.1 postdrop.1'''.split()
 # Pages of the system that ours point to.
 FOREIGN = {('less', '1'), ('systemd', '1'), ('cron', '8')}

@@ -8,8 +8,8 @@ from host import BUILD, Host
 
 pytestmark = pytest.mark.root
 
-DAEMONS = {'dnsd', 'mapd', 'mapd-worker', 'queued', 'cleanup', 'deliverd', 'smtpd'}
-USERS = {d: f'mansio-{d}' for d in DAEMONS} | {'mapd-worker': 'mansio-mapd'}
+DAEMONS = {'dnsd', 'mapd', 'mapd-worker', 'queued', 'cleanup', 'deliverd', 'smtpd', 'historyd'}
+USERS = {d: f'mansio-{d}' for d in DAEMONS} | {'mapd-worker': 'mansio-mapd', 'historyd': 'mansio-history'}
 # What a role may do although it stands in the table of acts; the reason is printed by mtad itself.
 PERMITTED = {
     'dnsd': {'socket-tcp', 'socket-tcp6', 'socket-udp'},

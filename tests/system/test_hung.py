@@ -28,7 +28,7 @@ def send(h, rcpt='user@demo.test'):
         s.sendmail('a@example.net', [rcpt], 'Subject: hi\r\n\r\nhello\r\n')
 
 
-STOPPED = ['smtpd', 'cleanup', 'deliverd', 'dnsd', 'mapd', 'mapd-worker']
+STOPPED = ['smtpd', 'cleanup', 'deliverd', 'dnsd', 'mapd', 'mapd-worker', 'historyd']
 
 
 def test_stopped_daemons_are_replaced():

@@ -89,7 +89,7 @@ def test_numbers_are_what_happened_by_every_way():
         assert n.sum('queue_sync_seconds_count') == n.sum('queue_sync_messages_count') >= 1
         assert n.sum('map_answers_total', answer='found') >= 3
         daemons = {(s.labels['daemon'], s.labels['index']) for s in n.families['mansio_up'].samples if s.value == 1}
-        assert {d for d, _ in daemons} == {'mtad', 'smtpd', 'cleanup', 'queued', 'deliverd', 'mapd', 'mapd-worker', 'dnsd'}
+        assert {d for d, _ in daemons} == {'mtad', 'smtpd', 'cleanup', 'queued', 'deliverd', 'mapd', 'mapd-worker', 'dnsd', 'historyd'}
         for daemon, index in daemons:
             assert n.sum('process_resident_memory_bytes', daemon=daemon, index=index) > 100000
             assert n.sum('process_start_time_seconds', daemon=daemon, index=index) > 1e9

@@ -45,7 +45,7 @@ def test_status_sandbox_config_check_log():
         assert 'is running' in text and 'all is well' in text and f'127.0.0.1:{h.port}' in text
         daemons = {d['name']: d for d in kinds(parsed, 'daemon')}
         pids = h.pids()
-        for name in ('mapd', 'queued', 'cleanup', 'dnsd'):
+        for name in ('mapd', 'queued', 'cleanup', 'dnsd', 'historyd'):
             assert daemons[name]['pid'] in pids[name] and daemons[name]['state'] == 'ready'
         assert daemons['queued']['memory_kib'] > 0
         assert kinds(parsed, 'listener')[0]['address'] == f'127.0.0.1:{h.port}'

@@ -31,10 +31,10 @@ def starts(h):
 
 def test_order_of_the_start(parts):
     assert [s for i, s in enumerate(starts(parts)) if s not in starts(parts)[:i]] == \
-        ['dnsd', 'mapd', 'mapd-worker', 'queued', 'cleanup', 'deliverd', 'smtpd']
+        ['dnsd', 'mapd', 'mapd-worker', 'queued', 'cleanup', 'deliverd', 'smtpd', 'historyd']
     assert parts.ready == f'ready smtp=127.0.0.1:{parts.port}\n'
     assert sorted((n, len(p)) for n, p in parts.pids().items()) == \
-        [('cleanup', 1), ('deliverd', 2), ('dnsd', 1), ('mapd', 1), ('mapd-worker', 2), ('queued', 1), ('smtpd', 2)]
+        [('cleanup', 1), ('deliverd', 2), ('dnsd', 1), ('historyd', 1), ('mapd', 1), ('mapd-worker', 2), ('queued', 1), ('smtpd', 2)]
 
 
 def test_order_of_the_stop(parts):
@@ -42,7 +42,7 @@ def test_order_of_the_stop(parts):
     drained = re.findall(r'mansio/([a-z-]+)\[\d+\]: INFO event=part\.drain', parts.log())
     assert drained[:2] == ['smtpd'] * 2 and drained[2] == 'cleanup'
     assert sorted(drained[3:6]) == ['deliverd', 'deliverd', 'queued']
-    assert sorted(drained[6:]) == ['dnsd', 'mapd', 'mapd-worker', 'mapd-worker']
+    assert sorted(drained[6:]) == ['dnsd', 'historyd', 'mapd', 'mapd-worker', 'mapd-worker']
 
 
 def test_a_crash_is_explained_and_repaired(parts):
@@ -53,7 +53,7 @@ def test_a_crash_is_explained_and_repaired(parts):
     parts.wait_log('mtad.child.ready', child='cleanup[0]')
     assert parts.pids()['cleanup'] != [old]
     # Both sides get new ends: the new one is told that its peers lived, they that it is new.
-    parts.wait_log('part.gone', peer='cleanup', count=4)            # queued, mapd, two smtpd
+    parts.wait_log('part.gone', peer='cleanup', count=5)            # queued, mapd, historyd, two smtpd
     wait_for('edges', lambda: len(re.findall(r'smtpd\[\d+\]: INFO event=part\.edge peer=cleanup index=0 lived=0',
                                              parts.log())) == 2)
     assert re.search(r'queued\[\d+\]: INFO event=part\.edge peer=cleanup index=0 lived=0 *$', parts.log(), re.M)
@@ -88,8 +88,8 @@ def test_all_daemons_killed_at_once_come_back(parts):
     for name, pids in parts.pids().items():
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
-    parts.wait_log('mtad.child.ready', count=10)
-    assert sum(map(len, parts.pids().values())) == 10
+    parts.wait_log('mtad.child.ready', count=11)
+    assert sum(map(len, parts.pids().values())) == 11
     assert parts.stop() == 0
 
 
@@ -102,7 +102,7 @@ def test_ctrl_c_reaches_only_mtad():
         os.killpg(h.proc.pid, signal.SIGINT)
         assert h.proc.wait(30) == 0
         h.proc = None
-        assert len(h.log_lines('part.drain')) == 10 and not h.log_lines('proc.signal')
+        assert len(h.log_lines('part.drain')) == 11 and not h.log_lines('proc.signal')
 
 
 def test_a_daemon_that_cannot_start_stops_everything():
@@ -218,7 +218,7 @@ def test_a_file_system_of_its_own_is_empty_with_lost_and_found():
     h.write()
     (h.dir / 'spool/lost+found').mkdir(parents=True)
     with h:
-        assert len(starts(h)) == 10
+        assert len(starts(h)) == 11
         assert os.stat(h.dir / 'spool/lost+found').st_uid == 0
 
 
@@ -226,7 +226,7 @@ def test_a_deep_directory_works(tmp_path):
     deep = tmp_path / ('x' * 100) / ('y' * 100)
     deep.mkdir(parents=True)
     with Parts(base=deep) as h:
-        assert len(starts(h)) == 10
+        assert len(starts(h)) == 11
 
 
 @pytest.mark.skipif(not IS_ROOT, reason='needs root')

@@ -7,7 +7,7 @@ from host import BUILD, ROOT, wait_for
 from private_root import BARE, Root, install_tree, make_deb, run
 
 LIBEXEC = 'usr/libexec/mansio'
-DAEMONS = ['mtad', 'smtpd', 'cleanup', 'queued', 'deliverd', 'mapd', 'mapd-worker', 'dnsd', 'mansio-agent', 'postdrop']
+DAEMONS = ['mtad', 'smtpd', 'cleanup', 'queued', 'deliverd', 'mapd', 'mapd-worker', 'dnsd', 'historyd', 'mansio-agent', 'postdrop']
 LINKS = {'usr/sbin/mtad': LIBEXEC + '/mtad', 'usr/bin/mailq': 'usr/sbin/sendmail', 'usr/bin/newaliases': 'usr/sbin/sendmail',
          'usr/lib/sendmail': 'usr/sbin/sendmail'}
 
