@@ -15,6 +15,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/os/room.h"
 #include "conf/conf.h"
 #include "conf/queue.h"
 #include "conf/top.h"
@@ -23,7 +24,6 @@
 #include "mtactl/command.h"
 #include "mtactl/install.h"
 #include "mtactl/print.h"
-#include "queued/room.h"
 
 #define NAME_MS 5000
 

@@ -181,7 +181,7 @@ int main(int argc, char **argv)
 {
     static struct input in;
     char warning[WARNING_MAX];
-    struct buf directory;
+    static struct place place;
     const char *conf;
     struct err err;
     int status;
@@ -190,15 +190,14 @@ int main(int argc, char **argv)
     conf = conf_choose(argc, argv);
     if (!conf)
         return complain(EX_USAGE, "this program is run by sendmail and takes no arguments");
-    buf_init(&directory, 8192);
     buf_init(&in.head, DROP_HEAD_MAX + CHUNK_MAX);
-    status = place_find(conf, &directory, &err) ? head_read(&in) : complain(EX_TEMPFAIL, err.text);
+    status = place_find(conf, &place, &err) && place_has_room(&place, &err) ? head_read(&in)
+                                                                            : complain(EX_TEMPFAIL, err.text);
     if (status == EX_OK)
         warn(conf, &in.fields, warning);
     if (status == EX_OK)
-        status = store(&in, buf_cstr(&directory));
+        status = store(&in, place.drop);
     drop_head_clear(&in.fields);
     buf_clear(&in.head);
-    buf_clear(&directory);
     return status;
 }

@@ -265,21 +265,18 @@ static int daemon_run(const struct options *o)
 
 static int version_run(const struct options *o)
 {
-    struct buf drop;
+    static struct place place;
     struct err err;
-    bool known;
+    bool known = place_find(o->conf ? o->conf : PLACE_CONF, &place, &err);
 
-    buf_init(&drop, 8192);
-    known = place_find(o->conf ? o->conf : PLACE_CONF, &drop, &err);
     printf("Mansio " MANSIO_VERSION "\n");
     printf("    Features: STARTTLS, AUTH (PLAIN, LOGIN, SCRAM-SHA-256), LMTP, Maildir, mbox, commands, "
            ".forward\n");
     printf("    Built with: " MANSIO_LIBRARIES ", C library %d.%d; runs with C library %s\n", __GLIBC__,
            __GLIBC_MINOR__, gnu_get_libc_version());
     printf("    Configuration: %s\n", o->conf ? o->conf : PLACE_CONF);
-    printf("    Submission: into %s, up to %u bytes and %u recipients\n", known ? buf_cstr(&drop) : err.text,
+    printf("    Submission: into %s, up to %u bytes and %u recipients\n", known ? place.drop : err.text,
            DROP_MESSAGE_MAX, DROP_RCPTS_MAX);
-    buf_clear(&drop);
     return EX_OK;
 }
 

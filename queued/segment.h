@@ -8,8 +8,8 @@
 
 #include "common/base/buf.h"
 #include "common/base/err.h"
+#include "common/os/room.h"
 #include "queued/record.h"
-#include "queued/room.h"
 
 #include <stdint.h>
 #include <sys/uio.h>

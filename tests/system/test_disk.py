@@ -133,6 +133,27 @@ def test_a_full_disk_takes_no_mail_and_everything_else_goes_on():
         h.stop()
 
 
+def test_local_mail_is_refused_below_the_reserve_too():
+    sendmail = [str(host.BUILD / 'bin/sendmail'), '-C']
+    message = b'Subject: cron\n\nx\n'
+    with Host() as h:
+        conf = str(h.dir / 'etc/mansio.conf')
+        local = lambda: subprocess.run([*sendmail, conf, 'user'], input=message, capture_output=True, timeout=60)
+        h.queue = 'reserve = 900000G'
+        h.write()
+        p = local()   # at once: it asks the disk, not the daemons
+        assert p.returncode == 75 and b'disk of the mail queue is full' in p.stderr and b'not taken' in p.stderr, p
+        s = subprocess.run([*sendmail, conf, '-bs'], input=b'HELO x\nMAIL FROM:<user>\nRCPT TO:<user>\nDATA\nSubject: x\n\nx\n.\nQUIT\n', capture_output=True, timeout=60)
+        assert b'\n451 4.3.0' in s.stdout, s
+        assert [f for f in os.listdir(h.dir / 'spool/drop') if f != 'bad'] == []
+        h.queue = ''
+        h.write()
+        p = local()
+        assert p.returncode == 0, p
+        h.wait_mail(count=1)
+        assert len(h.mailbox()) == 1
+
+
 def test_a_disk_that_turns_read_only_refuses_and_loses_nothing():
     port = host.free_port()
     with small_spool(conf=f'route default {{ via = "127.0.0.1:{port}" }}') as (h, disk):

@@ -28,6 +28,11 @@ def mtactl(h, *args):
     return json.loads(p.stdout)['rows']
 
 
+def change(h, act, ids, *more):
+    for at in range(0, len(ids), 50):   # as many as fit into a question
+        mtactl(h, 'queue', act, *ids[at:at + 50], *more)
+
+
 def used(directory):
     """Bytes of disk; files come and go meanwhile."""
     total = 0
@@ -70,13 +75,13 @@ class Soak:
         waiting = sorted(i for i, r in self.listed().items() if r['state'] in ('deferred', 'held') and i not in self.deleted)
         some = self.rng.sample(waiting, -(-len(waiting) // self.lifetime))
         if some:
-            mtactl(self.h, 'queue', 'delete', *some[:200], '--yes')
-            self.deleted.update(some[:200])
+            change(self.h, 'delete', some, '--yes')
+            self.deleted.update(some)
             self.held -= self.deleted
         for act in ('hold', 'release'):
-            choice = [i for i in waiting if i not in self.deleted and (i in self.held) == (act == 'release')][::9][:100]
+            choice = [i for i in waiting if i not in self.deleted and (i in self.held) == (act == 'release')][::9]
             if choice:
-                mtactl(self.h, 'queue', act, *choice)
+                change(self.h, act, choice)
                 (self.held.update if act == 'hold' else self.held.difference_update)(choice)
 
     async def during(self, account, seconds):

@@ -1,4 +1,4 @@
-/* room.h - how much of a file system must be free for new mail to be taken; for queued and for mtactl */
+/* room.h - how much of a file system must be free for new mail to be taken: for all who take it or tell */
 #pragma once
 
 #include <stdbool.h>
