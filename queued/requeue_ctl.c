@@ -177,9 +177,9 @@ static bool argument_is_address(struct strv text)
     return text.n > 0 && text.n <= 512;
 }
 
-static void add_word(struct buf *out, const char *what, struct strv word)
+static void add_word(struct buf *out, const char *before, const char *what, struct strv word)
 {
-    buf_addf(out, " %s ", what);
+    buf_addf(out, "%s %s ", out->len && out->data[out->len - 1] == ':' ? "" : before, what);
     buf_addv(out, word.n ? word : SV_LIT("<>"));
 }
 
@@ -217,14 +217,14 @@ static bool changes_read(struct mailq *q, struct ctl_call *call, struct message 
             if (k < 2 && !someone_is_meant(q, call, m, text))
                 return false;
             if (strcmp(names[k], "new") != 0)
-                add_word(out, k == 1 ? "; replaced" : k == 0 ? "; removed" : "; added", text);
+                add_word(out, ";", k == 1 ? "replaced" : k == 0 ? "removed" : "added", text);
             if (k == 1 && ctl_text_nth(call, "new", i, &other))
-                add_word(out, "by", other);
+                add_word(out, "", "by", other);
         }
     }
     if (sender.p) {
-        add_word(out, "sender", q->envelope.sender);
-        add_word(out, "became", sender);
+        add_word(out, ";", "sender", q->envelope.sender);
+        add_word(out, "", "became", sender);
     }
     return true;
 }

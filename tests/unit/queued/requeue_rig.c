@@ -1,0 +1,292 @@
+/* requeue_rig.c - a queue, a cleanup and an operator for tests of requeue and edit */
+#include "tests/unit/queued/requeue_rig.h"
+
+#include "common/base/id.h"
+#include "common/ipc/rowpack.h"
+#include "common/os/fault.h"
+#include "common/os/fd.h"
+#include "queued/ctl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+struct rig *r;
+static struct ipc_out out;
+static struct rowread rows;
+
+struct requeue_got got;
+bool obedient;
+uint64_t next_txn = 1000, made[REQUEUE_MADE];
+size_t made_n;
+
+static void text_add(struct strv s)
+{
+    size_t at = strlen(got.rcpts);
+
+    assert_true(at + s.n < sizeof got.rcpts);
+    memcpy(got.rcpts + at, s.p, s.n);
+    got.rcpts[at + s.n] = '\0';
+}
+
+static void put_rcpt(const struct ipc_in *group)
+{
+    ipc_group_begin(&out, TAG_RCPT);
+    ipc_put_text(&out, TAG_RCPT, ipc_get(group, TAG_RCPT));
+    ipc_put_u64(&out, TAG_LOCAL, ipc_get_u64(group, TAG_LOCAL));
+    ipc_put_text(&out, TAG_ORIGINAL, ipc_get(group, TAG_ORIGINAL));
+    if (ipc_has(group, TAG_NOTIFY))
+        ipc_put_u64(&out, TAG_NOTIFY, ipc_get_u64(group, TAG_NOTIFY));
+    ipc_group_end(&out);
+}
+
+/* The answer of a cleanup that finds every address as it stands; its id. */
+static uint64_t submit_again(const struct ipc_in *in)
+{
+    uint64_t id = id_new();
+    struct ipc_in group;
+    size_t at = 0, size = (size_t)ipc_get_u64(in, TAG_SIZE);
+    char *bytes = malloc(size + 1);
+    struct strv header, body;
+
+    assert_true(fd_pread_full(in->fds[0], bytes, size, 0) == (ssize_t)size);
+    body = strv_make(bytes, size);
+    for (size_t i = 0;; i++) {
+        assert_true(i + 4 <= size);
+        if (memcmp(bytes + i, "\r\n\r\n", 4) == 0) {
+            header = strv_make(bytes, i + 2);
+            body = strv_from(body, i + 4);
+            break;
+        }
+    }
+    ipc_begin(&out, IPC_Q_SUBMIT, ++next_txn);
+    ipc_put_u64(&out, TAG_ID, id);
+    ipc_put_text(&out, TAG_SENDER, ipc_get(in, TAG_SENDER));
+    while (ipc_next_group(in, TAG_RCPT, &at, &group))
+        put_rcpt(&group);
+    ipc_put_u64(&out, TAG_ARRIVAL, 1);
+    ipc_put_text(&out, TAG_ORIGIN, ipc_get(in, TAG_ORIGIN));
+    ipc_put_bytes(&out, TAG_HEADER, header);
+    ipc_put_bytes(&out, TAG_DATA, body);
+    ipc_put_u64(&out, TAG_BODY_SIZE, body.n);
+    channel_send(r->cleanup, &out);
+    free(bytes);
+    assert_true(made_n < COUNT(made));
+    made[made_n++] = id;
+    return id;
+}
+
+static void on_requeue(struct rig *rig, struct ipc_in *in)
+{
+    struct ipc_in group;
+    size_t at = 0, barred = (size_t)ipc_get_u64(in, TAG_COUNT);
+
+    (void)rig;
+    got.n++;
+    got.txn = in->txn;
+    got.about = ipc_get_u64(in, TAG_ID);
+    got.rcpts[0] = '\0';
+    assert_true(strv_cstr(ipc_get(in, TAG_ORIGIN), got.origin, sizeof got.origin));
+    assert_true(strv_cstr(ipc_get(in, TAG_SENDER), got.sender, sizeof got.sender));
+    memset(got.barred, 0, sizeof got.barred);
+    if (barred < sizeof got.barred)
+        assert_true(fd_pread_full(in->fds[0], got.barred, barred, (off_t)ipc_get_u64(in, TAG_SIZE)) ==
+                    (ssize_t)barred);
+    for (size_t i = 0; i + 1 < barred && i < sizeof got.barred; i++)
+        got.barred[i] = got.barred[i] ? got.barred[i] : ' ';
+    while (ipc_next_group(in, TAG_RCPT, &at, &group)) {
+        text_add(ipc_get_u64(&group, TAG_KIND) == REQUEUE_RESOLVE ? SV("resolve ") : SV("keep "));
+        text_add(ipc_get(&group, TAG_RCPT));
+        text_add(SV(" ("));
+        text_add(ipc_get(&group, TAG_ORIGINAL));
+        text_add(SV(") "));
+    }
+    if (obedient)
+        submit_again(in);
+}
+
+/* ---- the operator ---- */
+
+struct blocking client;
+unsigned done, kept;
+char reason[600];
+
+void client_open(void)
+{
+    int ends[2];
+
+    assert_true(fd_seqpacket_pair(ends));
+    qctl_client(&r->q, ends[0]);
+    client = (struct blocking){ .fd = ends[1], .peer = ROLE_QUEUED, .wait_ms = 10000 };
+    client.frame = malloc(IPC_FRAME_MAX);
+    ipc_out_init(&client.call);
+}
+
+static void rows_count(struct strv rest)
+{
+    const char *kind;
+
+    while (rest.n && (kind = rowread_begin(&rows, &rest))) {
+        struct rowread_value v;
+
+        done += strcmp(kind, "requeued") == 0 || strcmp(kind, "edited") == 0;
+        kept += strcmp(kind, "kept") == 0;
+        while (rowread_next(&rows, &rest, &v) == ROWREAD_VALUE)
+            if (strcmp(v.name, "reason") == 0)
+                (void)strv_cstr(v.text, reason, sizeof reason);
+    }
+}
+
+/* Exit status of a portion; *cursor: of the next, 0: there is none. */
+int answer(uint64_t *cursor)
+{
+    struct err err = { 0 };
+    struct ipc_in in;
+
+    rowread_reset(&rows);
+    for (;;) {
+        char peek;
+
+        RIG_UNTIL(r, recv(client.fd, &peek, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN);
+        assert_int_equal(blocking_next(&client, &in, &err), BLOCKING_OK);
+        if (in.type == IPC_CTL_DONE) {
+            *cursor = ipc_get_u64(&in, TAG_CURSOR);
+            return (int)ipc_get_u64(&in, TAG_CODE);
+        }
+        if (in.type == IPC_CTL_ROWS)
+            rows_count(ipc_get(&in, TAG_DATA));
+    }
+}
+
+/* Of all that is there, and not of what this call makes of it. */
+static uint64_t until;
+
+static void until_now(void)
+{
+    int64_t last = id_wall_ms(id_new());
+
+    RIG_UNTIL(r, mailq_now_ms(&r->q) > last + 1);
+    until = (uint64_t)mailq_now_ms(&r->q);
+    RIG_UNTIL(r, id_wall_ms(id_new()) > (int64_t)until);
+}
+
+void send_call(const char *act, uint64_t id, const char *const words[][2], uint64_t cursor)
+{
+    struct err err = { 0 };
+    char text[ID_TEXT_SIZE];
+
+    blocking_call(&client, act, cursor);
+    if (id) {
+        id_text(id, text);
+        blocking_text(&client, "id", SV(text));
+    } else {
+        blocking_number(&client, "all", 1);
+        blocking_number(&client, "until", until);
+    }
+    for (size_t i = 0; words && words[i][0]; i++)
+        blocking_text(&client, words[i][0], SV(words[i][1]));
+    assert_int_equal(blocking_send(&client, &err), BLOCKING_OK);
+}
+
+int call(const char *act, uint64_t id, const char *const words[][2])
+{
+    uint64_t cursor = 0;
+    int code;
+
+    done = kept = 0;
+    reason[0] = '\0';
+    if (!id)
+        until_now();
+    client_open();
+    do {
+        send_call(act, id, words, cursor);
+        code = answer(&cursor);
+    } while (cursor && code == 0);
+    blocking_close(&client);
+    return code;
+}
+
+struct message *message(uint64_t id)
+{
+    uint32_t handle = ledger_find(&r->q.ledger, id);
+
+    return handle ? ledger_at(&r->q.ledger, handle) : NULL;
+}
+
+/* ---- messages ---- */
+
+/* "l:a@b" or "r:a@b", "=" and the address that the sender wrote when it is another. */
+uint64_t message_new(const char *sender, const char *rcpts, const char *body)
+{
+    struct strv rest = SV(rcpts), word, to;
+    uint64_t id = id_new(), txn = ++next_txn;
+
+    ipc_begin(&out, IPC_Q_SUBMIT, txn);
+    ipc_put_u64(&out, TAG_ID, id);
+    ipc_put_text(&out, TAG_SENDER, SV(sender));
+    while (strv_word(&rest, &word)) {
+        bool local = word.p[0] == 'l';
+
+        word = strv_from(word, 2);
+        assert_true(strv_cut(&word, '=', &to));
+        ipc_group_begin(&out, TAG_RCPT);
+        ipc_put_text(&out, TAG_RCPT, to);
+        ipc_put_u64(&out, TAG_LOCAL, local);
+        if (word.p)
+            ipc_put_text(&out, TAG_ORIGINAL, word);
+        ipc_group_end(&out);
+    }
+    ipc_put_u64(&out, TAG_ARRIVAL, 1700000000000);
+    ipc_put_text(&out, TAG_CLIENT, SV("192.0.2.7"));
+    ipc_put_text(&out, TAG_ENVID, SV("env"));
+    ipc_put_u64(&out, TAG_RET, 2);
+    ipc_put_u64(&out, TAG_BODY_TYPE, 1);
+    ipc_put_text(&out, TAG_SID, SV("SID"));
+    ipc_put_bytes(&out, TAG_HEADER, SV("Subject: test\r\n"));
+    ipc_put_bytes(&out, TAG_DATA, SV(body));
+    ipc_put_u64(&out, TAG_BODY_SIZE, strlen(body));
+    channel_send(r->cleanup, &out);
+    RIG_UNTIL(r, rig_answer(r, txn));
+    assert_int_equal(rig_answer(r, txn)->verdict, VERDICT_ACCEPT);
+    return id;
+}
+
+void over(uint64_t id, const char *list)
+{
+    store_note(r->q.store, &(struct entry){ .kind = ENTRY_DELIVERED, .id = id, .list = SV(list) });
+}
+
+void cleanup_says(enum ipc_verdict verdict)
+{
+    ipc_begin(&out, IPC_N_FORWARDED, got.txn);
+    ipc_put_u64(&out, TAG_VERDICT, verdict);
+    ipc_put_text(&out, TAG_ENHANCED, SV("5.1.1"));
+    ipc_put_text(&out, TAG_TEXT, SV("nobody there"));
+    channel_send(r->cleanup, &out);
+}
+
+int requeue_setup(void **state)
+{
+    (void)state;
+    r = calloc(1, sizeof *r);
+    rig_init(r);
+    r->conf.deliver = false;
+    r->requeue = on_requeue;
+    memset(&got, 0, sizeof got);
+    made_n = 0;
+    obedient = true;
+    if (!out.bytes.max) {
+        ipc_out_init(&out);
+        rowread_init(&rows);
+    }
+    return 0;
+}
+
+int requeue_teardown(void **state)
+{
+    (void)state;
+    fault_disarm_all();
+    rig_clear(r);
+    free(r);
+    return 0;
+}

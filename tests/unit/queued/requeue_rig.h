@@ -1,0 +1,45 @@
+/* requeue_rig.h - a queue, a cleanup and an operator for tests of requeue and edit */
+#pragma once
+
+#include "tests/support/unit.h"
+#include "tests/unit/queued/rig.h"
+
+#include "common/ipc/blocking.h"
+
+#define REQUEUE_MADE 4096
+
+/* What cleanup was given last, as text, and how many it got. */
+struct requeue_got {
+    char rcpts[65536]; /* "resolve ADDRESS (ORIGINAL) " or "keep ..." */
+    char origin[512], sender[128], barred[4096];
+    uint64_t txn, about;
+    unsigned n, at_once, most;
+    struct buf content;
+};
+extern struct requeue_got got;
+
+extern struct rig *r;
+extern bool obedient; /* cleanup submits what it is given, with these ids */
+extern uint64_t next_txn, made[REQUEUE_MADE];
+extern size_t made_n;
+
+void cleanup_says(enum ipc_verdict verdict); /* about what it got last */
+
+int requeue_setup(void **state);
+int requeue_teardown(void **state);
+
+/* The operator: rows of the last call, and why the last message was kept. */
+extern struct blocking client;
+extern unsigned done, kept;
+extern char reason[600];
+void client_open(void);
+/* id 0: all that are there. words: further arguments. */
+void send_call(const char *act, uint64_t id, const char *const words[][2], uint64_t cursor);
+/* Exit status of a portion; *cursor: of the next, 0: there is none. */
+int answer(uint64_t *cursor);
+int call(const char *act, uint64_t id, const char *const words[][2]); /* both, to the end */
+
+struct message *message(uint64_t id); /* NULL: it is over */
+/* Recipients "l:a@b" or "r:a@b", "=" and the address that the sender wrote when it is another. */
+uint64_t message_new(const char *sender, const char *rcpts, const char *body);
+void over(uint64_t id, const char *list); /* these recipients have it */

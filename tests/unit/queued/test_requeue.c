@@ -1,0 +1,272 @@
+/* test_requeue.c - messages through cleanup again: who, as what, and what becomes of the rest */
+#include "tests/unit/queued/requeue_rig.h"
+
+#include "common/base/id.h"
+
+#include <stdlib.h>
+
+static void origin_is(uint64_t id, const char *rest)
+{
+    char text[ID_TEXT_SIZE], want[128];
+
+    id_text(id, text);
+    snprintf(want, sizeof want, "requeue/%s/%s", text, rest);
+    assert_string_equal(got.origin, want);
+}
+
+static void as_a_whole_or_as_it_is(void **state)
+{
+    static const char *const three =
+        "r:a@far.test=list@demo.test l:b@demo.test=list@demo.test r:c@far.test";
+    uint64_t id;
+
+    (void)state;
+    rig_start(r);
+    id = message_new("s@x.test", three, "b\r\n");
+    assert_int_equal(call("requeue", id, NULL), 0);
+    assert_true(done == 1 && kept == 0);
+    assert_string_equal(got.rcpts,
+                        "resolve list@demo.test (list@demo.test) resolve c@far.test (c@far.test) ");
+    origin_is(id, "0-2");
+    assert_string_equal(got.barred, "");
+    assert_true(!message(id) && message(made[0]) && message(made[0])->rcpt_n == 2);
+    /* One who has it: the others of his alias stay what they are, for ever, and he gets nothing. */
+    id = message_new("s@x.test", three, "b\r\n");
+    over(id, "0");
+    assert_int_equal(call("requeue", id, NULL), 0);
+    assert_string_equal(got.rcpts, "keep b@demo.test (list@demo.test) resolve c@far.test (c@far.test) ");
+    origin_is(id, "1-2/given");
+    assert_string_equal(got.barred, "ra@far.test\n");
+    assert_true(!message(id) && message(made[1]));
+    assert_int_equal(call("requeue", made[1], NULL), 0);
+    assert_string_equal(got.rcpts, "keep b@demo.test (list@demo.test) keep c@far.test (c@far.test) ");
+    origin_is(made[1], "0-1/given");
+    rig_kill(r);
+}
+
+static void envelope_of(uint64_t id, struct envelope *e)
+{
+    struct err err;
+    struct bytes *b = message_bytes(&r->q, ledger_find(&r->q.ledger, id), &err);
+
+    assert_non_null(b);
+    assert_true(envelope_parse(b->envelope, e, &err));
+    bytes_unref(&b);
+}
+
+static void the_envelope_stays(void **state)
+{
+    struct envelope e;
+    uint64_t id;
+
+    (void)state;
+    rig_start(r);
+    envelope_init(&e);
+    id = message_new("s@x.test", "r:a@far.test", "b\r\n");
+    assert_int_equal(call("hold", id, NULL), 0);
+    assert_int_equal(call("requeue", id, NULL), 0);
+    envelope_of(made[0], &e);
+    assert_true(strv_is(e.sender, "s@x.test") && strv_is(e.envid, "env") && e.ret == 2 && e.body_type == 1);
+    assert_true(e.arrival == 1700000000000 && strv_is(e.client, "192.0.2.7") && strv_is(e.sid, "SID"));
+    assert_true(message(made[0])->flags & MESSAGE_HELD);
+    /* A freeze is about new mail. What was let go stays so. */
+    assert_int_equal(call("release", made[0], NULL), 0);
+    store_note(r->q.store,
+               &(struct entry){ .kind = ENTRY_FREEZE, .flags = 1, .text = SV("s@x.test") });
+    assert_int_equal(call("requeue", made[0], NULL), 0);
+    assert_false(message(made[1])->flags & MESSAGE_HELD);
+    envelope_clear(&e);
+    rig_kill(r);
+}
+
+static void what_is_refused_stays(void **state)
+{
+    uint64_t id, cursor;
+
+    (void)state;
+    rig_start(r);
+    obedient = false;
+    id = message_new("s@x.test", "r:a@far.test", "b\r\n");
+    client_open();
+    send_call("requeue", id, NULL, 0);
+    RIG_UNTIL(r, got.n == 1);
+    assert_true(message(id)->flags & MESSAGE_MOVING);
+    cleanup_says(VERDICT_REFUSE);
+    done = kept = 0;
+    assert_int_equal(answer(&cursor), 0);
+    assert_true(kept == 1 && done == 0);
+    assert_string_equal(reason, "5.1.1 nobody there");
+    assert_true(message(id) && !(message(id)->flags & MESSAGE_MOVING));
+    /* Lost cleanup. */
+    send_call("requeue", id, NULL, 0);
+    RIG_UNTIL(r, got.n == 2);
+    rig_connect_cleanup(r);
+    assert_int_equal(answer(&cursor), 0);
+    assert_true(kept == 2 && message(id) && !(message(id)->flags & MESSAGE_MOVING));
+    /* Nobody is left of those whom tables lead to. */
+    send_call("requeue", id, NULL, 0);
+    RIG_UNTIL(r, got.n == 3);
+    cleanup_says(VERDICT_ACCEPT);
+    assert_int_equal(answer(&cursor), 0);
+    assert_true(done == 1 && !message(id));
+    blocking_close(&client);
+    rig_kill(r);
+}
+
+static void what_comes_too_late_is_not_taken(void **state)
+{
+    uint64_t id, cursor, held;
+    struct blocking first;
+
+    (void)state;
+    rig_start(r);
+    obedient = false;
+    id = message_new("s@x.test", "r:a@far.test", "b\r\n");
+    held = message_new("s@x.test", "r:a@far.test", "b\r\n");
+    client_open();
+    send_call("requeue", id, NULL, 0);
+    RIG_UNTIL(r, got.n == 1);
+    first = client;
+    assert_int_equal(call("delete", id, NULL), 0);
+    assert_null(message(id));
+    client = first;
+    assert_int_equal(answer(&cursor), 0);
+    blocking_close(&client);
+    rig_submit_origin(r, 7, 777, "r:a@far.test", got.origin);
+    RIG_UNTIL(r, rig_answer(r, 7));
+    assert_int_equal(rig_answer(r, 7)->verdict, VERDICT_TEMPFAIL);
+    assert_null(message(777));
+    /* He who asked has left: it goes on all the same. */
+    client_open();
+    send_call("requeue", held, NULL, 0);
+    RIG_UNTIL(r, got.n == 2);
+    blocking_close(&client);
+    rig_rest(r);
+    rig_submit_origin(r, 8, 778, "r:a@far.test", got.origin);
+    RIG_UNTIL(r, rig_answer(r, 8));
+    assert_int_equal(rig_answer(r, 8)->verdict, VERDICT_ACCEPT);
+    RIG_UNTIL(r, message(778) && !message(held));
+    rig_kill(r);
+}
+
+static void who_is_being_delivered_to_is_left_out(void **state)
+{
+    uint64_t id;
+
+    (void)state;
+    r->conf.deliver = true;
+    rig_start(r);
+    id = message_new("s@x.test", "r:a@far.test r:b@other.test", "b\r\n");
+    RIG_UNTIL(r, r->job_n == 2);
+    assert_int_equal(call("requeue", id, NULL), 0);
+    assert_true(kept == 1 && done == 0);
+    assert_string_equal(reason, "it is being delivered now");
+    rig_result(r, 0, &r->jobs[0], OUTCOME_DEFERRED, "mail", true);
+    RIG_UNTIL(r, message(id)->jobs == 1);
+    assert_int_equal(call("requeue", id, NULL), 0);
+    assert_true(done == 1 && message(id)->open == 1 && message(made[0])->open == 1);
+    RIG_UNTIL(r, r->job_n == 3);
+    rig_result(r, 0, &r->jobs[1], OUTCOME_DELIVERED, "data", true);
+    rig_result(r, 0, &r->jobs[2], OUTCOME_DELIVERED, "data", true);
+    RIG_UNTIL(r, ledger_count(&r->q.ledger) == 0);
+    rig_kill(r);
+}
+
+static void a_message_is_edited(void **state)
+{
+    static const char *const words[][2] = { { "new_sender", "n@x.test" },  { "remove", "a@far.test" },
+                                            { "old", "list@demo.test" },   { "new", "new@far.test" },
+                                            { "add", "more@demo.test" },   { "by", "anna" },
+                                            { NULL, NULL } };
+    static const char *const nobody[][2] = { { "remove", "x@far.test" }, { NULL, NULL } };
+    static const char *const nonsense[][2] = { { "add", "a b" }, { NULL, NULL } };
+    static const char *const all[][2] = { { "remove", "a@far.test" }, { NULL, NULL } };
+    struct envelope e;
+    uint64_t id;
+
+    (void)state;
+    rig_start(r);
+    envelope_init(&e);
+    id = message_new("s@x.test", "r:a@far.test l:b@demo.test=list@demo.test r:c@far.test", "b\r\n");
+    assert_int_equal(call("edit", id, nobody), 65);
+    assert_int_equal(call("edit", id, nonsense), 64);
+    assert_int_equal(call("edit", id, NULL), 64);
+    assert_int_equal(call("edit", 0, words), 64);
+    assert_true(message(id) && got.n == 0);
+    assert_int_equal(call("edit", id, words), 0);
+    assert_int_equal(done, 1);
+    assert_string_equal(got.sender, "n@x.test");
+    assert_string_equal(got.rcpts, "resolve new@far.test (list@demo.test) keep c@far.test (c@far.test) "
+                                   "resolve more@demo.test (more@demo.test) ");
+    origin_is(id, "0-2/given");
+    assert_true(!message(id) && message(made[0])->rcpt_n == 3);
+    envelope_of(made[0], &e);
+    assert_true(strv_ends(e.edited, SV(" (anna): removed a@far.test; replaced list@demo.test by "
+                                       "new@far.test; added more@demo.test; sender s@x.test "
+                                       "became n@x.test")));
+    /* Nobody is left: it ends. */
+    id = message_new("s@x.test", "r:a@far.test", "b\r\n");
+    got.n = 0;
+    assert_int_equal(call("edit", id, all), 0);
+    assert_true(done == 1 && got.n == 0 && !message(id));
+    envelope_clear(&e);
+    rig_kill(r);
+}
+
+static void many_messages_and_many_recipients(void **state)
+{
+    struct buf rcpts;
+    uint32_t cursor = 0, handle;
+    unsigned left = 0;
+    uint64_t id;
+
+    (void)state;
+    rig_start(r);
+    for (unsigned i = 0; i < 300; i++)
+        message_new("s@x.test", "r:a@far.test", "b\r\n");
+    assert_int_equal(call("requeue", 0, NULL), 0);
+    assert_true(done == 300 && kept == 0 && ledger_count(&r->q.ledger) == 300);
+    for (unsigned i = 0; i < 300; i++)
+        assert_non_null(message(made[i]));
+    assert_int_equal(call("delete", 0, NULL), 0);
+    /* More than one frame holds: several messages, and still each recipient once. */
+    buf_init(&rcpts, 1u << 20);
+    for (unsigned i = 0; i < 700; i++)
+        buf_addf(&rcpts, "r:recipient-%u@a-domain-of-some-length-%u.test ", i, i % 7);
+    made_n = 0;
+    {
+        char *text = malloc(rcpts.len + 1);
+
+        memcpy(text, rcpts.data, rcpts.len);
+        text[rcpts.len] = '\0';
+        id = next_txn + 500000;
+        rig_submit_large(r, id, 4242, text, 3000);
+        RIG_UNTIL(r, rig_answer(r, id));
+        assert_int_equal(rig_answer(r, id)->verdict, VERDICT_ACCEPT);
+        free(text);
+    }
+    assert_int_equal(call("requeue", 4242, NULL), 0);
+    assert_true(made_n > 1 && done == made_n && !message(4242));
+    while ((handle = ledger_next(&r->q.ledger, &cursor)))
+        left += ledger_at(&r->q.ledger, handle)->open;
+    assert_int_equal(left, 700);
+    buf_clear(&rcpts);
+    rig_kill(r);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, requeue_setup, requeue_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(as_a_whole_or_as_it_is),
+        T(the_envelope_stays),
+        T(what_is_refused_stays),
+        T(what_comes_too_late_is_not_taken),
+        T(who_is_being_delivered_to_is_left_out),
+        T(a_message_is_edited),
+        T(many_messages_and_many_recipients),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
