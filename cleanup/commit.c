@@ -155,6 +155,8 @@ static void send_submit(struct txn *t)
     put_words(out, t, TAG_ENVID, t->envid);
     if (t->has_ret)
         ipc_put_u64(out, TAG_RET, t->ret);
+    if (t->priority)
+        ipc_put_u64(out, TAG_PRIORITY, t->priority);
     channel_send(cl->queued, out);
     t->phase = TXN_SUBMITTED;
 }

@@ -350,6 +350,7 @@ static void envelope_take(struct txn *t, const struct ipc_in *in)
     t->ret = ipc_get_u64(in, TAG_RET);
     t->has_body_type = ipc_has(in, TAG_BODY_TYPE);
     t->body_type = ipc_get_u64(in, TAG_BODY_TYPE);
+    t->priority = ipc_get_u64(in, TAG_PRIORITY);
     f->rcpt = txn_keep(t, ipc_get(in, TAG_RCPT));
     f->given = txn_keep(t, ipc_get(in, TAG_ORIGINAL));
     f->user = txn_keep(t, ipc_get(in, TAG_USER));

@@ -14,15 +14,17 @@
 #include "cleanup/service.h"
 #include "common/base/clock.h"
 #include "common/mail/mailbox.h"
+#include "common/mail/priority.h"
 #include "common/mail/received.h"
 #include "conf/address.h"
 #include "conf/conf.h"
+#include "conf/queue.h"
 #include "conf/top.h"
 
 /* What one pass over the block finds. */
 struct survey {
     size_t hops;
-    bool date, from, message_id, resent, resent_any, resent_date, resent_id, drop;
+    bool date, from, message_id, resent, resent_any, resent_date, resent_id, drop, bulk;
 };
 
 static const char *const dropped[] = { "Bcc", "Resent-Bcc", "Return-Path" };
@@ -35,13 +37,17 @@ static bool is_dropped(struct strv name)
     return false;
 }
 
-static void survey_field(struct survey *s, struct strv name)
+static void survey_field(struct survey *s, const struct header_field *f)
 {
+    struct strv name = f->name;
+
     /* By first letter: most fields of a message are none of these. */
     switch (byte_lower(name.p[0])) {
     case 'b': s->drop |= is_dropped(name); return;
     case 'd': s->date |= strv_iis(name, "Date"); return;
     case 'f': s->from |= strv_iis(name, "From"); return;
+    case 'l':
+    case 'p': s->bulk |= priority_field_is_bulk(name, f->value); return;
     case 'm': s->message_id |= strv_iis(name, "Message-ID"); return;
     case 'r':
         s->hops += strv_iis(name, "Received");
@@ -61,7 +67,7 @@ static struct survey survey(struct strv block)
 
     while (header_next(&block, &f))
         if (f.name.n)
-            survey_field(&s, f.name);
+            survey_field(&s, &f);
     return s;
 }
 
@@ -143,6 +149,8 @@ enum headers_verdict headers_build(const struct headers_in *in, struct buf *out)
 
     if (s.hops > in->max_hops)
         return HEADERS_LOOP;
+    if (in->bulk)
+        *in->bulk |= s.bulk;
     received_write(in->received, out);
     if (in->warning.n) {
         buf_adds(out, "X-Authentication-Warning: ");
@@ -208,6 +216,15 @@ static bool sender_from(const struct txn *t, struct mailbox *out)
            address_parse(txn_view(t, t->sender), 0, &out->address, NULL);
 }
 
+static bool sender_is_bulk(const struct conf_queue *queue, struct strv sender)
+{
+    size_t at;
+
+    return queue && queue->bulk_senders.n && strv_rfind(sender, '@', &at) &&
+           (conf_strings_have(&queue->bulk_senders, sender) ||
+            conf_strings_have(&queue->bulk_senders, strv_from(sender, at)));
+}
+
 void headers_run(struct txn *t)
 {
     const struct conf *conf = t->cl->conf;
@@ -233,12 +250,14 @@ void headers_run(struct txn *t)
     };
     enum headers_verdict verdict;
     struct mailbox from;
+    bool bulk = sender_is_bulk(conf->queue, txn_view(t, t->sender));
 
     if (t->again) {
         buf_addv(&t->new_head, buf_view(&t->head));
         txn_next(t);
         return;
     }
+    in.bulk = &bulk;
     if (drop_from(t, &from)) {
         const struct conf_top *top = conf->top;
 
@@ -255,6 +274,8 @@ void headers_run(struct txn *t)
     verdict = headers_build(&in, &t->new_head);
     address_clear(&rcpt);
     mailbox_clear(&from);
+    if (bulk)
+        t->priority |= PRIORITY_BULK;
     switch (verdict) {
     case HEADERS_OK: txn_next(t); return;
     case HEADERS_LOOP:

@@ -17,6 +17,7 @@ struct headers_in {
     size_t max_hops;
     const struct mailbox *from;      /* of a From that is missing; NULL: it stays missing */
     struct strv warning;             /* for X-Authentication-Warning; empty: none */
+    bool *bulk;                      /* set when a field says that it is bulk; NULL: not asked */
     struct strv domain;              /* completes bare names (`To: root`); empty: they stay bare */
 };
 

@@ -241,6 +241,7 @@ static bool compose(struct ipc_in *in, struct txn *t, struct buf *out)
     ok = f.dsn.rcpt_count > 0 && dsn_compose(&f.dsn, out, &has_8bit) && buf_ok(out);
     t->has_body_type = true;
     t->body_type = has_8bit ? BODY_8BITMIME : BODY_7BIT;
+    t->priority = ipc_get_u64(in, TAG_PRIORITY);
     if (ok)
         LOG(INFO, "cleanup.notice.composed", KS("id", t->id_text), KS("about", about),
             KS("kind", kinds[ipc_get_u64(in, TAG_NOTICE)].name), KV("rcpt", ipc_get(in, TAG_SENDER)),

@@ -51,6 +51,7 @@ static void on_open(void *arg, struct channel *ch, struct ipc_in *in)
     t->body_type = ipc_get_u64(in, TAG_BODY_TYPE);
     t->has_ret = ipc_has(in, TAG_RET);
     t->ret = ipc_get_u64(in, TAG_RET);
+    t->priority = ipc_get_u64(in, TAG_PRIORITY);
     t->arrival_ms = ipc_has(in, TAG_ARRIVAL) ? (int64_t)ipc_get_u64(in, TAG_ARRIVAL) : id_wall_ms(t->id);
 }
 

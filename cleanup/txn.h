@@ -81,6 +81,7 @@ struct txn {
     struct span sid, client, client_name, helo, protocol, login, sender, envid, tls, origin;
     bool own, has_body_type, has_ret;
     uint64_t body_type, ret;
+    uint64_t priority; /* common/mail/priority.h */
     int64_t arrival_ms;
     struct txn_rcpt *rcpts, **rcpts_tail; /* owned */
     size_t rcpt_n, accepted, resolving;

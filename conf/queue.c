@@ -76,6 +76,10 @@ static const struct conf_field fields[] = {
     FIELD(conf_queue, deliver, CT_BOOL, "yes", QUEUED,
           .doc = "`no`: mail is taken and kept, nothing is delivered (to look at it first, to move a "
                  "spool)."),
+    FIELD(conf_queue, bulk_senders, CT_STRINGS, .roles = ROLE_BIT(ROLE_CLEANUP),
+          .doc = "Senders whose mail is bulk: an address, or `@domain` for all of a domain. Mail that says so "
+                 "in its header (`Precedence`, `List-Id`) is bulk in any case. At each destination other "
+                 "mail goes first, but each eighth delivery there is bulk."),
     FIELD(
         conf_queue, postmaster, CT_STRING, "\"\"", .max = 254,
         .roles = ROLE_BIT(ROLE_QUEUED) | ROLE_BIT(ROLE_CLEANUP) | ROLE_BIT(ROLE_MAPD),
@@ -88,9 +92,22 @@ static const struct conf_field fields[] = {
     FIELD_END
 };
 
+static void check_bulk(struct conf_check *check, const struct conf_queue *queue, size_t i)
+{
+    struct strv s = SV(queue->bulk_senders.v[i]);
+    size_t at;
+
+    if (!strv_rfind(s, '@', &at) || at + 1 == s.n || s.n > 254)
+        conf_check_fail(check, queue, "bulk_senders", i, "\"%.60s\" is neither user@domain nor @domain",
+                        queue->bulk_senders.v[i]);
+}
+
 static void check_queue(struct conf_check *check, void *section)
 {
     struct conf_queue *queue = section;
+
+    for (size_t i = 0; i < queue->bulk_senders.n; i++)
+        check_bulk(check, queue, i);
     if (!conf_field_granted(&fields[0], check->conf->role))
         return;
     if (queue->retry.n == 0)

@@ -21,6 +21,7 @@ struct conf_queue {
     int64_t reserve;                /* bytes to keep free; 0: two segments or 1 % */
     int64_t max_jobs;               /* deliveries running at once, all destinations */
     bool deliver;                   /* false: nothing is dispatched */
+    struct conf_strings bulk_senders; /* addresses, and @domain for all of a domain */
     char *postmaster;               /* mail for `postmaster` without a mailbox of that name; "" for none */
     struct conf_notices *notices;   /* NULL: the defaults; see below */
 };

@@ -295,6 +295,7 @@ static void transaction(struct attempt *a)
         .dsn = a->dsn,
         .envid = ipc_get(&j->in, TAG_ENVID),
         .ret = ipc_get_u64(&j->in, TAG_RET),
+        .priority = ipc_get_u64(&j->in, TAG_PRIORITY),
     };
     connection_begin(a->c, &a->m);
 }

@@ -11,6 +11,7 @@
 
 #include "common/base/mem.h"
 #include "common/mail/params.h"
+#include "common/mail/priority.h"
 #include "deliverd/client_reply.h"
 
 #include <stdlib.h>
@@ -111,6 +112,7 @@ static void send_rcpt_dsn(struct client *c, const struct client_dsn *dsn)
 static void send_mail(struct client *c)
 {
     const struct client_message *m = c->message;
+    int level;
 
     buf_adds(c->out, "MAIL FROM:<");
     buf_addv(c->out, m->sender);
@@ -123,6 +125,8 @@ static void send_mail(struct client *c)
         buf_adds(c->out, " BODY=8BITMIME");
     if (c->dsn && (m->ret || m->envid.n))
         send_mail_dsn(c);
+    if (c->mt_priority && priority_level(m->priority, &level))
+        buf_addf(c->out, " MT-PRIORITY=%d", level);
     buf_adds(c->out, "\r\n");
     client_expect(c, CLIENT_MAIL, 0);
 }

@@ -93,6 +93,7 @@ struct client_message {
     const struct client_dsn *dsn; /* of each recipient; NULL: nothing was said of any */
     struct strv envid;            /* decoded; empty: none */
     uint64_t ret;                 /* 0: not said */
+    uint64_t priority;            /* common/mail/priority.h; a level goes to who announces MT-PRIORITY */
 };
 
 struct client_ops {
@@ -130,7 +131,7 @@ struct client {
     void *trace_arg;
 
     /* the server */
-    bool pipelining, eight_bit, starttls, dsn;
+    bool pipelining, eight_bit, starttls, dsn, mt_priority;
     bool secure;         /* TLS is up */
     bool auth_refused;   /* for good: our credentials are wrong */
     unsigned mechanisms; /* of AUTH: bits by enum sasl_mechanism */

@@ -188,7 +188,7 @@ void client_secured(struct client *c)
         return;
     c->secure = true;
     c->state = CLIENT_OPENING;
-    c->pipelining = c->eight_bit = c->starttls = c->dsn = false;
+    c->pipelining = c->eight_bit = c->starttls = c->dsn = c->mt_priority = false;
     c->size_max = UINT64_MAX;
     c->mechanisms = 0;
     line_init(&c->line, REPLY_LINE_READ_MAX);
@@ -254,6 +254,8 @@ static void read_capabilities(struct client *c)
             c->eight_bit = true;
         else if (strv_iis(word, "DSN"))
             c->dsn = true;
+        else if (strv_iis(word, "MT-PRIORITY"))
+            c->mt_priority = true;
         else if (strv_iis(word, "SIZE"))
             read_size(c, line);
         else if (strv_iis(word, "STARTTLS"))

@@ -186,6 +186,7 @@ static void transaction(struct lmtp_delivery *v)
         .rcpt_n = n,
         .size = j->body.size,
         .eight_bit = j->eight_bit,
+        .priority = ipc_get_u64(&j->in, TAG_PRIORITY),
     };
     connection_begin(v->c, &v->m);
 }

@@ -333,6 +333,8 @@ static void job_send(struct mailq *q, struct job *job, struct bytes *bytes, cons
         ipc_put_clean(o, TAG_ENVID, e->envid);
     if (e->ret)
         ipc_put_u64(o, TAG_RET, e->ret);
+    if (e->priority)
+        ipc_put_u64(o, TAG_PRIORITY, e->priority & PRIORITY_MAX);
     if (trace_wanted(q, job->id))
         ipc_put_u64(o, TAG_FLAGS, 1);
     job_put_message(q, job, bytes, e, big_fd);

@@ -7,6 +7,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/err.h"
+#include "common/mail/priority.h"
 
 #define ENVELOPE_MAX (16u * 1024u * 1024u)
 

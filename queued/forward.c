@@ -105,6 +105,8 @@ static void put_envelope(struct mailq *q, struct forward *f, const struct ipc_in
         ipc_put_clean(o, TAG_TARGET, target);
     ipc_put_u64(o, TAG_ARRIVAL, q->envelope.arrival);
     ipc_put_u64(o, TAG_BODY_TYPE, q->envelope.body_type);
+    if (q->envelope.priority)
+        ipc_put_u64(o, TAG_PRIORITY, q->envelope.priority & PRIORITY_MAX);
     /* RFC 3461 5.2.7.3: a list is a delivery and its mail a new message; 5.2.7.2: of an alias with several
        members the sender gets one receipt, from here, and none from further on. */
     f->receipt = 0;

@@ -181,8 +181,19 @@ static struct strv rcpt_domain(const struct envelope_rcpt *r, char dst[256])
     return strv_make(dst, n);
 }
 
+static uint8_t sched_class_of(uint64_t priority)
+{
+    switch (priority_class(priority)) {
+    case PRIORITY_CLASS_URGENT: return SCHED_URGENT;
+    case PRIORITY_CLASS_NORMAL: return SCHED_NORMAL;
+    case PRIORITY_CLASS_BULK: return SCHED_BULK;
+    }
+    return SCHED_NORMAL;
+}
+
 /* The message's part for the destination of this recipient. */
-static uint32_t part_for(struct ledger *l, struct message *m, uint32_t handle, const struct envelope_rcpt *r)
+static uint32_t part_for(struct ledger *l, struct message *m, uint32_t handle, const struct envelope *e,
+                         const struct envelope_rcpt *r)
 {
     char text[256];
     struct strv domain = rcpt_domain(r, text);
@@ -195,6 +206,7 @@ static uint32_t part_for(struct ledger *l, struct message *m, uint32_t handle, c
         return part;
     part = sched_part_new(l->sched, domain, r->local, (uint32_t)m->sender);
     sched_part(l->sched, part)->message = handle;
+    sched_part(l->sched, part)->class = sched_class_of(e->priority);
     sched_part(l->sched, part)->sibling = m->part;
     m->part = part;
     return part;
@@ -219,7 +231,7 @@ uint32_t ledger_add(struct ledger *l, uint64_t id, const struct envelope *e, str
     if (m->rcpt_n > 1)
         m->rcpt.many = mem_array(m->rcpt_n, sizeof *m->rcpt.many);
     for (uint32_t i = 0; i < m->rcpt_n; i++) {
-        message_rcpt(m, i)->part = part_for(l, m, handle, &e->rcpts[i]);
+        message_rcpt(m, i)->part = part_for(l, m, handle, e, &e->rcpts[i]);
         message_rcpt(m, i)->notify = (uint8_t)e->rcpts[i].notify;
         if (e->rcpts[i].original.n)
             m->flags |= MESSAGE_ORIGINAL;

@@ -279,6 +279,9 @@ static bool notice_compose(struct mailq *q, uint32_t handle, enum ipc_notice kin
         ipc_put_u64(o, TAG_ARRIVAL, q->envelope.arrival);
         if (q->envelope.envid.n)
             ipc_put_clean(o, TAG_ENVID, q->envelope.envid);
+        /* RFC 6710: a notice is as urgent as what it is about. */
+        if (q->envelope.priority)
+            ipc_put_u64(o, TAG_PRIORITY, q->envelope.priority & PRIORITY_MAX);
         ipc_put_u64(o, TAG_SIZE, bytes->message.n + q->envelope.big_size);
         ipc_put_bytes(o, TAG_HEADER, header);
         count = put_rcpts(q, m, kind, ROOM - header.n - q->envelope.sender.n);

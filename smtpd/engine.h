@@ -100,6 +100,8 @@ struct envelope {
     uint64_t declared; /* SIZE=, 0 when absent */
     struct path rcpt;  /* the one being judged */
     bool rcpt_local;
+    uint64_t priority;    /* RFC 6710 MT-PRIORITY as common/mail/priority.h; 0: not said */
+    bool lowered;         /* it asked for more than it gets */
     uint64_t ret;         /* RFC 3461 RET: 1 full, 2 headers; 0: not said */
     char *envid;          /* owned: ENVID, decoded; NULL: none */
     uint64_t rcpt_notify; /* NOTIFY of rcpt; 0: not said */

@@ -6,7 +6,7 @@
 /* clang-format off */
 enum reply_id {
     /* the way of a message */
-    RE_GREETING, RE_HELO, RE_OK, RE_SENDER_OK, RE_RCPT_OK, RE_DATA_GO, RE_QUEUED, RE_BYE, RE_VRFY,
+    RE_GREETING, RE_HELO, RE_OK, RE_SENDER_OK, RE_SENDER_LOWERED, RE_RCPT_OK, RE_DATA_GO, RE_QUEUED, RE_BYE, RE_VRFY,
     RE_TLS_GO, RE_AUTH_OK,
     /* syntax and order */
     RE_UNKNOWN, RE_SYNTAX, RE_BARE_LF, RE_BARE_CR, RE_LINE_LONG, RE_LINE_NUL, RE_LINE_FLOOD,

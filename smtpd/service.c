@@ -40,6 +40,7 @@ static void ehlo_text(struct service *sv, struct buf *out, bool under_tls)
     lines[n++] = SV_LIT("ENHANCEDSTATUSCODES");
     if (conf_notices_success(sv->conf->queue))
         lines[n++] = SV_LIT("DSN");
+    lines[n++] = SV_LIT("MT-PRIORITY");
     if (sv->tls && !under_tls)
         lines[n++] = SV_LIT("STARTTLS");
     if (under_tls && mechanisms_text(sv, &auth))

@@ -288,6 +288,8 @@ void tx_open(struct tx *t, const struct engine *e)
         ipc_put_clean(o, TAG_ENVID, SV(e->envelope.envid));
     if (e->envelope.ret)
         ipc_put_u64(o, TAG_RET, e->envelope.ret);
+    if (e->envelope.priority)
+        ipc_put_u64(o, TAG_PRIORITY, e->envelope.priority);
     send_frame(t);
 }
 

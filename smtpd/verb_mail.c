@@ -1,6 +1,7 @@
 /* verb_mail.c - MAIL FROM: sender and parameters, opens the transaction */
 #include "common/base/clock.h"
 #include "common/mail/params.h"
+#include "common/mail/priority.h"
 #include "conf/queue.h"
 #include "smtpd/verbs.h"
 
@@ -45,6 +46,18 @@ static bool take_envid(struct engine *e, const struct param *p)
     return ok;
 }
 
+/* RFC 6710 5: who is not known may say that his mail can wait, not that it goes before that of others. */
+static bool take_priority(struct engine *e, const struct param *p)
+{
+    int level;
+
+    if (!p->has_value || !priority_parse(p->value, &level))
+        return false;
+    e->envelope.lowered = level > 0 && !e->own;
+    e->envelope.priority = priority_of_level(e->envelope.lowered ? 0 : level);
+    return true;
+}
+
 bool dsn_is_offered(const struct engine *e)
 {
     return conf_notices_success(e->service->conf->queue);
@@ -65,6 +78,7 @@ static const struct {
     { "AUTH", take_auth, auth_is_offered },
     { "RET", take_ret, dsn_is_offered },
     { "ENVID", take_envid, dsn_is_offered },
+    { "MT-PRIORITY", take_priority, NULL },
 };
 
 #define PARAM_COUNT (sizeof mail_params / sizeof *mail_params)
@@ -117,5 +131,5 @@ enum engine_step mail_accepted(struct engine *e)
     e->commands_mark = e->commands - 1;
     e->phase = PH_MAIL;
     e->ops->tx_open(e->arg);
-    return engine_reply(e, RE_SENDER_OK);
+    return engine_reply(e, e->envelope.lowered ? RE_SENDER_LOWERED : RE_SENDER_OK);
 }

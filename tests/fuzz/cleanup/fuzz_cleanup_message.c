@@ -42,14 +42,26 @@ static size_t fields_of(struct strv block, struct strv *rest)
     return n;
 }
 
+static bool listed(struct strv block)
+{
+    struct header_field f;
+
+    while (header_next(&block, &f))
+        if (strv_istarts(f.name, SV_LIT("List-")))
+            return true;
+    return false;
+}
+
 static void stored(const struct txn *t, bool own)
 {
+    bool bulk = false;
     struct received trace = {
         .helo = SV_LIT("h"), .by = SV_LIT("mx.own.test"), .uid = -1, .id = SV_LIT("0123456789ABC")
     };
     struct headers_in in = { .block = buf_view(&t->head),
                              .received = &trace,
                              .own = own,
+                             .bulk = &bulk,
                              .id = SV_LIT("0123456789ABC"),
                              .hostname = SV_LIT("mx.own.test"),
                              .max_hops = 50 };
@@ -60,6 +72,7 @@ static void stored(const struct txn *t, bool own)
 
     buf_init(&out, 1u << 20);
     if (headers_build(&in, &out) == HEADERS_OK) {
+        must(!bulk || header_count(in.block, "Precedence") || listed(in.block));
         n = fields_of(buf_view(&out), &rest);
         must(rest.n == 0);
         if (!own) {

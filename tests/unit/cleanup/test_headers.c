@@ -140,6 +140,45 @@ static void hops(void **state)
     assert_int_equal(with_hops(51), HEADERS_LOOP);
 }
 
+/* Any one field does; it changes nothing of the block, and what does not ask is not told. */
+static void bulk(void **state)
+{
+    static const struct {
+        const char *block;
+        bool bulk;
+    } blocks[] = {
+        { "Subject: x\r\n", false },
+        { "Subject: x\r\nprecedence: Bulk\r\nDate: x\r\n", true },
+        { "Subject: list\r\nList-Id: A list <a.list.test>\r\n", true },
+        { "Precedence: special\r\nAuto-Submitted: auto-generated\r\n", false },
+        { "Precedence:\r\n list\r\n", true },
+        { "Subject: x\r\n Precedence: bulk\r\n", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(blocks); i++) {
+        struct received r = trace();
+        bool got = false;
+        struct headers_in in = { .block = SV(blocks[i].block),
+                                 .received = &r,
+                                 .id = SV("0123456789ABC"),
+                                 .hostname = SV("mx.own.test"),
+                                 .bulk = &got,
+                                 .max_hops = 50 };
+        struct buf out;
+
+        buf_init(&out, 65536);
+        assert_int_equal(headers_build(&in, &out), HEADERS_OK);
+        assert_int_equal(got, blocks[i].bulk);
+        assert_true(strv_ends(buf_view(&out), in.block));
+        got = true;
+        buf_reset(&out);
+        assert_int_equal(headers_build(&in, &out), HEADERS_OK);
+        assert_true(got);
+        buf_clear(&out);
+    }
+}
+
 /* What the client says about itself cannot end the trace field or begin another. */
 static void hostile_helo(void **state)
 {
@@ -182,6 +221,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(header_cases),
+        cmocka_unit_test(bulk),
         cmocka_unit_test(hops),
         cmocka_unit_test(hostile_helo),
         cmocka_unit_test(too_big),

@@ -120,6 +120,7 @@ static const char defaults[] =
     "    reserve = 0    # default\n"
     "    max_jobs = 500    # default\n"
     "    deliver = yes    # default\n"
+    "    bulk_senders = [ ]    # default\n"
     "    postmaster = \"\"    # default\n"
     "}\n"
     "log {    # default\n"

@@ -161,6 +161,7 @@ void dialog_play(const struct dialog *d, bool trickle)
                                      .rcpt_n = 1,
                                      .size = d->size ? d->size : 18,
                                      .eight_bit = d->eight_bit };
+    run.m.priority = d->priority;
     if (d->dsn) {
         run.m.dsn = dialog_wants;
         run.m.envid = SV_LIT("e+1");

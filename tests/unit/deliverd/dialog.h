@@ -14,6 +14,7 @@ struct dialog {
     uint64_t size;
     enum client_tls tls;
     bool auth, clear_auth;
+    uint64_t priority; /* of the message */
     bool dsn; /* wishes about notices: dialog_wants, RET=HDRS, ENVID "e+1" */
     const char *failure; /* "4.7.4 ehlo: words": why it ended before a message */
 };

@@ -36,6 +36,15 @@ static const struct dialog dialogs[] = {
       "0 delivered 2.0.0 end dsn remote: 250 taken\n1 delivered 2.0.0 end dsn remote: 250 taken\n"
       "2 delivered 2.0.0 end dsn remote: 250 taken\n",
       .ends = CLIENT_READY, .dsn = true },
+    { "a level of priority goes to a server that announces MT-PRIORITY",
+      "S: 220 x\nC: EHLO own.test\nS: 250-x\nS: 250 mt-priority STANAG4406\nM: 1\n"
+      "C: MAIL FROM:<s@own.test> MT-PRIORITY=-3\nS: 250 ok\nC: RCPT TO:<a@x.test>\nS: 250 ok\nC: DATA\n"
+      "S: 354 go\n" BODY "S: 250 taken\n",
+      "0 delivered 2.0.0 end remote: 250 taken\n", .ends = CLIENT_READY, .priority = 32 + 10 - 3 },
+    { "and to no other, nor when none was given",
+      "S: 220 x\nC: EHLO own.test\nS: 250-x\nS: 250 mt-priority\nM: 1\nC: MAIL FROM:<s@own.test>\n"
+      "S: 250 ok\nC: RCPT TO:<a@x.test>\nS: 250 ok\nC: DATA\nS: 354 go\n" BODY "S: 250 taken\n",
+      "0 delivered 2.0.0 end remote: 250 taken\n", .ends = CLIENT_READY, .priority = 32 },
     { "and to no other",
       PIPE "M: 2\n" MRD2 "S: 250 ok\nS: 250 ok\nS: 250 ok\nS: 354 go\n" BODY "S: 250 taken\n",
       "0 delivered 2.0.0 end remote: 250 taken\n1 delivered 2.0.0 end remote: 250 taken\n",

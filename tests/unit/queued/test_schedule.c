@@ -293,12 +293,55 @@ static void ready_parts_can_leave_while_walked(void **state)
     sched_free(&s);
 }
 
+/* What the schedule promises about one mailing and one letter, over the life of connections: the jobs of the
+ * mailing that start after the letter was ready are at most one, and none at all when the mailing is alone. */
+static void a_mailing_of_100000_delays_a_letter_by_one_job_per_connection(void **state)
+{
+    enum { MESSAGES = 1000, OTHERS = 3 };
+
+    (void)state;
+    for (unsigned run = 0; run < 60; run++) {
+        struct sched *s = make();
+        uint32_t running[64], n = 0, letter, p = 0, after = 0, window = 0, others = run % 2 ? OTHERS : 0;
+
+        /* A hundred recipients each. */
+        for (uint32_t i = 0; i < MESSAGES; i++)
+            part(s, "big.test", 7, 1);
+        for (uint32_t i = 0; i < others * 50; i++)
+            part(s, "big.test", 100 + i % OTHERS, 2);
+        /* The window grows with every success; the letter comes at any time. */
+        for (unsigned step = 0; step < 10 + run * 5; step++) {
+            while ((p = sched_pick(s, SCHED_ANY)))
+                running[n++] = p;
+            window = n;
+            p = running[0];
+            memmove(running, running + 1, --n * sizeof *running);
+            sched_ended(s, p, SCHED_SUCCESS, 1000);
+        }
+        letter = part(s, "big.test", 8, 3);
+        for (p = 0; p != letter;) {
+            while (n < window && p != letter && (p = sched_pick(s, SCHED_ANY))) {
+                running[n++] = p;
+                after += sched_part(s, p)->message == 1;
+            }
+            if (p == letter)
+                break;
+            sched_ended(s, running[0], SCHED_SUCCESS, 1000);
+            memmove(running, running + 1, --n * sizeof *running);
+        }
+        assert_true(window <= 64);
+        assert_true(after <= (others ? 1u : 0u));
+        sched_free(&s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(destinations_take_turns),
         cmocka_unit_test(sides_have_room_of_their_own),
         cmocka_unit_test(senders_take_turns),
+        cmocka_unit_test(a_mailing_of_100000_delays_a_letter_by_one_job_per_connection),
         cmocka_unit_test(windows_grow_and_shrink),
         cmocka_unit_test(one_dead_destination_stops_nobody_else),
         cmocka_unit_test(waiting_parts_come_in_order_of_time),
