@@ -364,7 +364,8 @@ size_t sched_tick(struct sched *s, uint32_t now_s)
         ring_update(s, handle);
         moved++;
     }
-    while (s->waiting.count > 0 && s->waiting.items[0].key <= now_s) {
+    /* After a day off a million may be due at once: the others' turn comes when the loop was free. */
+    while (moved < SCHED_TICK_MAX && s->waiting.count > 0 && s->waiting.items[0].key <= now_s) {
         sched_ready(s, s->waiting.items[0].handle);
         moved++;
     }

@@ -78,7 +78,9 @@ enum sched_end {
 /* A running job of the part ended. True when the destination begins to rest. */
 bool sched_ended(struct sched *s, uint32_t part, enum sched_end end, uint32_t now_s);
 
-/* Moves parts that are due to ready and wakes rested destinations; the number moved. */
+/* Moves parts that are due to ready and wakes rested destinations; the number moved. There may be more after
+   SCHED_TICK_MAX: sched_next says so. */
+#define SCHED_TICK_MAX 10000u
 size_t sched_tick(struct sched *s, uint32_t now_s);
 /* When sched_tick has something to do next; 0: never. */
 uint32_t sched_next(const struct sched *s);

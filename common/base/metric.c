@@ -42,6 +42,9 @@ const struct metric_info metrics[METRIC_COUNT] = {
                             .help = "Frames that wait to be sent to other daemons." },
     [METRIC_IPC_FRAMES] = { "ipc_frames", COUNTER(.roles = CHILDREN),
                             .help = "Frames given to the channels to other daemons." },
+    [METRIC_LOOP_TURN] = { "loop_turn_seconds", SECONDS(short_ms), .roles = CHILDREN,
+                           .help = "Time that the event loop works between two waits: what else comes "
+                                   "meanwhile has to wait so long." },
     [METRIC_SESSIONS] = { "smtp_sessions", COUNTER(.roles = ONLY(SMTPD)), .help = "Sessions that ended." },
     [METRIC_SESSIONS_OPEN] = { "smtp_sessions_open", GAUGE(.roles = ONLY(SMTPD)),
                                .help = "Sessions that are open." },

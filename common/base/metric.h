@@ -19,6 +19,7 @@ enum metric {
     /* of each daemon */
     METRIC_IPC_QUEUED,
     METRIC_IPC_FRAMES,
+    METRIC_LOOP_TURN,
     /* smtpd */
     METRIC_SESSIONS,
     METRIC_SESSIONS_OPEN,

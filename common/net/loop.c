@@ -8,6 +8,7 @@
 #include "common/base/err.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/metric.h"
 #include "common/net/timer.h"
 
 #include <event2/event.h>
@@ -195,6 +196,7 @@ static int64_t loop_patience(struct loop *l, int timeout_ms)
 void loop_once(struct loop *l, int timeout_ms)
 {
     int64_t ms = loop_patience(l, timeout_ms);
+    int64_t turn;
     struct timeval tv;
     int flags = EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY;
 
@@ -215,6 +217,8 @@ void loop_once(struct loop *l, int timeout_ms)
     loop_run_timers(l);
     loop_run_tasks(l);
     loop_reap_all(l);
+    turn = clock_mono_ms() - l->now;
+    metric_observe(METRIC_LOOP_TURN, turn > 0 ? (uint64_t)turn : 0);
     l->inside = false;
 }
 

@@ -53,6 +53,25 @@ static void destinations_take_turns(void **state)
     sched_free(&s);
 }
 
+/* A million that are due at once become ready in turns, none is forgotten. */
+static void ticks_are_bounded(void **state)
+{
+    struct sched *s = make();
+    size_t moved;
+
+    (void)state;
+    for (uint32_t i = 0; i < 2 * SCHED_TICK_MAX + 7; i++)
+        sched_wait(s, part(s, "a.test", i, 0), 1000 + i % 100);
+    assert_int_equal(sched_tick(s, 999), 0);
+    for (size_t left = 2 * SCHED_TICK_MAX + 7; left > 0; left -= moved) {
+        moved = sched_tick(s, 5000);
+        assert_int_equal(moved, left < SCHED_TICK_MAX ? left : SCHED_TICK_MAX);
+        assert_true(left == moved ? sched_next(s) == 0 : sched_next(s) <= 5000);
+    }
+    assert_int_equal(sched_tick(s, 5000), 0);
+    sched_free(&s);
+}
+
 static void sides_have_room_of_their_own(void **state)
 {
     struct sched *s = make();
@@ -339,6 +358,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(destinations_take_turns),
+        cmocka_unit_test(ticks_are_bounded),
         cmocka_unit_test(sides_have_room_of_their_own),
         cmocka_unit_test(senders_take_turns),
         cmocka_unit_test(a_mailing_of_100000_delays_a_letter_by_one_job_per_connection),
