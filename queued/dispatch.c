@@ -368,6 +368,16 @@ static bool message_open(struct mailq *q, uint32_t message, struct bytes **bytes
     return false;
 }
 
+/* A job more than the route has connections would wait in a line of deliverd, where nothing overtakes it. */
+static void limit_jobs(struct mailq *q, uint32_t part)
+{
+    const struct conf_route *route = NULL;
+
+    if (q->routes && !sched_is_local(q->ledger.sched, part))
+        route = conf_route_for(q->routes, sched_domain(q->ledger.sched, part));
+    sched_limit(q->ledger.sched, part, route ? (uint32_t)route->max_connections : 0);
+}
+
 static void part_start(struct mailq *q, uint32_t part, unsigned deliverd)
 {
     struct sched *sched = q->ledger.sched;
@@ -376,6 +386,7 @@ static void part_start(struct mailq *q, uint32_t part, unsigned deliverd)
     struct job *job;
     int big_fd;
 
+    limit_jobs(q, part);
     rcpts_reopen(q, part);
     if (!message_open(q, message, &bytes, &big_fd)) {
         sched_ended(sched, part, SCHED_NEUTRAL, mailq_now_s(q));

@@ -23,6 +23,7 @@ struct dest {
     void *why;          /* the caller's, through conf.drop */
     struct order order; /* of its ready parts */
     uint32_t running, parts;
+    uint32_t limit;             /* jobs at once; 0: what the window says */
     uint32_t prev, next;        /* ring of destinations that may start a job now; 0: not in it */
     uint32_t rest_until, place; /* place in the heap of resting ones */
     float window;
@@ -169,11 +170,16 @@ static void ring_join(struct sched *s, uint32_t handle)
     dest_at(s, *turn)->prev = handle;
 }
 
+static bool dest_has_room(const struct dest *d)
+{
+    return d->running < (uint32_t)d->window && (!d->limit || d->running < d->limit);
+}
+
 static void ring_update(struct sched *s, uint32_t handle)
 {
     const struct dest *d = dest_at(s, handle);
 
-    if (d->order.ready > 0 && !d->rest_until && d->running < (uint32_t)d->window)
+    if (d->order.ready > 0 && !d->rest_until && dest_has_room(d))
         ring_join(s, handle);
     else
         ring_leave(s, handle);
@@ -282,6 +288,14 @@ uint32_t sched_pick(struct sched *s, unsigned sides)
     d->running++;
     ring_update(s, handle);
     return part;
+}
+
+void sched_limit(struct sched *s, uint32_t part, uint32_t jobs)
+{
+    uint32_t handle = sched_part(s, part)->dest;
+
+    dest_at(s, handle)->limit = jobs;
+    ring_update(s, handle);
 }
 
 void sched_started(struct sched *s, uint32_t part)

@@ -67,6 +67,8 @@ enum { SCHED_REMOTE = 1, SCHED_LOCAL = 2, SCHED_ANY = SCHED_REMOTE | SCHED_LOCAL
 /* The part whose turn it is among the sides that may go (other hosts and our own mailboxes, which take
  * turns), now idle, its destination counting one more running job; 0: nothing may go now. */
 uint32_t sched_pick(struct sched *s, unsigned sides);
+/* No more jobs than that at once at its destination, whatever its window is; 0: no such limit. */
+void sched_limit(struct sched *s, uint32_t part, uint32_t jobs);
 /* For jobs that were not picked (an inventory of earlier ones). */
 void sched_started(struct sched *s, uint32_t part);
 

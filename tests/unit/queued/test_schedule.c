@@ -167,6 +167,32 @@ static void windows_grow_and_shrink(void **state)
     sched_free(&s);
 }
 
+static void a_limit_is_below_the_window(void **state)
+{
+    struct sched *s = make();
+    uint32_t p[50], n = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < 50; i++)
+        part(s, "a.test", i, i);
+    p[n++] = sched_pick(s, SCHED_ANY);
+    sched_limit(s, p[0], 3);
+    while ((p[n] = sched_pick(s, SCHED_ANY)))
+        n++;
+    assert_int_equal(n, 3);
+    for (int i = 0; i < 20; i++) {
+        sched_ended(s, p[0], SCHED_SUCCESS, 1000);
+        assert_true(sched_pick(s, SCHED_ANY));
+        assert_int_equal(sched_pick(s, SCHED_ANY), 0);
+    }
+    assert_true(sched_window(s, p[0]) >= 20);
+    sched_limit(s, p[0], 0);
+    for (n = 0; sched_pick(s, SCHED_ANY);)
+        n++;
+    assert_int_equal(n, sched_window(s, p[0]) - 3);
+    sched_free(&s);
+}
+
 static void one_dead_destination_stops_nobody_else(void **state)
 {
     struct sched *s = make();
@@ -363,6 +389,7 @@ int main(void)
         cmocka_unit_test(senders_take_turns),
         cmocka_unit_test(a_mailing_of_100000_delays_a_letter_by_one_job_per_connection),
         cmocka_unit_test(windows_grow_and_shrink),
+        cmocka_unit_test(a_limit_is_below_the_window),
         cmocka_unit_test(one_dead_destination_stops_nobody_else),
         cmocka_unit_test(waiting_parts_come_in_order_of_time),
         cmocka_unit_test(retry_times),
