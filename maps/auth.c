@@ -3,16 +3,13 @@
 
    INCIDENTS 21: an unknown user, a locked one and a wrong password must look alike, in words and in time. So
    a question about nobody takes the same way with the secret of somebody else (whatever was found last), and
-   its result is thrown away. Failures are counted by network; each one doubles the time that the next answer
-   takes, and few questions of one network may wait at once, so slowness cannot be bought off with
-   connections. A good answer waits less, or one wrong telephone would lock a whole office out. */
+   its result is thrown away. Failures are counted by network (tries.c); a good answer waits less, or one
+   wrong telephone would lock a whole office out. */
 #include "maps/auth.h"
 
 #include "common/base/b64.h"
-#include "common/base/dict.h"
 #include "common/base/hash.h"
 #include "common/base/mem.h"
-#include "common/base/netaddr.h"
 #include "common/ipc/channel.h"
 #include "common/net/loop.h"
 #include "conf/auth.h"
@@ -21,6 +18,7 @@
 #include "maps/keys.h"
 #include "maps/map.h"
 #include "maps/tables.h"
+#include "maps/tries.h"
 #include "maps/workers.h"
 
 #include <openssl/evp.h>
@@ -28,30 +26,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WAITING_MAX  500u   /* questions that wait for a worker */
-#define OPEN_MAX     20000u /* with those that wait for their time: they cost memory alone */
-#define NETWORK_OPEN 8u     /* of these, of one network */
-#define WORKER_MS    30000  /* a question that no worker took by then is over; its asker waits for a minute */
-#define NETWORKS_MAX 65536u
-#define FORGIVE_MS   (60 * 1000) /* a failure is forgotten after this, one by one */
-#define FAILURES_MAX 12          /* more are not remembered */
-#define DELAY_FIRST  500         /* ms; doubles */
-#define DELAY_MAX    16000
-#define DELAY_GOOD   2000
-#define STORED_MAX   1024u
-
-/* Failures are a time that runs out: each adds FORGIVE_MS. */
-struct network {
-    int64_t until;
-    unsigned open;
-};
+#define WAITING_MAX 500u   /* questions that wait for a worker */
+#define OPEN_MAX    20000u /* with those that wait for their time: they cost memory alone */
+#define WORKER_MS   30000  /* a question that no worker took by then is over; its asker waits for a minute */
+#define STORED_MAX  1024u
 
 struct request {
     struct request *next, **at;
     struct auths *all;
     struct channel *ch; /* borrowed; NULL: nobody waits any more */
     uint64_t txn;
-    char network[NETADDR_TEXT];
+    struct try try;
     struct buf stored, password; /* until a worker has them */
     bool known;                  /* the login is somebody's */
     bool queued;                 /* for a worker */
@@ -64,12 +49,12 @@ struct request {
 struct auths {
     struct loop *loop;
     struct workers *workers;
-    struct dict *networks;
+    struct tries *tries;
     struct request *requests; /* owned list, oldest first */
     size_t open, waiting;
     struct buf sample; /* a secret like those in the table */
     unsigned iterations;
-    uint8_t key[32]; /* of salts for nobody */
+    uint8_t key[AUTH_SALT_KEY]; /* of salts for nobody */
     struct ipc_out out;
 };
 
@@ -82,7 +67,7 @@ struct auths *auths_new(struct loop *loop, struct workers *workers)
 
     a->loop = loop;
     a->workers = workers;
-    a->networks = dict_new();
+    a->tries = tries_new(loop);
     a->iterations = CREDENTIAL_ITERATIONS;
     buf_init_secret(&a->sample, STORED_MAX);
     buf_adds(&a->sample, sample);
@@ -91,70 +76,16 @@ struct auths *auths_new(struct loop *loop, struct workers *workers)
     return a;
 }
 
-/* ---- networks ---- */
-
-/* The /64 of an IPv6 address is one customer. */
-static void network_name(struct strv client, char dst[NETADDR_TEXT])
+void auths_salts(struct auths *a, const uint8_t key[AUTH_SALT_KEY])
 {
-    struct netaddr addr;
-
-    if (!netaddr_parse_ip(client, &addr))
-        addr = (struct netaddr){ 0 };
-    if (addr.family == AF_INET6)
-        memset(addr.ip + 8, 0, 8);
-    netaddr_ip_text(&addr, dst, NETADDR_TEXT);
-}
-
-static void drop_if_over(void *arg, struct strv key, void *value)
-{
-    struct auths *a = arg;
-    struct network *n = value;
-
-    if (n->open == 0 && n->until <= loop_now(a->loop))
-        free(dict_pop(a->networks, key));
-}
-
-static struct network *network_of(struct auths *a, const char *name)
-{
-    struct network *n = dict_get(a->networks, SV(name));
-
-    if (n)
-        return n;
-    if (dict_count(a->networks) >= NETWORKS_MAX)
-        dict_each(a->networks, drop_if_over, a);
-    n = mem_new(sizeof *n);
-    dict_set(a->networks, SV(name), n);
-    return n;
-}
-
-static int64_t failures(const struct network *n, int64_t now)
-{
-    return n->until > now ? (n->until - now + FORGIVE_MS - 1) / FORGIVE_MS : 0;
-}
-
-static void failure_add(struct network *n, int64_t now)
-{
-    n->until = (n->until > now ? n->until : now) + FORGIVE_MS;
-    if (n->until > now + (int64_t)FAILURES_MAX * FORGIVE_MS)
-        n->until = now + (int64_t)FAILURES_MAX * FORGIVE_MS;
-}
-
-static int64_t delay_of(int64_t count, bool good)
-{
-    int64_t ms = count > 0 ? (int64_t)DELAY_FIRST << (count < 7 ? count - 1 : 6) : 0;
-    int64_t max = good ? DELAY_GOOD : DELAY_MAX;
-
-    return ms < max ? ms : max;
+    memcpy(a->key, key, sizeof a->key);
 }
 
 /* ---- answers ---- */
 
 static void request_free(struct request *r)
 {
-    struct network *n = dict_get(r->all->networks, SV(r->network));
-
-    if (n)
-        n->open--;
+    try_end(r->all->tries, &r->try);
     r->all->open--;
     r->all->waiting -= r->queued;
     *r->at = r->next;
@@ -204,13 +135,9 @@ static void on_time(void *arg)
 /* The result is there; when it is told depends on what this network did before. */
 static void request_end(struct request *r, enum ipc_answer answer)
 {
-    struct network *n = network_of(r->all, r->network);
-    int64_t now = loop_now(r->all->loop);
-
     r->answer = answer == ANSWER_FOUND && !r->known ? ANSWER_ABSENT : answer;
-    if (r->answer == ANSWER_ABSENT)
-        failure_add(n, now);
-    loop_timer_set(&r->timer, delay_of(failures(n, now), r->answer == ANSWER_FOUND));
+    loop_timer_set(&r->timer, try_result(r->all->tries, &r->try, r->answer == ANSWER_FOUND,
+                                         r->answer == ANSWER_ABSENT));
 }
 
 static void queue_run(struct auths *a);
@@ -295,7 +222,6 @@ static struct request *request_new(struct auths *a, struct channel *ch, struct i
     r->all = a;
     r->ch = ch;
     r->txn = in->txn;
-    network_name(ipc_get(in, TAG_CLIENT), r->network);
     buf_init_secret(&r->stored, STORED_MAX);
     buf_init_secret(&r->password, STORED_MAX);
     buf_init(&r->data, 64);
@@ -305,7 +231,7 @@ static struct request *request_new(struct auths *a, struct channel *ch, struct i
     *at = r;
     r->at = at;
     a->open++;
-    network_of(a, r->network)->open++;
+    try_begin(a->tries, ipc_get(in, TAG_CLIENT), ipc_get(in, TAG_LOGIN), &r->try);
     return r;
 }
 
@@ -370,14 +296,13 @@ void auths_query(struct auths *a, const struct conf *conf, struct tables *tables
                  struct ipc_in *in)
 {
     enum ipc_auth kind = (enum ipc_auth)ipc_get_u64(in, TAG_KIND);
-    char network[NETADDR_TEXT];
     struct err err = { 0 };
     struct buf stored;
     struct request *r;
 
-    network_name(ipc_get(in, TAG_CLIENT), network);
     buf_init_secret(&stored, STORED_MAX);
-    if (a->open >= OPEN_MAX || a->waiting >= WAITING_MAX || network_of(a, network)->open >= NETWORK_OPEN)
+    if (a->open >= OPEN_MAX || a->waiting >= WAITING_MAX ||
+        !tries_have_room(a->tries, ipc_get(in, TAG_CLIENT), ipc_get(in, TAG_LOGIN)))
         err_set(&err, ERR_LIMIT, "too many checks of passwords wait");
     else if (stored_find(conf->auth, tables, ipc_get(in, TAG_LOGIN), &stored, &err) == ANSWER_FAILED ||
              !buf_ok(&stored))
@@ -421,7 +346,7 @@ void auths_free(struct auths **ap)
     *ap = NULL;
     while (a->requests)
         request_free(a->requests);
-    dict_free(&a->networks, free);
+    tries_free(&a->tries);
     buf_clear(&a->sample);
     ipc_out_clear(&a->out);
     free(a);

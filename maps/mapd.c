@@ -8,6 +8,7 @@
 #include "common/proc/daemon.h"
 #include "conf/conf.h"
 #include "maps/ctl.h"
+#include "maps/salt_key.h"
 #include "maps/snapshot.h"
 #include "maps/tables.h"
 
@@ -178,10 +179,23 @@ static void service(struct daemon *d)
     loop_timer_init(&reading, daemon_loop(d), on_reading, d);
 }
 
+/* Without it logins work as well as ever; strangers could learn which exist (tests: test_auth.c). */
+static void salts_begin(void)
+{
+    uint8_t key[AUTH_SALT_KEY];
+    struct err err = { 0 };
+
+    if (!salt_key_load(key, &err))
+        LOG(WARN, "mapd.salt.unkept", KS("error", err.text));
+    auths_salts(mapd.auths, key);
+    mem_wipe(key, sizeof key);
+}
+
 static bool on_start(struct daemon *d, struct err *err)
 {
     (void)err;
     service(d);
+    salts_begin();
     for (struct daemon_source *s = daemon_sources(d); s; s = s->next) {
         if (s->kind != SOURCE_MAP || s->fd < 0)
             continue;

@@ -357,8 +357,7 @@ static void peer_free(struct peer *p)
     *p->at = p->next;
     if (p->next)
         p->next->at = p->at;
-    if (p->md->auths)
-        auths_forget(p->md->auths, p->ch);
+    auths_forget(p->md->auths, p->ch);
     channel_free(&p->ch);
     free(p);
 }
@@ -385,8 +384,6 @@ static void on_auth(void *arg, struct channel *ch, struct ipc_in *in)
 
     if (ipc_has(in, TAG_SNAPSHOT))
         s = snapshot_find(md, ipc_get_u64(in, TAG_SNAPSHOT));
-    if (!md->auths)
-        md->auths = auths_new(md->loop, md->workers);
     auths_query(md->auths, s && s->conf ? s->conf : md->conf, s ? s->tables : md->tables, ch, in);
 }
 
@@ -420,8 +417,7 @@ void mapd_edge(struct mapd *md, enum role role, unsigned index, int fd)
     }
     if (role == ROLE_MAPD_WORKER) {
         workers_edge(md->workers, index, fd);
-        if (md->auths)
-            auths_retry(md->auths);
+        auths_retry(md->auths);
         return;
     }
     while (p && (p->role != role || p->index != index))
@@ -444,6 +440,7 @@ void mapd_init(struct mapd *md, const struct conf *conf, struct loop *loop)
 {
     *md = (struct mapd){ .conf = conf, .loop = loop };
     md->workers = workers_new(loop);
+    md->auths = auths_new(loop, md->workers);
     ipc_out_init(&md->out);
 }
 

@@ -21,7 +21,7 @@ struct mapd {
     uint64_t number; /* of the same */
     struct snapshot *snapshots; /* owned list, newest first; NULL: there is only conf */
     struct workers *workers;
-    struct auths *auths; /* NULL until somebody asks */
+    struct auths *auths;
     struct peer *peers;
     struct ipc_out out;
 };

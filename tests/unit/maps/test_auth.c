@@ -9,9 +9,12 @@
 #include "maps/client.h"
 #include "maps/credential.h"
 #include "maps/server.h"
+#include "maps/salt_key.h"
 #include "maps/tables.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const char text[] = "hostname = mx.own.test\n"
                            "mailbox postmaster { root = /p }\n"
@@ -36,6 +39,7 @@ static struct {
     enum ipc_answer answer;
     unsigned iterations;
     char why[200];
+    char data[64];
 } got;
 
 static int64_t now_ms;
@@ -144,6 +148,7 @@ static void on_answer(void *arg, const struct maps_auth_answer *a)
     got.answer = a->answer;
     got.iterations = a->iterations;
     strv_cstr(strv_sub(a->why, 0, sizeof got.why - 1), got.why, sizeof got.why);
+    strv_cstr(strv_sub(a->data, 0, sizeof got.data - 1), got.data, sizeof got.data);
 }
 
 static void ask(struct world *w, const char *client, const char *login, const char *password)
@@ -277,6 +282,161 @@ static void no_worker_is_free(void **state)
         fail_msg("%s", got.why);
 }
 
+/* ---- one network, many users ---- */
+
+#define WEBMAIL "198.51.100.5"
+
+static void on_this_one(void *arg, const struct maps_auth_answer *a)
+{
+    *(char *)arg = a->answer == ANSWER_FOUND ? 'y' : a->answer == ANSWER_ABSENT ? 'n' : 'f';
+}
+
+/* The answer: 'y' in, 'n' wrong, 'f' too many open, '-' not yet. */
+static char asked(struct world *w, const char *login, const char *password)
+{
+    static char answers[100]; /* a late one finds its place */
+    static unsigned n;
+    char *mine = &answers[n++ % sizeof answers];
+    struct maps_auth q = {
+        .kind = AUTH_PASSWORD, .client = SV_LIT(WEBMAIL), .login = SV(login), .data = SV(password)
+    };
+
+    *mine = '-';
+    maps_auth(w->smtpd, &q, 60000, on_this_one, mine);
+    pass(w, 0);
+    pass(w, 2001); /* what a good answer waits for at most */
+    return *mine;
+}
+
+/* From then on wrong answers of this network take their time. */
+static void much_went_wrong(struct world *w)
+{
+    for (int i = 0; i < 10; i++) {
+        ask(w, WEBMAIL, "nobody@mx.own.test", "wrong");
+        pass(w, 0);
+        pass(w, 17000);
+    }
+    w->checks = 0;
+}
+
+static void fail_often(struct world *w, const char *login, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        ask(w, WEBMAIL, login, "wrong");
+        pass(w, 0);
+    }
+}
+
+/* Eight open ones of the same user: who came in from there before comes in, and so does somebody new. */
+static void one_users_wrong_password_is_his_own(void **state)
+{
+    struct world *w = *state;
+
+    much_went_wrong(w);
+    assert_int_equal(asked(w, "joe@mx.own.test", "right"), 'y');
+    fail_often(w, "ann@mx.own.test", 9);
+    assert_int_equal(w->checks, 1 + 8); /* the ninth of hers was not looked at */
+    assert_int_equal(asked(w, "JOE@mx.own.test", "right"), 'y');
+    assert_int_equal(asked(w, "lock@mx.own.test", "right"), '-');
+    assert_int_equal(w->checks, 1 + 8 + 2);
+}
+
+/* Whoever goes through logins has the network's eight places; users of before do not feel it. */
+static void sprayers_have_few_places(void **state)
+{
+    struct world *w = *state;
+    char login[64];
+
+    much_went_wrong(w);
+    assert_int_equal(asked(w, "joe@mx.own.test", "right"), 'y');
+    for (unsigned i = 0; i < 30; i++) {
+        snprintf(login, sizeof login, "u%u@mx.own.test", i);
+        ask(w, WEBMAIL, login, "wrong");
+        pass(w, 0);
+    }
+    assert_int_equal(w->checks, 1 + 8);
+    assert_int_equal(asked(w, "joe@mx.own.test", "right"), 'y');
+    assert_int_equal(asked(w, "ann@mx.own.test", "x"), 'f');
+}
+
+/* A login that failed last is like any other: guessing at logins that are used there gains nothing. */
+static void who_failed_last_shares_the_places(void **state)
+{
+    struct world *w = *state;
+
+    much_went_wrong(w);
+    assert_int_equal(asked(w, "joe@mx.own.test", "right"), 'y');
+    assert_int_equal(asked(w, "joe@mx.own.test", "wrong"), '-');
+    pass(w, 20000);
+    fail_often(w, "ann@mx.own.test", 4);
+    fail_often(w, "lock@mx.own.test", 4);
+    assert_int_equal(asked(w, "joe@mx.own.test", "right"), 'f');
+    pass(w, 20000);
+    assert_int_equal(asked(w, "joe@mx.own.test", "right"), 'y');
+}
+
+/* From one network only: what is proved there says nothing about others. */
+static void proof_is_of_one_network(void **state)
+{
+    struct world *w = *state;
+
+    much_went_wrong(w);
+    ask(w, "203.0.113.1", "joe@mx.own.test", "right");
+    pass(w, 0);
+    assert_int_equal(got.answer, ANSWER_FOUND);
+    fail_often(w, "ann@mx.own.test", 4);
+    fail_often(w, "lock@mx.own.test", 4);
+    assert_int_equal(asked(w, "joe@mx.own.test", "right"), 'f');
+}
+
+/* ---- the salts of nobody ---- */
+
+static void salt_of(struct world *w, const char *login, char dst[64])
+{
+    struct maps_auth q = { .kind = AUTH_SALT, .client = SV_LIT("192.0.2.1"), .login = SV(login) };
+
+    maps_auth(w->smtpd, &q, 60000, on_answer, NULL);
+    pass(w, 0);
+    assert_int_equal(got.answer, ANSWER_FOUND);
+    memcpy(dst, got.data, 64);
+}
+
+/* Two starts of mapd: the file makes them give the same salts; without it they differ. */
+static void salts_outlive_a_restart(void **state)
+{
+    uint8_t first[AUTH_SALT_KEY], second[AUTH_SALT_KEY];
+    char dir[] = "/tmp/mansio-salt-XXXXXX", here[4096], a[64], b[64], c[64];
+    struct world *w = *state;
+    struct err err = { 0 };
+
+    assert_non_null(getcwd(here, sizeof here));
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(chdir(dir), 0);
+    assert_true(salt_key_load(first, &err));
+    assert_true(salt_key_load(second, &err));
+    assert_memory_equal(first, second, sizeof first);
+    assert_int_equal(truncate("salt.key", 31), 0);
+    assert_true(salt_key_load(second, &err)); /* damaged: a new one, which is kept */
+    assert_memory_not_equal(first, second, sizeof first);
+    assert_true(salt_key_load(first, &err));
+    assert_memory_equal(first, second, sizeof first);
+    assert_int_equal(unlink("salt.key"), 0);
+    assert_int_equal(mkdir("salt.key.new", 0700), 0);
+    assert_false(salt_key_load(second, &err));
+    assert_int_equal(rmdir("salt.key.new"), 0);
+    assert_int_equal(chdir(here), 0);
+    assert_int_equal(rmdir(dir), 0);
+
+    auths_salts(w->md.auths, first);
+    salt_of(w, "nobody@mx.own.test", a);
+    auths_salts(w->md.auths, second);
+    salt_of(w, "nobody@mx.own.test", b);
+    auths_salts(w->md.auths, first);
+    salt_of(w, "nobody@mx.own.test", c);
+    assert_string_not_equal(a, b);
+    assert_string_equal(a, c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +444,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(nobody_has_the_usual_iterations, setup, teardown),
         cmocka_unit_test_setup_teardown(guessers_hold_up_nobody_else, setup, teardown),
         cmocka_unit_test_setup_teardown(no_worker_is_free, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_users_wrong_password_is_his_own, setup, teardown),
+        cmocka_unit_test_setup_teardown(sprayers_have_few_places, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_failed_last_shares_the_places, setup, teardown),
+        cmocka_unit_test_setup_teardown(proof_is_of_one_network, setup, teardown),
+        cmocka_unit_test_setup_teardown(salts_outlive_a_restart, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
