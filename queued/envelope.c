@@ -27,6 +27,7 @@ static const struct field {
     { { "envid", 5 }, TEXT, offsetof(struct envelope, envid) },
     { { "body-type", 9 }, NUMBER, offsetof(struct envelope, body_type) },
     { { "edited", 6 }, TEXT, offsetof(struct envelope, edited) },
+    { { "forwards", 8 }, NUMBER, offsetof(struct envelope, forwards) },
     { { "priority", 8 }, NUMBER, offsetof(struct envelope, priority) },
     { { "ret", 3 }, NUMBER, offsetof(struct envelope, ret) },
 };

@@ -36,6 +36,7 @@ struct envelope {
     struct strv sid, client, client_name, helo, protocol, login, origin, hold, envid;
     struct strv edited; /* by an operator: when, who, what */
     uint64_t body_type, priority, ret;
+    uint64_t forwards; /* 1 + how often it may be sent on further, all ways together; 0: it never was */
     bool big; /* the body is in big/ID */
     uint64_t big_size;
     uint32_t big_crc;            /* crc32c of it */

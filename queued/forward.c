@@ -16,7 +16,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define DEADLINE_MS 600000 /* cleanup may wait for tables, not for ever */
+#define DEADLINE_MS  600000 /* cleanup may wait for tables, not for ever */
+#define FORWARDS_MAX 1000u  /* by users, of one message, in all its branches */
+#define FORWARDS_LOST 10u   /* of a message whose forward is not known any more */
 
 struct forward {
     struct forward *next;
@@ -28,6 +30,8 @@ struct forward {
     uint64_t txn;             /* of the request to cleanup */
     const struct channel *ch; /* that cleanup; compared only */
     int64_t deadline;         /* mono ms */
+    uint64_t left;            /* forwards, this one counted */
+    bool user;                /* a user's ~/.forward, not a list */
     uint8_t receipt;          /* 1 + enum ipc_success of the receipt that is due here; 0: the new message's */
 };
 
@@ -127,6 +131,30 @@ static void put_envelope(struct mailq *q, struct forward *f, const struct ipc_in
         ipc_put_u64(o, TAG_RET, q->envelope.ret);
 }
 
+/* Accounts that all name each other would send (n-1)! messages before each chain comes to its end. So a
+   message has a number of forwards, and its branches share it. */
+static uint64_t forwards_left(const struct envelope *e)
+{
+    return e->forwards ? e->forwards - 1 : FORWARDS_MAX;
+}
+
+void forward_envelope(struct mailq *q, const struct ipc_in *in, size_t more, struct envelope *e)
+{
+    struct ipc_in group;
+    size_t at = 0, own = more;
+    const struct forward *f;
+
+    if (!strv_starts(e->origin, SV_LIT("forward/")))
+        return;
+    f = *forward_find(q, e->origin);
+    while (ipc_next_group(in, TAG_RCPT, &at, &group))
+        own += ipc_get_u64(&group, TAG_LOCAL) != 0;
+    if (!f)
+        e->forwards = 1 + FORWARDS_LOST;
+    else
+        e->forwards = 1 + (f->left - 1) / (f->user && own ? own : 1);
+}
+
 /* q->envelope is the message's. */
 static bool forward_send(struct mailq *q, struct forward *f, const struct bytes *bytes,
                          const struct ipc_in *in)
@@ -154,7 +182,9 @@ static bool forward_send(struct mailq *q, struct forward *f, const struct bytes 
     return true;
 }
 
-static bool forward_open(struct mailq *q, struct forward *f, uint32_t handle, const struct ipc_in *in)
+/* True: cleanup has it, or it was refused. */
+static bool forward_open(struct mailq *q, struct forward *f, uint32_t handle, const struct ipc_in *in,
+                         bool *refused)
 {
     struct err err = { 0 };
     struct bytes *bytes = q->cleanup ? message_bytes(q, handle, &err) : NULL;
@@ -162,21 +192,34 @@ static bool forward_open(struct mailq *q, struct forward *f, uint32_t handle, co
 
     if (!bytes)
         return false;
-    ok = envelope_parse(bytes->envelope, &q->envelope, &err) && f->index < q->envelope.rcpt_n &&
-         forward_send(q, f, bytes, in);
+    ok = envelope_parse(bytes->envelope, &q->envelope, &err) && f->index < q->envelope.rcpt_n;
+    f->left = ok ? forwards_left(&q->envelope) : 0;
+    f->user = ipc_has(in, TAG_USER);
+    if (ok && f->left == 0) {
+        answer(q, f->deliverd, f->asked, VERDICT_REFUSE, SV_LIT("5.4.6"),
+               SV_LIT("mail forwarding loop: the message was sent on too often"));
+        *refused = true;
+    } else {
+        ok = ok && forward_send(q, f, bytes, in);
+    }
     bytes_unref(&bytes);
     return ok;
 }
 
 static void forward_begin(struct mailq *q, uint32_t handle, struct forward *f, const struct ipc_in *in)
 {
+    bool refused = false;
+
     f->deadline = loop_now(q->loop) + DEADLINE_MS;
     f->next = q->forwards;
     q->forwards = f;
     /* A commit that an earlier question led to will answer this one. */
-    if (dict_get(q->origins, SV(f->origin)) || forward_open(q, f, handle, in))
+    if (dict_get(q->origins, SV(f->origin)))
         return;
-    answer_later(q, f, "the message cannot be sent on now");
+    if (forward_open(q, f, handle, in, &refused) && !refused)
+        return;
+    if (!refused)
+        answer_later(q, f, "the message cannot be sent on now");
     forward_end(&q->forwards);
 }
 

@@ -234,6 +234,8 @@ void forward_on_done(struct mailq *q, const struct channel *ch, const struct ipc
 void forward_lost(struct mailq *q, const struct channel *ch); /* that channel to cleanup is gone */
 /* A message with this origin was committed as message id (ok) or not. */
 void forward_committed(struct mailq *q, struct strv origin, uint64_t id, bool ok);
+/* How often the message of this Q_SUBMIT (`more` recipients came before it) may be sent on further. */
+void forward_envelope(struct mailq *q, const struct ipc_in *in, size_t more, struct envelope *e);
 /* True when its recipient is done: a second copy. */
 bool forward_is_over(struct mailq *q, struct strv origin);
 void forward_clear(struct mailq *q);

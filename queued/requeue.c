@@ -248,6 +248,7 @@ void requeue_envelope(struct mailq *q, struct envelope *e)
     e->body_type = op->kept.body_type;
     e->priority = op->kept.priority;
     e->ret = op->kept.ret;
+    e->forwards = op->kept.forwards;
     e->hold = op->hold;
     e->edited = buf_view(&op->edited);
 }

@@ -314,6 +314,7 @@ static bool envelope_make(struct mailq *q, struct ipc_in *in, const struct tx *t
 
     envelope_take(q, in, &q->envelope);
     requeue_envelope(q, &q->envelope);
+    forward_envelope(q, in, rcpts, &q->envelope);
     if (t && t->big.fd >= 0) {
         q->envelope.big = true;
         q->envelope.big_size = t->big.size;

@@ -82,6 +82,8 @@ static void on_requeue(struct rig *rig, struct ipc_in *in)
     size_t at = 0, barred = (size_t)ipc_get_u64(in, TAG_COUNT);
 
     (void)rig;
+    if (in->type != IPC_N_REQUEUE)
+        return;
     got.n++;
     got.txn = in->txn;
     got.about = ipc_get_u64(in, TAG_ID);
@@ -271,7 +273,7 @@ int requeue_setup(void **state)
     r = calloc(1, sizeof *r);
     rig_init(r);
     r->conf.deliver = false;
-    r->requeue = on_requeue;
+    r->other = on_requeue;
     memset(&got, 0, sizeof got);
     made_n = 0;
     obedient = true;

@@ -74,6 +74,8 @@ static void on_deliverd_frame(void *arg, struct channel *ch, struct ipc_in *in)
         j->complete = ipc_get_u64(in, TAG_LAST);
     } else if (in->type == IPC_J_RESULT_ACK) {
         r->acks++;
+    } else if (r->other) {
+        r->other(r, in);
     }
 }
 
@@ -102,8 +104,8 @@ static void on_cleanup_frame(void *arg, struct channel *ch, struct ipc_in *in)
         r->answers[r->answer_n++] =
             (struct rig_answer){ in->txn, (enum ipc_verdict)ipc_get_u64(in, TAG_VERDICT),
                                  (unsigned)ipc_get_u64(in, TAG_CODE) };
-    } else if (in->type == IPC_N_REQUEUE && r->requeue) {
-        r->requeue(r, in);
+    } else if (in->type != IPC_N_COMPOSE && r->other) {
+        r->other(r, in);
     } else if (in->type == IPC_N_COMPOSE) {
         struct rig_notice *n = &r->notices[r->notice_n++];
 

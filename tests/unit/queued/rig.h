@@ -56,7 +56,7 @@ struct rig {
     const char *reply; /* to failures; NULL: the usual one */
     bool hold_results; /* the test answers jobs itself */
     struct store_sizes sizes;
-    void (*requeue)(struct rig *r, struct ipc_in *in); /* N_REQUEUE came to cleanup; NULL: nothing happens */
+    void (*other)(struct rig *r, struct ipc_in *in); /* any other frame to cleanup or deliverd; may be NULL */
 };
 
 /* A queue on spool->path; conf and sizes were set by rig_init and may have been changed. */
