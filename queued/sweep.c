@@ -79,7 +79,8 @@ static void expire_rcpt(struct mailq *q, uint32_t handle, uint32_t index, bool n
 
 static bool rcpt_may_expire(const struct message *m, const struct rcpt *r)
 {
-    return !(m->flags & (MESSAGE_HELD | MESSAGE_DAMAGED | MESSAGE_MOVING)) && (r->state == RCPT_OPEN || r->state == RCPT_WAIT);
+    return !(m->flags & (MESSAGE_HELD | MESSAGE_DAMAGED | MESSAGE_MOVING)) &&
+           (r->state == RCPT_OPEN || r->state == RCPT_WAIT);
 }
 
 static void message_expire(struct mailq *q, uint32_t handle)
