@@ -14,11 +14,13 @@
 #include "cleanup/service.h"
 #include "common/base/dict.h"
 #include "common/base/log.h"
+#include "common/mail/header.h"
 
 #include <stdio.h>
 
+#define MESSAGE_ID_MAX 255u
 /* What Q_SUBMIT holds besides recipients, words and content: numbers, field heads, the frame's header. */
-#define SUBMIT_FIXED 512u
+#define SUBMIT_FIXED (512u + MESSAGE_ID_MAX)
 #define RCPT_FIXED   64u           /* heads and numbers of one recipient's group */
 #define SUBMIT_MAX   IPC_CHUNK_MAX /* a last frame larger than this goes in several */
 #define STREAM_FROM  (48u * 1024u) /* body bytes from which one frame will not do */
@@ -130,6 +132,19 @@ static void put_words(struct ipc_out *out, const struct txn *t, enum ipc_tag tag
         ipc_put_text(out, tag, txn_view(t, s));
 }
 
+/* What the sender's own log calls the message; folded or overlong ones are nobody's to search for. */
+static void put_message_id(struct ipc_out *out, const struct txn *t)
+{
+    struct header_field f;
+    struct strv id;
+
+    if (!header_find(buf_view(&t->new_head), "Message-ID", &f))
+        return;
+    id = strv_trim(f.value);
+    if (id.n > 0 && id.n <= MESSAGE_ID_MAX)
+        ipc_put_clean(out, TAG_MESSAGE_ID, id);
+}
+
 static void send_submit(struct txn *t)
 {
     struct cleanup *cl = t->cl;
@@ -155,6 +170,7 @@ static void send_submit(struct txn *t)
     put_words(out, t, TAG_ENVID, t->envid);
     if (t->has_ret)
         ipc_put_u64(out, TAG_RET, t->ret);
+    put_message_id(out, t);
     if (t->priority)
         ipc_put_u64(out, TAG_PRIORITY, t->priority);
     channel_send(cl->queued, out);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/metric.h"
@@ -14,6 +15,8 @@
 #include "conf/conf.h"
 #include "conf/history.h"
 #include "historyd/feed.h"
+
+#define BLOCK_SPAN_MS (6 * 3600 * 1000)
 
 static const char trouble[] = "history";
 
@@ -111,11 +114,24 @@ static void on_wake(void *arg, int events)
     }
 }
 
+/* A block goes as a whole when its last line is too old: on a quiet host it is ended before it is full. */
+static void block_end(struct history *h)
+{
+    int64_t span_ms = h->keep_ms / 4 < BLOCK_SPAN_MS ? h->keep_ms / 4 : BLOCK_SPAN_MS;
+
+    if (block_is_empty(&h->block) || clock_wall_ms() - h->block.first_ms < span_ms)
+        return;
+    loop_timer_stop(&h->commit);
+    block_send(h, false);
+    block_reset(&h->block);
+}
+
 static void on_trim(void *arg)
 {
     struct history *h = arg;
     struct keeper_job *job = mem_new(sizeof *job);
 
+    block_end(h);
     job->kind = KEEPER_LOOK;
     keeper_add(h->keeper, job);
     loop_timer_set(&h->trim, HISTORY_TRIM_MS);
@@ -142,7 +158,7 @@ static void on_lines(void *arg, struct channel *ch, struct ipc_in *in)
     /* The sender counted these in its own metrics. */
     h->lost += ipc_get_u64(in, TAG_COUNT);
     while ((step = feed_next(&rest, &line)) == FEED_LINE) {
-        if (!h->off)
+        if (h->keep_ms)
             line_take(h, &line);
     }
     if (step == FEED_BROKEN)
@@ -195,6 +211,7 @@ bool history_open(struct history *h, struct daemon *d, struct err *err)
     struct store_limits limits = limits_of(daemon_conf(d)->history);
 
     h->daemon = d;
+    h->keep_ms = limits.keep_ms;
     h->loop = daemon_loop(d);
     block_init(&h->block);
     h->keeper = keeper_new(&limits);
@@ -214,7 +231,7 @@ void history_conf(struct history *h, const struct conf_history *conf)
 {
     struct keeper_job *job = mem_new(sizeof *job);
 
-    h->off = conf->keep == 0;
+    h->keep_ms = conf->keep * 1000;
     job->kind = KEEPER_LIMIT;
     job->limits = limits_of(conf);
     keeper_add(h->keeper, job);

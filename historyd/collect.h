@@ -24,7 +24,7 @@ struct history {
     struct loop *loop;
     struct keeper *keeper; /* owned */
     struct block block;    /* being filled */
-    bool off;              /* keep = 0 came with a reload: nothing is kept */
+    int64_t keep_ms;       /* 0 came with a reload: nothing is kept */
     uint32_t unwritten;    /* lines of it that no job has */
     uint64_t lines, lost;  /* of this run; lost: also what the senders said */
     struct store_state state;

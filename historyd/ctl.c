@@ -34,7 +34,8 @@ static void step_row(struct ctl_call *call, const struct line *line)
         uint64_t number;
         struct strv plain = strv_make(text, log_value(value, text, sizeof text));
 
-        if (!strv_cstr(name, key, sizeof key))
+        /* In JSON `kind` is the row's. */
+        if (!strv_cstr(strv_is(name, "kind") ? SV_LIT("notice_kind") : name, key, sizeof key))
             continue;
         if (strv_u64(value, INT64_MAX, &number) && value.n < 10 && (value.n == 1 || value.p[0] != '0'))
             ctl_put_u64(call, key, number);

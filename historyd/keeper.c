@@ -12,6 +12,8 @@
 #include "common/os/thread.h"
 #include "historyd/keys.h"
 
+#define BLOCK_LINES (BLOCK_SIZE / 20u) /* as many as there can be: a line has a head and `event=` */
+
 struct chain {
     struct keeper_job *first, **end;
 };
@@ -141,22 +143,25 @@ static void do_blocks(struct keeper *k, struct keeper_job **jobs, size_t n)
     trim(k, last);
 }
 
+/* The newest line first, as the blocks come: who asks stops when he has enough. */
 static bool on_block(void *arg, uint64_t number, const struct block_view *v)
 {
     struct keeper_job *job = arg;
-    struct strv lines = v->lines, at = lines;
+    struct strv hits[BLOCK_LINES], lines = v->lines, at = lines;
     struct line line;
+    size_t n = 0;
 
     (void)number;
-    while (block_next(&lines, &line)) {
+    while (n < BLOCK_LINES && block_next(&lines, &line)) {
         struct strv whole = strv_sub(at, 0, at.n - lines.n);
 
         at = lines;
-        if (line.ms < job->since_ms || !keys_match(line.text, job->forms, job->form_n))
-            continue;
-        buf_addv(&job->lines, whole);
-        job->found++;
+        if (line.ms >= job->since_ms && keys_match(line.text, job->forms, job->form_n))
+            hits[n++] = whole;
     }
+    job->found += n;
+    while (n > 0)
+        buf_addv(&job->lines, hits[--n]);
     return job->found < KEEPER_LINES;
 }
 

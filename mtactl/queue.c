@@ -12,6 +12,7 @@
 #include "mtactl/print.h"
 #include "mtactl/selector.h"
 #include "mtactl/sure.h"
+#include "mtactl/trace.h"
 
 /* ---- list ---- */
 
@@ -85,30 +86,35 @@ static void attempts_text(struct buf *out, const struct row *r)
     buf_addc(out, '\n');
 }
 
-static void recipient_text(struct buf *out, const struct row *r)
+static void recipient_text(struct buf *out, const struct row *r, const struct rows *steps)
 {
     list_text(out, r);
     attempts_text(out, r);
+    trace_attempts(out, steps, row_text(r, "recipient"));
 }
 
 int command_queue_show(struct tool *t, int argc, char **argv)
 {
-    struct rows rows = { 0 };
+    struct rows rows = { 0 }, steps = { 0 };
     struct ask a = { .role = ROLE_QUEUED, .act = "show", .row = ask_collect, .arg = &rows };
 
     (void)argc;
     ask_text(&a, "id", SV(argv[0]));
     if (ask_run(&a, t) == 0) {
+        trace_of(t, SV(argv[0]), &steps); /* without the history: what queued knows */
         for (size_t i = 0; i < rows.n; i++) {
             if (t->json)
                 tool_row(t, &rows.list[i]);
             else if (strcmp(rows.list[i].kind, "recipient") == 0)
-                recipient_text(&t->out, &rows.list[i]);
+                recipient_text(&t->out, &rows.list[i], &steps);
             else
                 print_list(&t->out, &rows.list[i]);
         }
+        if (t->json)
+            tool_rows(t, &steps);
     }
     rows_clear(&rows);
+    rows_clear(&steps);
     return tool_end(t, a.code, "%s", a.text);
 }
 

@@ -380,6 +380,21 @@ int command_trace(struct tool *t, int argc, char **argv)
     return status;
 }
 
+void trace_attempts(struct buf *out, const struct rows *steps, struct strv recipient)
+{
+    for (size_t i = 0; i < steps->n; i++) {
+        const struct row *r = &steps->list[i];
+
+        if (!strv_is(row_text(r, "event"), "delivery.result") || !strv_ieq(row_text(r, "to"), recipient))
+            continue;
+        buf_adds(out, "          ");
+        trace_when(out, row_number(r, "at"));
+        buf_adds(out, "  ");
+        trace_words(out, r);
+        buf_addc(out, '\n');
+    }
+}
+
 bool trace_of(struct tool *t, struct strv id, struct rows *out)
 {
     struct trace tr = { .t = t, .limit = 1 };

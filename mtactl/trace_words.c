@@ -23,7 +23,7 @@ static const struct sentence {
     { "smtp.message.unsettled", "the client {client} got no answer: nobody could tell if it was stored" },
     { "smtp.auth.ok", "login {login} of {client}[ ({client_name})] by {mechanism}" },
     { "smtp.auth.failed", "login[ {login}] of {client}[ ({client_name})][ by {mechanism}] failed: {why}" },
-    { "queue.message.stored", "in the queue: {size:size}, {rcpts} recipient(s)[, first {rcpt}]"
+    { "queue.message.stored", "in the queue: {size:size}, {rcpts} recipient(s)[, to {to}][ (for {orig_to})]"
                               "[, sender {sender}][, made by {origin}][, held: {hold}]" },
     { "queue.message.refused", "not stored: {reason}" },
     { "delivery.result", "{status}[ to {to}][ (for {orig_to})][ by {relay}][: {reply}]"
@@ -35,12 +35,12 @@ static const struct sentence {
     { "queue.message.returned", "returned to its sender by the operator[: {reason}]" },
     { "queue.message.expired", "expired after {delay} s: what was not delivered fails" },
     { "queue.message.unreadable", "cannot be read: {reason}" },
-    { "queue.notice.stored", "its sender is told ({kind}) by message {notice}" },
+    { "queue.notice.stored", "its sender is told ({notice_kind}) by message {notice}" },
     { "queue.notice.failed", "the notice could not be made now: {reason}" },
     { "queue.job.lost", "deliverd ended with this delivery; it is tried again" },
     { "relay.host.failed", "{relay} did not take it[ at {step}]: {error}" },
     { "relay.tls.plain", "TLS with {relay} did not work, sent in the clear: {error}" },
-    { "cleanup.notice.composed", "this is a notice ({kind}) about message {about}, for {rcpt}" },
+    { "cleanup.notice.composed", "this is a notice ({notice_kind}) about message {about}, for {rcpt}" },
     { "cleanup.drop.taken", "submitted on this host by uid {uid}, sender {sender}" },
     { "cleanup.forward.taken", "sent on by {rcpt}, whose ~/.forward says so; it was message {about}" },
     { "cleanup.message.discarded", "accepted and discarded: {rcpt} leads to /dev/null" },

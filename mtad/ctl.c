@@ -163,7 +163,10 @@ static void hand_over(struct ctl *c, int fd)
     struct ipc_out o;
 
     if (!to) {
-        snprintf(why, sizeof why, "%s is not working now: it starts or restarts; see the log of mtad",
+        snprintf(why, sizeof why,
+                 child_find(c->host, c->role, 0)
+                     ? "%s is not working now: it starts or restarts; see the log of mtad"
+                     : "%s is off: history.keep was 0 at the start",
                  role_name(c->role));
         refuse(c, fd, why);
         return;

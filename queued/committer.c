@@ -78,6 +78,7 @@ void commit_free(struct commit **cp)
     fd_close(&c->big_fd);
     free(c->record);
     free(c->origin);
+    free(c->message_id);
     free(c);
 }
 

@@ -35,6 +35,7 @@ struct commit {
     /* the submitter's */
     uint64_t txn, owner;
     char *origin; /* owned, NULL: none */
+    char *message_id; /* owned, NULL: none; for the log */
 };
 
 struct commit *commit_new(uint64_t id, enum commit_kind kind);

@@ -370,6 +370,8 @@ static void submit(struct submitter *s, struct ipc_in *in, struct tx *t)
     }
     c->txn = in->txn;
     c->owner = s->number;
+    if (ipc_has(in, TAG_MESSAGE_ID))
+        c->message_id = strv_dup(ipc_get(in, TAG_MESSAGE_ID));
     if (origin.n) {
         c->origin = strv_dup(origin);
         dict_set(q->origins, origin, c);
@@ -431,12 +433,15 @@ static struct strv if_any(struct strv s)
 
 static void stored_log(const struct commit *c, const struct envelope *e, size_t size)
 {
+    const struct envelope_rcpt *first = e->rcpt_n ? &e->rcpts[0] : NULL;
     char id[ID_TEXT_SIZE];
 
     id_text(c->id, id);
     LOG(INFO, "queue.message.stored", KS("id", id), KV("sid", if_any(e->sid)), KV("sender", e->sender),
+        KV("to", if_any(first ? first->to : SV(""))),
+        KV("orig_to", if_any(first ? first->original : SV(""))),
         KI("rcpts", e->rcpt_n), KI("size", size), KV("client", if_any(e->client)),
-        KV("origin", if_any(e->origin)), KV("hold", if_any(e->hold)));
+        KS("message_id", c->message_id), KV("origin", if_any(e->origin)), KV("hold", if_any(e->hold)));
 }
 
 /* The commit is durable: the message is the queue's. */

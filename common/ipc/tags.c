@@ -103,6 +103,7 @@ static const char *const tag_names[TAG__END] = {
     T(GROUP, "group"),
     T(CURSOR, "cursor"),
     T(TARGET, "target"),
+    T(MESSAGE_ID, "message-id"),
 #undef T
 };
 
