@@ -1,4 +1,4 @@
-/* slow_sync.c - LD_PRELOAD for Postfix: every fsync takes five milliseconds more, as in Mansio's check build */
+/* slow_sync.c - LD_PRELOAD for Postfix: syncs take five milliseconds more, as in Mansio's check build */
 #include <errno.h>
 #include <sys/syscall.h>
 #include <time.h>

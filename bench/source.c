@@ -106,8 +106,9 @@ static void next_message(struct client *c)
     c->refused = false;
     c->step = S_ENVELOPE;
     c->replies_due = 3;
-    say(c, text, (size_t)snprintf(text, sizeof text, "MAIL FROM:<%s>\r\nRCPT TO:<%s%s%s>\r\nDATA\r\n", bench.from,
-                                  bench.to_before, user, bench.to_after ? bench.to_after : ""));
+    say(c, text,
+        (size_t)snprintf(text, sizeof text, "MAIL FROM:<%s>\r\nRCPT TO:<%s%s%s>\r\nDATA\r\n", bench.from,
+                         bench.to_before, user, bench.to_after ? bench.to_after : ""));
 }
 
 static void send_body(struct client *c)

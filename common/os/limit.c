@@ -21,7 +21,7 @@ static const struct {
       [ROLE_MAPD_WORKER] = { 8 * GIB,  256 },
     [ROLE_DNSD] = { 4 * GIB,  1024},
     [ROLE_HISTORYD] = { 128 * GIB, 1024},
-      [ROLE_AGENT] = { 1 * GIB,  64  },
+      [ROLE_AGENT] = { 1 * GIB,  192 },
 };
 
 /* glibc gives the resources a type of their own, which clang does not convert to silently. */

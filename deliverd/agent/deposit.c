@@ -51,25 +51,38 @@ static enum deposit_state done(struct deposit *d, enum ipc_outcome outcome, cons
 
 /* RFC 3463: 4.2.x is this mailbox, 4.3.x the host. All of it is tried again: somebody makes room, repairs a
    directory or the configuration, and no mail is lost meanwhile. */
-static enum deposit_state deferred(struct deposit *d, const struct err *err)
+static const char *status_of(const struct err *err)
 {
-    const char *enhanced = "4.3.0";
-
     switch (err->sys) {
-    case EDQUOT: enhanced = "4.2.2"; break;
+    case EDQUOT: return "4.2.2";
     case ENOSPC:
-    case EFBIG: enhanced = "4.3.1"; break;
+    case EFBIG: return "4.3.1";
     case EACCES:
     case EAGAIN:
     case EPERM:
     case EEXIST:
     case EXDEV:
     case ENOENT:
-    case ENAMETOOLONG: enhanced = "4.2.0"; break;
-    case 0: enhanced = err->cls == ERR_CONF ? "4.3.5" : err->cls == ERR_PERM ? "4.2.0" : "4.3.0"; break;
-    default: break;
+    case ENAMETOOLONG: return "4.2.0";
+    case 0: return err->cls == ERR_CONF ? "4.3.5" : err->cls == ERR_PERM ? "4.2.0" : "4.3.0";
+    default: return "4.3.0";
     }
-    return done(d, OUTCOME_DEFERRED, enhanced, err->text);
+}
+
+static enum deposit_state deferred(struct deposit *d, const struct err *err)
+{
+    return done(d, OUTCOME_DEFERRED, status_of(err), err->text);
+}
+
+void deposit_result_make(struct deposit_result *r, const struct err *err, const char *shown)
+{
+    r->outcome = err ? OUTCOME_DEFERRED : OUTCOME_DELIVERED;
+    r->forward = false;
+    snprintf(r->enhanced, sizeof r->enhanced, "%s", err ? status_of(err) : "2.0.0");
+    if (err)
+        snprintf(r->text, sizeof r->text, "%s", err->text);
+    else
+        snprintf(r->text, sizeof r->text, "delivered to maildir %s", shown);
 }
 
 static enum deposit_state write_failed(struct deposit *d)
@@ -136,6 +149,11 @@ static enum deposit_state commit(struct deposit *d)
         return commit_command(d);
     if ((d->kind == DEPOSIT_MBOX && !mbox_last_line(d)) || !text_end(&d->text))
         return write_failed(d);
+    if (d->later && d->kind == DEPOSIT_MAILDIR) {
+        fd_close(&d->body_fd);
+        d->state = DEPOSIT_WRITTEN;
+        return d->state;
+    }
     if (d->kind == DEPOSIT_MBOX ? !mbox_commit(&d->mbox, &err)
                                 : !maildir_commit(&d->box, &d->file, d->text.written, &err))
         return deferred(d, &err);
@@ -169,7 +187,7 @@ static enum deposit_state body_copy(struct deposit *d)
             struct err err = { 0 };
 
             err_sys(&err, "read the body from the queue");
-            err.sys = 0;        /* not the mailbox's fault, whatever it is */
+            err.sys = 0; /* not the mailbox's fault, whatever it is */
             return deferred(d, &err);
         }
         if ((size_t)n != want)
@@ -429,6 +447,7 @@ void deposit_init(struct deposit *d, const struct maildir_place *place)
     d->spool = (struct maildir_place){ .root_fd = -1 };
     d->mbox.fd = d->memory_fd = -1;
     d->command = NULL;
+    d->later = false;
     dotforward_init(&d->forward);
     d->kind = DEPOSIT_MAILDIR;
     d->file.fd = -1;
@@ -456,15 +475,20 @@ static bool clean_is_due(struct deposit *d)
     return true;
 }
 
-void deposit_tidy(struct deposit *d)
+void deposit_clean(struct deposit *d)
 {
-    if (d->state == DEPOSIT_TAKING)
-        return;
     if (d->box.tmp_fd >= 0 && clean_is_due(d)) {
         unsigned n = maildir_clean(&d->box, (int64_t)time(NULL));
 
         if (n > 0)
             LOG(INFO, "agent.tmp.cleaned", KS("mailbox", d->box.shown), KI("files", n));
     }
+}
+
+void deposit_tidy(struct deposit *d)
+{
+    if (d->state == DEPOSIT_TAKING)
+        return;
+    deposit_clean(d);
     maildir_close(&d->box);
 }

@@ -2,7 +2,8 @@
  *
  * IDLE -begin-> TAKING -chunk*, end-> DONE; a message that is whole at begin, and every failure, is DONE at
  * once. DONE holds the result; the next begin starts anew. Every way out but a success leaves nothing in the
- * mailbox.
+ * mailbox. With `later`, a message for a Maildir is WRITTEN instead: whole in tmp/, to be made durable
+ * together with others (batch.h).
  */
 #pragma once
 
@@ -38,7 +39,7 @@ struct deposit_result {
     bool forward;               /* nothing was stored: the targets are in the deposit's forward */
 };
 
-enum deposit_state { DEPOSIT_IDLE, DEPOSIT_TAKING, DEPOSIT_DONE };
+enum deposit_state { DEPOSIT_IDLE, DEPOSIT_TAKING, DEPOSIT_WRITTEN, DEPOSIT_DONE };
 
 #define DEPOSIT_CLEANED_MAX 64
 
@@ -53,6 +54,7 @@ struct deposit {
     int memory_fd;                      /* owned: a command's message */
     struct dotforward forward;          /* owned: the latest that was read */
     bool expanded;
+    bool later;                         /* the caller has a batch */
     char target[DOTFORWARD_TARGET_MAX + 2];
     char sender[1025], user[1025], domain[1025], extension[1025]; /* a command's values */
     struct maildir_file file;
@@ -71,7 +73,11 @@ void deposit_init(struct deposit *d, const struct maildir_place *place);
 enum deposit_state deposit_begin(struct deposit *d, const struct deposit_request *r);
 enum deposit_state deposit_chunk(struct deposit *d, struct strv bytes);
 enum deposit_state deposit_end(struct deposit *d);
+/* What becomes of a deposit into a Maildir: stored, or (err not NULL) deferred. */
+void deposit_result_make(struct deposit_result *r, const struct err *err, const char *shown);
 /* Forgets an unfinished one and what it wrote. */
 void deposit_abort(struct deposit *d);
-/* After the result was given: housekeeping in the mailbox's tmp/ (once per mailbox), then closes it. */
+/* Housekeeping in the mailbox's tmp/, once per mailbox. */
+void deposit_clean(struct deposit *d);
+/* After the result was given: the same, then closes the mailbox. */
 void deposit_tidy(struct deposit *d);

@@ -16,7 +16,7 @@
 #include "common/os/file.h"
 
 #define NAME_TRIES 16
-#define HOST_MAX   128          /* bytes of the host in a file name: the whole stays below NAME_MAX */
+#define HOST_MAX   128 /* bytes of the host in a file name: the whole stays below NAME_MAX */
 
 /* ---- words ---- */
 
@@ -255,7 +255,7 @@ static bool move_to_new(struct maildir *m, const char *from, const char *to)
         return false;
     if (linkat(m->tmp_fd, from, m->new_fd, to, 0) < 0)
         return false;
-    unlinkat(m->tmp_fd, from, 0);       /* should it stay, maildir_clean takes it */
+    unlinkat(m->tmp_fd, from, 0); /* should it stay, maildir_clean takes it */
     return true;
 }
 
@@ -277,19 +277,33 @@ static bool show_in_new(struct maildir *m, struct maildir_file *f, uint64_t size
     return fail_sys(m, "move the file into", "new", err);
 }
 
-bool maildir_commit(struct maildir *m, struct maildir_file *f, uint64_t size, struct err *err)
+void maildir_write_begins(const struct maildir_file *f)
+{
+    (void)sync_file_range(f->fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* a hint; errors come back from the sync */
+}
+
+bool maildir_sync(struct maildir *m, struct maildir_file *f, struct err *err)
 {
     errno = FAULT_POINT("agent.file.sync");
-    if (errno != 0 || os_fsync(f->fd) < 0) {
-        fail_sys(m, "sync the file in", "tmp", err);
-        maildir_discard(m, f);
-        return false;
-    }
+    if (errno == 0 && os_fsync(f->fd) == 0)
+        return true;
+    fail_sys(m, "sync the file in", "tmp", err);
+    maildir_discard(m, f);
+    return false;
+}
+
+bool maildir_show(struct maildir *m, struct maildir_file *f, uint64_t size, struct err *err)
+{
     if (!show_in_new(m, f, size, err)) {
         maildir_discard(m, f);
         return false;
     }
     fd_close(&f->fd);
+    return true;
+}
+
+bool maildir_settle(struct maildir *m, struct maildir_file *f, struct err *err)
+{
     errno = FAULT_POINT("agent.new.sync");
     if (errno == 0 && os_fsync(m->new_fd) == 0)
         return true;
@@ -297,4 +311,9 @@ bool maildir_commit(struct maildir *m, struct maildir_file *f, uint64_t size, st
     fail_sys(m, "sync directory", "new", err);
     unlinkat(m->new_fd, f->name, 0);
     return false;
+}
+
+bool maildir_commit(struct maildir *m, struct maildir_file *f, uint64_t size, struct err *err)
+{
+    return maildir_sync(m, f, err) && maildir_show(m, f, size, err) && maildir_settle(m, f, err);
 }

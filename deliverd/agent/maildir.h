@@ -57,6 +57,16 @@ bool maildir_create(struct maildir *m, struct maildir_file *f, struct err *err)
    Closes f. */
 bool maildir_commit(struct maildir *m, struct maildir_file *f, uint64_t size, struct err *err)
     __attribute__((warn_unused_result));
+/* The steps of maildir_commit, for several files at once: the file itself durable; shown in new/ and closed;
+   that durable. False: it is not there. Files that all began to be written before the first is synced share
+   the file system's commit, and so do the directories that all have their new names. */
+void maildir_write_begins(const struct maildir_file *f);
+bool maildir_sync(struct maildir *m, struct maildir_file *f, struct err *err)
+    __attribute__((warn_unused_result));
+bool maildir_show(struct maildir *m, struct maildir_file *f, uint64_t size, struct err *err)
+    __attribute__((warn_unused_result));
+bool maildir_settle(struct maildir *m, struct maildir_file *f, struct err *err)
+    __attribute__((warn_unused_result));
 /* Closes and removes what maildir_create made; nothing when there is none. */
 void maildir_discard(struct maildir *m, struct maildir_file *f);
 

@@ -10,26 +10,53 @@
 
 /* ---- results ---- */
 
-static void result_send(struct session *s)
+static void result_put(struct session *s, uint64_t txn, const char *id, const char *rcpt,
+                       const struct deposit_result *r)
 {
-    const struct deposit_result *r = &s->deposit.result;
     struct ipc_out o;
 
-    s->taking = false;
-    LOG(DEBUG, "agent.deposit.done", KS("id", s->id), KS("rcpt", s->deposit.rcpt), KI("outcome", r->outcome),
+    LOG(DEBUG, "agent.deposit.done", KS("id", id), KS("rcpt", rcpt), KI("outcome", r->outcome),
         KS("status", r->enhanced), KS("text", r->text));
     ipc_out_init(&o);
-    ipc_begin(&o, IPC_A_RESULT, s->txn);
+    ipc_begin(&o, IPC_A_RESULT, txn);
     ipc_put_u64(&o, TAG_OUTCOME, r->outcome);
     ipc_put_text(&o, TAG_ENHANCED, SV(r->enhanced));
     ipc_put_clean(&o, TAG_TEXT, SV(r->text));
     for (size_t i = 0; r->forward && i < s->deposit.forward.n; i++)
         ipc_put_clean(&o, TAG_TARGET, dotforward_target(&s->deposit.forward, i));
     channel_send(s->ch, &o);
-    /* At once: the end of the channel may lie in the same batch of frames, and would drop what waits. */
-    channel_flush(s->ch);
     ipc_out_clear(&o);
-    deposit_tidy(&s->deposit);
+}
+
+static void tell(void *arg, const struct batch_item *item)
+{
+    result_put(arg, item->txn, item->id, item->rcpt, &item->result);
+}
+
+static void batch_end(struct session *s)
+{
+    loop_later_cancel(s->loop, &s->task);
+    batch_commit(&s->batch, tell, s);
+    channel_flush(s->ch);
+}
+
+/* What the deposit has become. */
+static void deposit_moved(struct session *s, enum deposit_state state)
+{
+    if (state == DEPOSIT_DONE) {
+        s->taking = false;
+        result_put(s, s->txn, s->id, s->deposit.rcpt, &s->deposit.result);
+        /* At once: the end of the channel may lie in the same batch of frames, and would drop what waits. */
+        channel_flush(s->ch);
+        deposit_tidy(&s->deposit);
+    } else if (state == DEPOSIT_WRITTEN) {
+        s->taking = false;
+        batch_add(&s->batch, &s->deposit, s->txn, s->id);
+        if (s->closing || batch_full(&s->batch)) /* closing: the same, the end is near */
+            batch_end(s);
+        else
+            loop_later(s->loop, &s->task);
+    }
 }
 
 static void timer_set(struct session *s)
@@ -44,6 +71,11 @@ static void unfinished_drop(struct session *s, const char *why)
         LOG(WARN, "agent.deposit.aborted", KS("id", s->id), KS("rcpt", s->deposit.rcpt), KS("why", why));
     s->taking = false;
     deposit_abort(&s->deposit);
+}
+
+static void on_task(void *arg)
+{
+    batch_end(arg);
 }
 
 /* ---- frames ---- */
@@ -97,8 +129,9 @@ static void on_deposit(void *arg, struct channel *ch, struct ipc_in *in)
     s->txn = in->txn;
     s->taking = true;
     id_text(ipc_get_u64(in, TAG_ID), s->id);
-    if (deposit_begin(&s->deposit, &r) == DEPOSIT_DONE)
-        result_send(s);
+    if (r.quota > 0 && s->batch.n > 0)
+        batch_end(s); /* what it looks at must be there */
+    deposit_moved(s, deposit_begin(&s->deposit, &r));
     channel_consumed(ch, in->txn, in->bulk);
 }
 
@@ -117,8 +150,8 @@ static void on_body(void *arg, struct channel *ch, struct ipc_in *in)
 
     if (!is_latest(s, ch, in))
         return;
-    if (s->taking && deposit_chunk(&s->deposit, ipc_get(in, TAG_DATA)) == DEPOSIT_DONE)
-        result_send(s);
+    if (s->taking)
+        deposit_moved(s, deposit_chunk(&s->deposit, ipc_get(in, TAG_DATA)));
     channel_consumed(ch, in->txn, in->bulk);
 }
 
@@ -128,8 +161,8 @@ static void on_end(void *arg, struct channel *ch, struct ipc_in *in)
 
     if (!is_latest(s, ch, in))
         return;
-    if (s->taking && deposit_end(&s->deposit) == DEPOSIT_DONE)
-        result_send(s);
+    if (s->taking)
+        deposit_moved(s, deposit_end(&s->deposit));
     channel_txn_end(ch, in->txn);
 }
 
@@ -140,6 +173,8 @@ static void on_abort(void *arg, struct channel *ch, struct ipc_in *in)
 
     if (in->txn == s->txn && s->taking)
         unfinished_drop(s, "deliverd withdrew it");
+    else
+        batch_remove(&s->batch, in->txn);
     channel_txn_end(ch, in->txn);
 }
 
@@ -168,6 +203,8 @@ static void on_lost(void *arg, struct channel *ch, const char *why)
 
     (void)ch;
     unfinished_drop(s, why);
+    loop_later_cancel(s->loop, &s->task);
+    batch_drop(&s->batch); /* nobody would hear of it: not delivered rather than twice */
     loop_stop(s->loop);
 }
 
@@ -178,6 +215,8 @@ static void on_timer(void *arg)
     struct session *s = arg;
     char byte;
 
+    if (s->batch.n > 0)
+        batch_end(s);
     if (s->taking) {
         unfinished_drop(s, "nothing came for too long");
         loop_stop(s->loop);
@@ -203,7 +242,10 @@ void session_start(struct session *s, struct loop *loop, int fd, enum role peer,
     s->txn = 0;
     s->taking = s->closing = false;
     s->id[0] = '\0';
+    s->batch.n = 0;
+    s->task = (struct loop_task){ .fn = on_task, .arg = s };
     deposit_init(&s->deposit, place);
+    s->deposit.later = true;
     if (spool)
         s->deposit.spool = *spool;
     loop_timer_init(&s->timer, loop, on_timer, s);
@@ -214,6 +256,8 @@ void session_start(struct session *s, struct loop *loop, int fd, enum role peer,
 void session_end(struct session *s)
 {
     unfinished_drop(s, "the agent ends");
+    loop_later_cancel(s->loop, &s->task);
+    batch_drop(&s->batch);
     loop_timer_stop(&s->timer);
     dotforward_clear(&s->deposit.forward);
     channel_free(&s->ch);
