@@ -25,9 +25,9 @@ bool message_peek(struct mailq *q, uint32_t message, uint64_t *size)
     struct record_sizes sizes;
     struct strv envelope;
     struct err err = { 0 };
-    struct bytes *b;
+    struct bytes *b = dict_count(q->fresh) ? dict_get_u64(q->fresh, m->id) : NULL;
 
-    if (dict_count(q->fresh) == 0 && !(m->flags & MESSAGE_DAMAGED) &&
+    if (!b && !(m->flags & MESSAGE_DAMAGED) &&
         store_peek(q->store, m->place, &sizes, &envelope) && envelope_parse(envelope, &q->envelope, &err)) {
         *size = sizes.header + 2 + sizes.body + (q->envelope.big ? q->envelope.big_size : 0);
         return true;
