@@ -296,6 +296,10 @@ static void on_submitted(void *arg, struct channel *ch, struct ipc_in *in)
         forward_pump(t); /* the same */
         return;
     }
+    if (t->phase == TXN_RECEIVING && t->notice) {
+        notice_pump(t); /* the same */
+        return;
+    }
     if (t->phase == TXN_RECEIVING) {
         receive_credit(t); /* refused early: the client hears it when it ends its data */
         return;
@@ -319,6 +323,7 @@ void commit_ready(struct cleanup *cl, uint64_t queue_txn)
         receive_credit(t);
         drop_pump(t);
         forward_pump(t);
+        notice_pump(t);
     }
 }
 

@@ -1,6 +1,7 @@
 /* notice.c - notices (RFC 3464): facts from queued to a message with the null sender and queued's origin */
 #include "cleanup/notice.h"
 
+#include "cleanup/notice_body.h"
 #include "cleanup/pipeline.h"
 #include "cleanup/recipients.h"
 #include "cleanup/resolve.h"
@@ -19,15 +20,16 @@
 #include <stdlib.h>
 
 /* The request is one frame of 64 KiB; folding and the text for humans make at most a few times that. */
-#define NOTICE_MAX (512u * 1024u)
-/* A message that is returned whole; queued's configuration allows no larger ones. */
-#define RETURN_MAX (256u * 1024u)
+#define NOTICE_MAX (4u * 1024u * 1024u)
+/* A message without its large body: queued keeps bodies over 256 KiB apart, and headers have as much. */
+#define RETURN_MAX (1024u * 1024u)
 #define WITHHELD   "delivery to where this address leads has failed"
 
 struct notice {
     struct txn *txn;
     uint64_t request;          /* queued's number */
     struct notice *next, **at; /* in cleanup.notices */
+    struct notice_body body;
 };
 
 static const struct {
@@ -191,10 +193,11 @@ static void facts_read(struct facts *f, const struct ipc_in *in)
     f->dsn.rcpt_count = n;
 }
 
-/* The whole message, when it came along: its header and body become those that are returned. */
-static void read_whole(struct ipc_in *in, struct buf *whole, struct dsn *dsn)
+/* The whole message, when it came along: its header and body become those that are returned. A large body
+   comes behind it. */
+static void read_whole(struct ipc_in *in, struct notice *n, struct buf *whole, struct dsn *dsn)
 {
-    uint64_t size = ipc_get_u64(in, TAG_BODY_SIZE);
+    uint64_t size = ipc_get_u64(in, TAG_BODY_SIZE), all = ipc_get_u64(in, TAG_SIZE);
     int fd = in->fd_count ? ipc_take_fd(in, 0) : -1;
     struct header_scan scan;
     char *bytes = size <= RETURN_MAX && fd >= 0 ? mem_new((size_t)size + 1) : NULL;
@@ -208,6 +211,8 @@ static void read_whole(struct ipc_in *in, struct buf *whole, struct dsn *dsn)
         return;
     dsn->header = strv_sub(buf_view(whole), 0, scan.header_len);
     dsn->body = strv_from(buf_view(whole), scan.body_at);
+    if (in->fd_count > 1 && all > size)
+        notice_body_init(&n->body, ipc_take_fd(in, 1), all - size);
 }
 
 void notice_host(const struct cleanup *cl, struct dsn *d)
@@ -220,6 +225,7 @@ void notice_host(const struct cleanup *cl, struct dsn *d)
 
 static bool compose(struct ipc_in *in, struct txn *t, struct buf *out)
 {
+    struct notice *n = t->notice;
     char about[ID_TEXT_SIZE];
     struct facts f;
     struct buf whole;
@@ -237,8 +243,10 @@ static bool compose(struct ipc_in *in, struct txn *t, struct buf *out)
     f.dsn.now_ms = t->arrival_ms;
     f.dsn.header = ipc_get(in, TAG_HEADER);
     buf_init(&whole, RETURN_MAX + 1);
-    read_whole(in, &whole, &f.dsn);
-    ok = f.dsn.rcpt_count > 0 && dsn_compose(&f.dsn, out, &has_8bit) && buf_ok(out);
+    read_whole(in, n, &whole, &f.dsn);
+    has_8bit = n->body.fd >= 0;
+    ok = f.dsn.rcpt_count > 0 && (has_8bit ? dsn_begin(&f.dsn, n->body.boundary, out)
+                                           : dsn_compose(&f.dsn, out, &has_8bit));
     t->has_body_type = true;
     t->body_type = has_8bit ? BODY_8BITMIME : BODY_7BIT;
     t->priority = ipc_get_u64(in, TAG_PRIORITY);
@@ -257,6 +265,7 @@ static void notice_new(struct txn *t, uint64_t request)
 
     n->txn = t;
     n->request = request;
+    n->body.fd = -1;
     n->next = t->cl->notices;
     n->at = &t->cl->notices;
     if (n->next)
@@ -275,6 +284,7 @@ void notice_free(struct notice **np)
     *n->at = n->next;
     if (n->next)
         n->next->at = n->at;
+    notice_body_clear(&n->body);
     free(n);
 }
 
@@ -310,12 +320,25 @@ void notice_on_compose(void *arg, struct channel *ch, struct ipc_in *in)
         txn_refuse(t, VERDICT_TEMPFAIL, 451, "4.3.0", "The notice could not be composed", "");
     } else {
         txn_data(t, buf_view(&message));
-        txn_data_end(t);
+        if (t->notice->body.fd < 0)
+            txn_data_end(t);
     }
     buf_clear(&message);
     r = txn_rcpt_add(t, notice_rcpt(in));
     if (!txn_is_refused(t))
         recipients_resolve(t, r);
+    if (txn_is_refused(t))
+        txn_finish(t);
+    else if (t->notice->body.fd >= 0)
+        notice_pump(t);
+    else
+        pipeline_start(t);
+}
+
+void notice_pump(struct txn *t)
+{
+    if (!t->notice || t->phase != TXN_RECEIVING || !notice_body_pump(&t->notice->body, t))
+        return;
     if (txn_is_refused(t))
         txn_finish(t);
     else

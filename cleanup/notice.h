@@ -16,6 +16,8 @@ void notice_on_compose(void *arg, struct channel *ch, struct ipc_in *in);
 void notice_host(const struct cleanup *cl, struct dsn *d);
 /* The address that the notice goes to was looked up. */
 void notice_resolved(struct txn_rcpt *r, const struct resolve_result *result);
+/* queued takes more of a notice that returns a large body, or refused it. */
+void notice_pump(struct txn *t);
 /* The notice's transaction is over: queued learns of a failure; a success it knows by the origin it
  * committed. */
 void notice_finished(struct txn *t);

@@ -11,7 +11,7 @@ static const struct conf_field notices_fields[] = {
     FIELD(conf_notices, success, CT_BOOL, "yes", .roles = ROLE_BIT(ROLE_QUEUED) | ROLE_BIT(ROLE_SMTPD),
           .doc = "Whether senders may ask for notices of success (RFC 3461). `no`: DSN is not announced, and "
                  "no such notice is sent."),
-    FIELD(conf_notices, return_size, CT_BYTES, "50k", .min = 0, .max = 262144, QUEUED,
+    FIELD(conf_notices, return_size, CT_BYTES, "50k", .min = 0, .max = 1LL << 30, QUEUED,
           .doc = "Messages up to this size are returned whole with a notice of failure unless the sender "
                  "asked for the header only (RET=HDRS); of larger ones the header is returned."),
     FIELD(conf_notices, templates, CT_PATH, "\"\"", .exists = true, .roles = ROLE_BIT(ROLE_CLEANUP),

@@ -234,19 +234,29 @@ static bool message_owes(struct mailq *q, uint32_t handle)
     return false;
 }
 
-/* The message itself, in memory that goes along by descriptor (RFC 3461 4.3: RET is about failures only).
-   -1: only its header is returned. */
-static int return_fd(struct mailq *q, const struct bytes *bytes, enum ipc_notice kind)
+/* The message itself, in memory that goes along by descriptor (RFC 3461 4.3: RET is about failures only), and
+   a large body in its file. Without: only the header is returned. */
+static void put_whole(struct mailq *q, uint64_t id, const struct bytes *bytes, enum ipc_notice kind)
 {
-    int fd;
+    uint64_t size = bytes->message.n + q->envelope.big_size;
+    int fd, big = -1;
+    struct err err;
 
-    if (kind != NOTICE_FAILURE || q->envelope.ret == 2 || q->envelope.big ||
-        bytes->message.n > (uint64_t)conf_notices_return_size(q->conf))
-        return -1;
+    if (kind != NOTICE_FAILURE || q->envelope.ret == 2 ||
+        size > (uint64_t)conf_notices_return_size(q->conf))
+        return;
     fd = memfd_create("notice", MFD_CLOEXEC);
-    if (fd >= 0 && !fd_write_full(fd, bytes->message.p, bytes->message.n))
+    if (fd >= 0 && q->envelope.big)
+        big = store_big_open(q->store, id, q->envelope.big_size, &err);
+    if (fd < 0 || (q->envelope.big && big < 0) || !fd_write_full(fd, bytes->message.p, bytes->message.n)) {
         fd_close(&fd);
-    return fd;
+        fd_close(&big);
+        return;
+    }
+    ipc_put_u64(&q->out, TAG_BODY_SIZE, bytes->message.n);
+    ipc_put_fd(&q->out, fd);
+    if (big >= 0)
+        ipc_put_fd(&q->out, big);
 }
 
 /* False: there is nobody to tell, or the message cannot be read now. */
@@ -259,7 +269,6 @@ static bool notice_compose(struct mailq *q, uint32_t handle, enum ipc_notice kin
     struct err err;
     uint64_t txn;
     uint32_t count = 0;
-    int fd;
 
     if (!message_is_due(q, handle, kind))
         return false;
@@ -289,11 +298,7 @@ static bool notice_compose(struct mailq *q, uint32_t handle, enum ipc_notice kin
     if (count > 0) {
         notice_remember(q, m->id, txn, kind, m->flags & MESSAGE_NULL);
         ipc_put_text(o, TAG_ORIGIN, SV(q->notices->origin));
-        fd = return_fd(q, bytes, kind);
-        if (fd >= 0) {
-            ipc_put_u64(o, TAG_BODY_SIZE, bytes->message.n);
-            ipc_put_fd(o, fd);
-        }
+        put_whole(q, m->id, bytes, kind);
         channel_send(q->cleanup, o);
     }
     bytes_unref(&bytes);

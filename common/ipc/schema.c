@@ -256,7 +256,7 @@ FIELDS(f_n_compose) = { R(ID, U64, 0, "message the notice is about"),
                         O(ENVID, TEXT, 256, "ENVID"),
                         O(SIZE, U64, 0, "size of the message"),
                         O(PRIORITY, U64, 63, "the message's"),
-                        O(BODY_SIZE, U64, 0, "with a descriptor: the bytes of the whole message in it"),
+                        O(BODY_SIZE, U64, 0, "with a descriptor: bytes of the message in it (a second: the rest)"),
                         END };
 FIELDS(f_drop_open) = { R(ORIGIN, TEXT, 512, "drop/NAME, to finish by its commit"),
                         R(UID, U64, 0, "who submitted it: the owner of the file"),

@@ -207,13 +207,11 @@ static bool add_text(const struct dsn *d, const char *boundary, struct buf *out)
     return ok;
 }
 
-bool dsn_compose(const struct dsn *d, struct buf *out, bool *has_8bit)
+/* Up to the returned header, and with an empty line behind it when the body follows. */
+static bool begin(const struct dsn *d, const char *boundary, bool eight, struct buf *out)
 {
-    bool full = d->body.p != NULL, eight = has_eight_bit(d->header) || (full && has_eight_bit(d->body)), ok;
-    char boundary[64];
+    bool full = d->body.p != NULL, ok;
 
-    *has_8bit = eight;
-    choose_boundary(d, boundary, sizeof boundary);
     add_header(d, boundary, eight, out);
     ok = add_text(d, boundary, out);
     begin_part(out, boundary, "message/delivery-status", NULL);
@@ -221,10 +219,31 @@ bool dsn_compose(const struct dsn *d, struct buf *out, bool *has_8bit)
     buf_adds(out, "\r\n");
     begin_part(out, boundary, full ? "message/rfc822" : "text/rfc822-headers", eight ? "8bit" : NULL);
     add_content(d->header, out);
-    if (full) {
+    if (full)
         buf_adds(out, "\r\n");
-        add_content(d->body, out);
-    }
+    return ok && buf_ok(out);
+}
+
+void dsn_end(const char *boundary, struct buf *out)
+{
     buf_addf(out, "\r\n--%s--\r\n", boundary);
+}
+
+bool dsn_begin(const struct dsn *d, const char *boundary, struct buf *out)
+{
+    return begin(d, boundary, true, out);
+}
+
+bool dsn_compose(const struct dsn *d, struct buf *out, bool *has_8bit)
+{
+    char boundary[DSN_BOUNDARY];
+    bool ok;
+
+    *has_8bit = has_eight_bit(d->header) || (d->body.p && has_eight_bit(d->body));
+    choose_boundary(d, boundary, sizeof boundary);
+    ok = begin(d, boundary, *has_8bit, out);
+    if (d->body.p)
+        add_content(d->body, out);
+    dsn_end(boundary, out);
     return ok && buf_ok(out);
 }

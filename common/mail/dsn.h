@@ -47,6 +47,15 @@ struct dsn {
    over its limit. */
 bool dsn_compose(const struct dsn *d, struct buf *out, bool *has_8bit) __attribute__((warn_unused_result));
 
+/* The same in pieces, for a body that is not in memory: all before it, and all behind it. d->body is empty,
+   not NULL. The boundary must be one that nobody could know when the body was written. The content counts as
+   8bit: what it holds is not known yet, and 7bit is 8bit. NUL bytes of the body are the caller's to replace.
+   */
+#define DSN_BOUNDARY 64
+bool dsn_begin(const struct dsn *d, const char *boundary, struct buf *out)
+    __attribute__((warn_unused_result));
+void dsn_end(const char *boundary, struct buf *out);
+
 const char *dsn_action_name(enum dsn_action action);    /* "failed", ... */
 /* Failed outranks delayed outranks the rest: what the sender must act on. */
 enum dsn_action dsn_action(const struct dsn *d);

@@ -207,6 +207,20 @@ def test_a_large_message_comes_back_as_its_header():
         assert notices(h)[0][3].get_content_type() == 'text/rfc822-headers'
 
 
+@pytest.mark.parametrize('size,limit,whole', [(400_000, '1M', True), (3_000_000, '4M', True), (3_000_000, '2M', False), (400_000, '50k', False)])
+def test_a_very_large_message_comes_back_in_pieces(size, limit, whole):
+    with Sinks(), dsn_host(queue=f'notices {{ return_size = {limit} }}') as h:
+        lines = b''.join(b'%06d %s\r\n' % (n, b'x' * 60) for n in range(size // 69))
+        submit(h, {'gone@old.test': ''}, body=BODY + lines)
+        raw = h.wait_mail('user')[0]
+        m, _, (r,), back = check(raw)
+        assert back.get_content_type() == ('message/rfc822' if whole else 'text/rfc822-headers')
+        assert (lines.replace(b'\r\n', b'\n') in raw.replace(b'\r\n', b'\n')) == whole and r['Action'] == 'failed'
+        if whole:
+            assert back.get_payload(0).get_payload().endswith('x' * 60 + '\n') or back.get_payload(0).get_payload().endswith('x' * 60 + '\r\n')
+        wait_for('the queue is empty', lambda: not list((h.dir / 'spool/big').iterdir()))
+
+
 def test_an_8_bit_message_comes_back_byte_by_byte():
     with Sinks(), dsn_host() as h:
         text = 'Grüße, καλημέρα'.encode()

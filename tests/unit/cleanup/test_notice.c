@@ -2,13 +2,44 @@
    or by N_FAILED; with MANSIO_NOTICE_DIR set each is written there for test_notice.py to read */
 #include "tests/unit/cleanup/peers.h"
 
+#include "common/mail/header.h"
+#include "common/os/fd.h"
+
 #include <stdlib.h>
+#include <sys/mman.h>
 
 struct fact {
     const char *rcpt, *original, *orcpt, *enhanced, *reply, *relay;
     bool remote;
     const char *text; /* beside the peer's words */
 };
+
+/* What comes along when the message is returned whole. */
+static struct {
+    const char *message; /* NULL: nothing */
+    struct strv body;    /* a large one, in a descriptor of its own; p NULL: none */
+    uint64_t missing;    /* so many bytes of it are promised and not there */
+} whole;
+
+static void put_memory(struct world *w, struct strv bytes)
+{
+    int fd = memfd_create("test", MFD_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_true(fd_write_full(fd, bytes.p, bytes.n));
+    ipc_put_fd(&w->out, fd);
+}
+
+static void put_whole(struct world *w)
+{
+    if (!whole.message)
+        return;
+    ipc_put_u64(&w->out, TAG_SIZE, strlen(whole.message) + whole.body.n + whole.missing);
+    ipc_put_u64(&w->out, TAG_BODY_SIZE, strlen(whole.message));
+    put_memory(w, SV(whole.message));
+    if (whole.body.p)
+        put_memory(w, whole.body);
+}
 
 static void compose(struct world *w, const char *sender, enum ipc_notice kind, const struct fact *facts,
                     size_t n)
@@ -48,6 +79,7 @@ static void compose(struct world *w, const char *sender, enum ipc_notice kind, c
     ipc_put_bytes(&w->out, TAG_HEADER,
                   SV("From: Bob <bob@own.test>\r\nTo: x@far.test\r\nSubject: the original\r\n"
                      "Message-ID: <original@own.test>\r\n"));
+    put_whole(w);
     channel_send(w->queued, &w->out);
     world_turn(w);
 }
@@ -227,6 +259,100 @@ static void long_words(void **state)
     keep_for_python(&w->stored[0], "long");
 }
 
+/* ---- a message that is returned whole ---- */
+
+#define LARGE (3u << 20)
+
+static const char returned[] = "From: bob@own.test\r\nX-Whole: yes\r\n\r\n";
+
+static char *large_body(void)
+{
+    char *body = malloc(LARGE);
+
+    assert_non_null(body);
+    for (size_t i = 0; i < LARGE; i++)
+        body[i] = i % 72 == 70 ? '\r' : i % 72 == 71 ? '\n' : i == 100000 ? '\0' : (char)('!' + i % 90);
+    return body;
+}
+
+static void large_bodies_pass_in_pieces(void **state)
+{
+    struct world *w = *state;
+    struct stored *s = &w->stored[0];
+    char *body = large_body(), *at;
+    struct header_field type;
+    struct strv boundary;
+    char end[128];
+    size_t quote;
+
+    whole.message = returned;
+    whole.body = strv_make(body, LARGE);
+    compose(w, "bob@own.test", NOTICE_FAILURE, failures, 1);
+    assert_int_equal(w->stored_n, 1);
+    assert_true(s->submitted);
+    assert_int_equal(s->body_size, s->body.len);
+    assert_true(s->frames > LARGE / IPC_CHUNK_MAX);
+    assert_int_equal(w->cl.live, 0);
+    at = strstr(buf_cstr(&s->body), "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+                                    "From: bob@own.test\r\nX-Whole: yes\r\n\r\n");
+    assert_non_null(at);
+    at = strstr(at, "X-Whole: yes\r\n\r\n") + 16;
+    body[100000] = '?';
+    assert_memory_equal(at, body, LARGE);
+    assert_true(header_find(buf_view(&s->header), "Content-Type", &type));
+    assert_true(strv_find(type.value, '"', &quote));
+    boundary = strv_from(type.value, quote + 1);
+    boundary.n = strlen("=_0123456789abcdef0123456789abcdef");
+    snprintf(end, sizeof end, "\r\n--%.*s--\r\n", (int)boundary.n, boundary.p);
+    assert_string_equal(at + LARGE, end);
+    free(body);
+}
+
+/* As much waits as credit allows, and goes with the channel. */
+static void a_large_body_waits_for_credit(void **state)
+{
+    struct world *w = *state;
+    char *body = large_body();
+
+    w->no_credit = true;
+    whole.message = returned;
+    whole.body = strv_make(body, LARGE);
+    compose(w, "bob@own.test", NOTICE_FAILURE, failures, 1);
+    assert_int_equal(w->stored_n, 1);
+    assert_false(w->stored[0].submitted);
+    assert_true(w->stored[0].body.len < 1u << 20);
+    assert_int_equal(w->cl.live, 1);
+    free(body);
+    world_join_queued(w);
+    world_turn(w);
+    assert_int_equal(w->cl.live, 0);
+}
+
+/* The file is shorter than was said: nothing half is sent, queued asks again. */
+static void a_body_that_ends_early_is_no_notice(void **state)
+{
+    struct world *w = *state;
+    char *body = large_body();
+
+    whole.message = returned;
+    whole.body = strv_make(body, LARGE);
+    whole.missing = 1;
+    compose(w, "bob@own.test", NOTICE_FAILURE, failures, 1);
+    assert_int_equal(w->failed, 1);
+    assert_false(w->stored[0].submitted);
+    assert_true(w->stored[0].aborted);
+    assert_int_equal(w->cl.live, 0);
+    free(body);
+}
+
+static int forget_whole(void **state)
+{
+    memset(&whole, 0, sizeof whole);
+    return world_teardown(state);
+}
+
+#define WHOLE(fn) cmocka_unit_test_setup_teardown(fn, world_setup, forget_whole)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +364,9 @@ int main(void)
         WORLD(queued_lost_with_notices),
         WORLD(no_recipients),
         WORLD(long_words),
+        WHOLE(large_bodies_pass_in_pieces),
+        WHOLE(a_large_body_waits_for_credit),
+        WHOLE(a_body_that_ends_early_is_no_notice),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
