@@ -5,7 +5,8 @@
 #include "common/base/log_read.h"
 
 const char *const key_names[] = {
-    "about", "client", "id", "login", "message_id", "notice", "orig_to", "rcpt", "sender", "sid", "to", NULL,
+    "about",   "client", "id",     "login", "message_id", "new", "notice",
+    "orig_to", "rcpt",   "sender", "sid",   "to",         NULL,
 };
 
 static bool is_key(struct strv name)
