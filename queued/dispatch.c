@@ -186,13 +186,55 @@ static unsigned deliverd_choose(const struct mailq *q, struct strv domain, bool 
     return best;
 }
 
+static unsigned jobs_there(const struct mailq *q, unsigned deliverd, uint32_t dest)
+{
+    unsigned n = 0;
+
+    for (const struct job *j = q->deliverds[deliverd].jobs; j; j = j->next)
+        n += !j->local && j->part && sched_part(q->ledger.sched, j->part)->dest == dest;
+    return n;
+}
+
+/* Each deliverd has its share of the route's connections, and what goes beyond it would wait there in a line
+   where nothing overtakes it: then another one, with fewer of the destination's jobs, has it. */
+static unsigned deliverd_with_share(const struct mailq *q, uint32_t part, unsigned chosen)
+{
+    unsigned taking[QUEUE_DELIVERDS], n = deliverds_taking(q, taking), share, least, max;
+    const struct conf_route *route =
+        q->routes && n > 1 ? conf_route_for(q->routes, sched_domain(q->ledger.sched, part)) : NULL;
+    uint32_t dest = sched_part(q->ledger.sched, part)->dest;
+
+    if (!route || chosen == QUEUE_DELIVERDS)
+        return chosen;
+    share = (unsigned)route->max_connections / n;
+    if (sched_running(q->ledger.sched, part) <= share)
+        return chosen;
+    least = jobs_there(q, chosen, dest);
+    if (least < share)
+        return chosen;
+    max = ((unsigned)q->conf->max_jobs + n - 1) / n;
+    for (unsigned i = 0; i < n; i++) {
+        const struct deliverd *d = &q->deliverds[taking[i]];
+        unsigned jobs = has_room(d->job_n, d->side_n, max, false) ? jobs_there(q, taking[i], dest) : least;
+
+        if (jobs < least) {
+            least = jobs;
+            chosen = taking[i];
+        }
+    }
+    return chosen;
+}
+
 static unsigned deliverd_for(const struct mailq *q, uint32_t part)
 {
     struct strv domain = sched_domain(q->ledger.sched, part);
     bool local = sched_is_local(q->ledger.sched, part);
     unsigned alone = local ? QUEUE_DELIVERDS : deliverd_alone(q, domain);
 
-    return alone < QUEUE_DELIVERDS ? alone : deliverd_choose(q, domain, local);
+    if (alone < QUEUE_DELIVERDS)
+        return alone;
+    return local ? deliverd_choose(q, domain, local)
+                 : deliverd_with_share(q, part, deliverd_choose(q, domain, local));
 }
 
 /* Which kinds of destinations have room for one more job. */

@@ -481,6 +481,11 @@ unsigned sched_window(const struct sched *s, uint32_t part)
     return (unsigned)dest_at(s, sched_part(s, part)->dest)->window;
 }
 
+uint32_t sched_running(const struct sched *s, uint32_t part)
+{
+    return dest_at(s, sched_part(s, part)->dest)->running;
+}
+
 size_t sched_dest_count(const struct sched *s)
 {
     return dict_count(s->by_name);

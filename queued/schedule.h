@@ -106,6 +106,7 @@ void sched_each_ready(struct sched *s, uint32_t like, void (*fn)(void *arg, uint
 void sched_set_why(struct sched *s, uint32_t part, void *why);
 void *sched_why(const struct sched *s, uint32_t part);
 unsigned sched_window(const struct sched *s, uint32_t part);
+uint32_t sched_running(const struct sched *s, uint32_t part); /* jobs of its destination */
 size_t sched_dest_count(const struct sched *s);
 /* fn for each destination, with the number of its parts. */
 void sched_each_dest(const struct sched *s, void (*fn)(void *arg, struct strv domain, uint32_t parts),
