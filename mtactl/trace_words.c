@@ -46,7 +46,7 @@ static const struct sentence {
     { "cleanup.notice.composed", "this is a notice ({notice_kind}) about message {about}, for {rcpt}" },
     { "cleanup.drop.taken", "submitted on this host by uid {uid}, sender {sender}" },
     { "cleanup.forward.taken", "sent on by {rcpt}, whose ~/.forward says so; it was message {about}" },
-    { "cleanup.requeue.taken", "requeued; it was message {about}" },
+    { "cleanup.requeue.taken", "through cleanup again; it was message {about}" },
     { "cleanup.requeue.refused", "not requeued: {why}" },
     { "cleanup.message.discarded", "accepted and discarded: {rcpt} leads to /dev/null" },
     { "cleanup.resolve.failed", "{rcpt} could not be resolved: {why}[ (rule {rule})]" },

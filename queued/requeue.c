@@ -313,7 +313,7 @@ static void op_done(struct requeue_run *run, struct requeue *op, uint64_t new_id
 {
     struct mailq *q = run->q;
     uint64_t id = op->id;
-    bool rest = op->rest && !(run->edit && !run->call);
+    bool rest = op->rest;
     uint32_t handle;
     const char *why;
 
@@ -324,7 +324,12 @@ static void op_done(struct requeue_run *run, struct requeue *op, uint64_t new_id
     op_free(op);
     handle = rest ? ledger_find(&q->ledger, id) : 0;
     if (handle && run->call) {
+        bool pumping = run->pumping;
+
+        /* What begins may end at once, and the run must not with it. */
+        run->pumping = true;
         why = requeue_begin(run, handle);
+        run->pumping = pumping;
         if (why)
             requeue_row_kept(run, id, SV(why));
     }

@@ -254,6 +254,24 @@ static void many_messages_and_many_recipients(void **state)
     rig_kill(r);
 }
 
+static void a_list_of_many_is_removed(void **state)
+{
+    static const char *const words[][2] = { { "remove", "list@demo.test" }, { NULL, NULL } };
+    struct buf rcpts;
+    uint64_t id;
+
+    (void)state;
+    rig_start(r);
+    buf_init(&rcpts, 1u << 20);
+    for (unsigned i = 0; i < 400; i++)
+        buf_addf(&rcpts, "r:recipient-%u@a-domain-of-some-length-%u.test=list@demo.test ", i, i % 7);
+    id = message_new("s@x.test", buf_cstr(&rcpts), "b\r\n");
+    assert_int_equal(call("edit", id, words), 0);
+    assert_true(done > 1 && kept == 0 && got.n == 0 && !message(id));
+    buf_clear(&rcpts);
+    rig_kill(r);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, requeue_setup, requeue_teardown)
 
 int main(void)
@@ -266,6 +284,7 @@ int main(void)
         T(who_is_being_delivered_to_is_left_out),
         T(a_message_is_edited),
         T(many_messages_and_many_recipients),
+        T(a_list_of_many_is_removed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
