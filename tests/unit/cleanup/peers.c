@@ -148,6 +148,12 @@ static void on_queued_frame(void *arg, struct channel *ch, struct ipc_in *in)
                  ipc_get(in, TAG_ORIGIN).p);
         return;
     }
+    if (in->type == IPC_N_FORWARDED) {
+        buf_addf(&w->forwarded, "%s%u %.*s %.*s", w->forwarded.len ? "|" : "",
+                 (unsigned)ipc_get_u64(in, TAG_VERDICT), (int)ipc_get(in, TAG_ENHANCED).n,
+                 ipc_get(in, TAG_ENHANCED).p, (int)ipc_get(in, TAG_TEXT).n, ipc_get(in, TAG_TEXT).p);
+        return;
+    }
     s = stored_find(w, in->txn);
     assert_false(s->submitted);
     assert_false(s->aborted);
@@ -273,6 +279,7 @@ int world_setup(void **state)
     w->loop = loop_new();
     ipc_out_init(&w->out);
     buf_init(&w->replies, 1u << 20);
+    buf_init(&w->forwarded, 1u << 20);
     cleanup_init(&w->cl, w->conf, w->loop);
     world_join_smtpd(w);
     world_join_queued(w);
@@ -301,6 +308,7 @@ int world_teardown(void **state)
     loop_free(&w->loop);
     ipc_out_clear(&w->out);
     buf_clear(&w->replies);
+    buf_clear(&w->forwarded);
     conf_free(&w->conf);
     free(w);
     return 0;

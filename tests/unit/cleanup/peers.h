@@ -34,6 +34,7 @@ struct world {
     bool knows;      /* its answer to Q_QUERY */
     unsigned failed; /* N_FAILED frames */
     char failed_origin[256];
+    struct buf forwarded; /* N_FORWARDED: "1 5.1.1 text|..." */
 
     /* mapd */
     bool mapd_fails, mapd_silent;
