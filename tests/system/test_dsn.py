@@ -1,5 +1,5 @@
 """Delivery status notifications (RFC 3461 to 3464): asked for by a client, passed on, made here."""
-import email, email.policy, re
+import email, email.policy, email.utils, re
 
 import pytest
 
@@ -250,6 +250,48 @@ def test_one_notice_for_one_kind():
         submit(h, {'gone@old.test': '', 'a@old.test': 'NOTIFY=SUCCESS', 'b@old.test': 'NOTIFY=SUCCESS'})
         found = sorted((sorted(r['Action'] for r in n[2]) for n in notices(h, 2)), key=str)
         assert found in ([['failed'], ['relayed', 'relayed']], )
+
+
+def test_all_that_failed_is_told_at_once_and_in_full():
+    """RFC 3464 2.2 and 2.3: every field that there is something to say in; one notice, however many hosts refused."""
+    with Sinks() as sinks, dsn_host() as h:
+        sinks.far.replies['RCPT']['slow@far.test'] = '550-5.7.1 not from you\r\n550 5.7.1 ask for leave'
+        number = submit(h, {'gone@old.test': 'ORCPT=rfc822;Gone+2BAway@c.test', 'slow@far.test': 'NOTIFY=FAILURE', 'fine@far.test': '', 'nobody@old.test': 'NOTIFY=NEVER'},
+                        mail='RET=HDRS ENVID=e+2B1')
+        m, first, rcpts, back = notices(h)[0]
+        assert first['Reporting-MTA'] == f'dns; {h.hostname}' and first['Original-Envelope-Id'] == 'e+1'
+        arrival = email.utils.parsedate_to_datetime(first['Arrival-Date'])
+        one, two = sorted(rcpts, key=lambda r: r['Final-Recipient'])
+        assert (one['Final-Recipient'], one['Original-Recipient'], one['Action'], one['Status'], one['Remote-MTA']) == (
+            'rfc822; gone@old.test', 'rfc822;Gone+Away@c.test', 'failed', '5.1.1', 'dns; old.test')
+        assert (two['Final-Recipient'], two['Original-Recipient'], two['Status'], two['Remote-MTA']) == ('rfc822; slow@far.test', None, '5.7.1', 'dns; far.test')
+        assert two['Diagnostic-Code'].startswith('smtp; 550 5.7.1 not from you') and two['Diagnostic-Code'].endswith('ask for leave')
+        for r in rcpts:
+            assert email.utils.parsedate_to_datetime(r['Last-Attempt-Date']) >= arrival and r['Will-Retry-Until'] is None
+        human = m.get_payload(0).get_payload()
+        assert number in human and 'ask for leave' in human and 'fine@' not in str(m.get_payload(1)) and 'nobody@' not in str(m.get_payload(1))
+        assert email.message_from_string(back.get_payload())['Subject'] == 'asked'
+        assert len(h.wait_mail('user', 1)) == 1 and len(h.log_lines('cleanup.notice.composed')) == 1
+
+
+def test_the_envelope_of_a_notice():
+    """RFC 3461 6.1: null sender, no RET, NOTIFY absent or NEVER; RFC 3834: nobody answers it."""
+    with Sinks() as sinks, dsn_host() as h:
+        submit(h, {'gone@old.test': 'NOTIFY=FAILURE'}, mail='RET=FULL ENVID=mine', sender='asker@far.test')
+        message = sinks.far.wait_messages(1)[0]
+        assert message['mail'].startswith('MAIL FROM:<>') and 'RET=' not in message['mail'] and 'ENVID=mine' not in message['mail']
+        (rcpt,) = message['lines']
+        assert rcpt.startswith('RCPT TO:<asker@far.test>') and ('NOTIFY=' not in rcpt or 'NOTIFY=NEVER' in rcpt)
+
+
+def test_a_delay_tells_who_sent_what_and_until_when():
+    with Sinks(), dsn_host(queue='warn_after = 1s expire_after = 2h') as h:
+        submit(h, {'later@old.test': 'NOTIFY=DELAY ORCPT=rfc822;late@c.test', 'a@old.test': ''}, mail='ENVID=d1')
+        _, first, (r,), _ = notices(h)[0]
+        assert first['Original-Envelope-Id'] == 'd1' and r['Original-Recipient'] == 'rfc822;late@c.test' and r['Remote-MTA'] == 'dns; old.test'
+        assert r['Diagnostic-Code'] == 'smtp; 450 4.2.1 come again'
+        parse = email.utils.parsedate_to_datetime
+        assert (parse(r['Will-Retry-Until']) - parse(first['Arrival-Date'])).total_seconds() == 2 * 3600
 
 
 # ---- what a sender is not to know ----
