@@ -93,6 +93,9 @@ void mailq_end(struct mailq_view *v)
                  v->requests, v->requests == 1 ? "" : "s");
     if (v->drops)
         buf_addf(v->out, "%" PRIu64 " more in drop/, submitted here and not taken yet\n", v->drops);
+    if (v->bad)
+        buf_addf(v->out, "%" PRIu64 " in drop/bad, which nobody can send: see the log (queue.drop.bad)\n",
+                 v->bad);
     buf_addf(v->out, "\t\tTotal requests: %" PRIu64 "\n", v->requests + v->drops);
 }
 
@@ -185,14 +188,19 @@ static void look_rows(struct run *run, struct look *l, const struct look_message
         take(run, &rows->list[i]);
 }
 
-static void look_drop(struct run *run, uint64_t n)
+static void drop_row(struct run *run, uint64_t n, uint64_t bad)
 {
     struct rows rows = { 0 };
 
     run->view.drops = n;
-    if (run->t->json) {
-        row_put_number(rows_add(&rows, "drop"), "messages", n);
-        tool_row(run->t, &rows.list[0]);
+    run->view.bad = bad;
+    if (run->t->json && (n || bad)) {
+        struct row *r = rows_add(&rows, "drop");
+
+        row_put_number(r, "messages", n);
+        if (bad)
+            row_put_number(r, "bad", bad);
+        tool_row(run->t, r);
     }
     rows_clear(&rows);
 }
@@ -219,9 +227,15 @@ static bool look(struct run *run)
         rows_clear(&rows);
     }
     if (look_drops(l))
-        look_drop(run, look_drops(l));
+        drop_row(run, look_drops(l), 0);
     look_close(&l);
     return true;
+}
+
+static void on_status(void *arg, struct row *r)
+{
+    if (strcmp(r->kind, "queue") == 0)
+        drop_row(arg, row_number(r, "drop"), row_number(r, "drop_bad"));
 }
 
 int mailq_run(struct tool *t)
@@ -231,8 +245,12 @@ int mailq_run(struct tool *t)
                      .ahead = true };
     char how[sizeof a.text + 80];
 
-    if (ask_run(&a, t) == 0)
+    struct ask status = { .role = ROLE_QUEUED, .act = "status", .row = on_status, .arg = &run };
+
+    if (ask_run(&a, t) == 0) {
+        ask_run(&status, t); /* what was submitted here and is no message yet */
         return finish(&run, NULL);
+    }
     if ((a.trouble != BLOCKING_DOWN && a.trouble != BLOCKING_SILENT) || run.view.requests || !look(&run))
         return tool_end(t, a.code, "%s", a.text);
     snprintf(how, sizeof how, "%s; this is what its spool says", a.text);

@@ -9,7 +9,7 @@
 struct mailq_view {
     struct buf *out; /* borrowed */
     uint64_t bytes, requests;
-    uint64_t drops; /* submissions that the queue has not taken */
+    uint64_t drops, bad; /* submissions that the queue has not taken; that it cannot take */
     bool open; /* a message's recipients follow */
     /* The arrival that was written last, up to its minutes: most are of the same hour. */
     int64_t quarter; /* of an hour since 1970, which no time zone cuts; 0: none */

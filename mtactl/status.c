@@ -109,6 +109,9 @@ static void queue_text(struct buf *out, const struct row *r)
              row_number(r, "held"));
     print_size(out, row_number(r, "free"));
     buf_adds(out, " free in the spool\n");
+    if (row_number(r, "drop") || row_number(r, "drop_bad"))
+        buf_addf(out, "  %" PRIu64 " submissions wait in drop/, %" PRIu64 " in drop/bad\n",
+                 row_number(r, "drop"), row_number(r, "drop_bad"));
 }
 
 static void map_text(struct buf *out, const struct row *r)

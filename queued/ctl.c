@@ -6,6 +6,7 @@
 #include "common/base/mem.h"
 #include "common/os/fd.h"
 #include "conf/queue.h"
+#include "queued/drop.h"
 #include "queued/health.h"
 #include "queued/measure.h"
 #include "queued/requeue.h"
@@ -97,6 +98,8 @@ static void on_status(void *arg, struct ctl_call *call)
     ctl_put_u64(call, "held", n[STANDING_HELD]);
     ctl_put_u64(call, "damaged", n[STANDING_DAMAGED]);
     ctl_put_u64(call, "free", store_disk_free(q->store));
+    ctl_put_u64(call, "drop", drops_waiting(q));
+    ctl_put_u64(call, "drop_bad", drops_bad(q));
     ctl_row_end(call);
     ledger_each_frozen(&q->ledger, on_frozen, call);
     /* mtad tells what does not work, with what it knows of the others. */

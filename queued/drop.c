@@ -5,6 +5,7 @@
  *     bad/     not to be sent       (three attempts, or no file that postdrop could have written)
  *     .NAME    being written        (removed when nothing was written to it for a day)
  *
+ * Users take turns, and of each only some thousand files are known at a time (drop_user.h).
  * Up to FLYING_MAX files are with cleanup. One that was with a cleanup that died goes again alone, so that
  * the one that kills it takes no others along to bad/. An answer, whatever it says, sets the count back: only
  * crashes count. A file is finished by the commit of a record with its origin, also when queued dies before
@@ -28,24 +29,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- lists ---- */
-
-static struct drop_file *list_pop(struct file_list *l)
-{
-    struct drop_file *f = l->first;
-
-    if (!f)
-        return NULL;
-    l->first = f->next;
-    if (!l->first)
-        l->tail = &l->first;
-    f->next = NULL;
-    return f;
-}
-
 static void file_free(struct drops *d, struct drop_file *f)
 {
     dict_pop(d->known, SV(f->name));
+    drop_user_leave(&d->users, f);
     free(f);
 }
 
@@ -63,10 +50,12 @@ void drop_move_bad(struct mailq *q, const char *path, const char *why, int64_t u
     if (!moved && errno == EXDEV && strlen(path) < sizeof kept - 5) {
         snprintf(kept, sizeof kept, ".bad.%s", path);
         moved = renameat(d->dir, path, d->dir, kept) == 0;
+        d->bad_hidden += moved;
     }
     /* Nor may a sandbox move what it may not make: links, pipes, devices. There is no mail in those. */
     if (!moved && fstatat(d->dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode))
         unlinkat(d->dir, path, 0);
+    d->bad_n += moved;
     LOG(ERROR, "queue.drop.bad", KS("file", path), KS("reason", why), KI("uid", uid),
         KI("moved", moved || errno == ENOENT));
 }
@@ -227,22 +216,19 @@ void drops_pump(struct mailq *q)
     if (!d || !d->started)
         return;
     while (q->cleanup && !q->draining && !d->alone) {
-        if (d->suspects.first && (d->suspects_turn || !d->fresh.first)) {
+        if (d->suspects.first && (d->suspects_turn || !d->users.first)) {
             if (d->flying_n > 0)
                 return;
-            d->alone = launch(q, list_pop(&d->suspects));
+            d->alone = launch(q, drop_list_pop(&d->suspects));
             d->suspects_turn = false;
             continue;
         }
-        if (!d->fresh.first && d->more && d->flying_n == 0) {
-            drops_scan(q);
-            if (!d->fresh.first)
-                return;
-        }
-        if (!d->fresh.first || d->flying_n >= FLYING_MAX)
-            return;
-        d->suspects_turn |= launch(q, list_pop(&d->fresh));
+        if (!d->users.first || d->flying_n >= FLYING_MAX)
+            break;
+        d->suspects_turn |= launch(q, drop_fresh_pop(&d->users));
     }
+    if (d->users.rescan && !loop_timer_is_set(&d->step_timer))
+        loop_timer_set(&d->step_timer, 1);
 }
 
 /* ---- how it went ---- */
@@ -352,18 +338,10 @@ static void on_due(void *arg)
         } else if (f->attempts) {
             drop_list_push(&d->suspects, f, FILE_SUSPECT);
         } else {
-            drop_list_push(&d->fresh, f, FILE_FRESH);
+            drop_fresh_push(&d->users, f);
         }
     }
     drops_pump(q);
-}
-
-void drops_look(struct mailq *q)
-{
-    struct drops *d = q->drops;
-
-    drops_scan(q);
-    loop_timer_set(&d->scan_timer, d->watch < 0 || d->unreadable ? UNWATCHED_MS : SCAN_MS);
 }
 
 static void on_scan(void *arg)
@@ -371,7 +349,6 @@ static void on_scan(void *arg)
     struct mailq *q = arg;
 
     drops_look(q);
-    drops_pump(q);
 }
 
 bool drops_open(struct mailq *q, int spool, struct err *err)
@@ -381,7 +358,7 @@ bool drops_open(struct mailq *q, int spool, struct err *err)
     d->watch = d->bad = -1;
     d->known = dict_new();
     d->flying = dict_new();
-    drop_list_init(&d->fresh);
+    drop_users_init(&d->users);
     drop_list_init(&d->suspects);
     drop_list_init(&d->later);
     q->drops = d;
@@ -395,18 +372,29 @@ bool drops_open(struct mailq *q, int spool, struct err *err)
 }
 
 /* What recovery found in the spool is finished; the rest waits in its list. */
-static void take_recovered(struct mailq *q, struct file_list *list)
+static void take_recovered(struct mailq *q)
 {
-    struct file_list all = *list;
+    struct drops *d = q->drops;
+    struct file_list fresh, suspects = d->suspects;
     struct drop_file *f;
 
-    drop_list_init(list);
-    while ((f = all.first)) {
-        all.first = f->next;
+    drop_list_init(&fresh);
+    while ((f = drop_fresh_pop(&d->users)))
+        drop_list_push(&fresh, f, f->due < 0 ? FILE_FLYING : FILE_FRESH);
+    drop_list_init(&d->suspects);
+    while ((f = drop_list_pop(&fresh))) {
         if (f->due < 0)
             drop_finish(q, f);
         else
-            drop_list_push(list, f, f->state);
+            drop_fresh_push(&d->users, f);
+    }
+    while (suspects.first) {
+        f = suspects.first;
+        suspects.first = f->next;
+        if (f->due < 0)
+            drop_finish(q, f);
+        else
+            drop_list_push(&d->suspects, f, FILE_SUSPECT);
     }
 }
 
@@ -416,11 +404,11 @@ void drops_start(struct mailq *q)
 
     if (!d)
         return;
-    take_recovered(q, &d->fresh);
-    take_recovered(q, &d->suspects);
+    take_recovered(q);
     d->started = true;
     loop_timer_init(&d->scan_timer, q->loop, on_scan, q);
     loop_timer_init(&d->due_timer, q->loop, on_due, q);
+    loop_timer_init(&d->step_timer, q->loop, drop_on_step, q);
     loop_timer_set(&d->scan_timer, d->watch < 0 ? UNWATCHED_MS : SCAN_MS);
     if (d->watch >= 0) {
         loop_io_init(&d->io, q->loop, d->watch, drop_on_watch, q);
@@ -437,8 +425,8 @@ bool drops_sync(struct mailq *q)
 
     if (!d)
         return true;
-    take_recovered(q, &d->fresh);
-    take_recovered(q, &d->suspects);
+    if (!d->started)
+        take_recovered(q);
     if (d->dirty && os_fsync(d->dir) < 0) {
         LOG(ERROR, "queue.drop.unsynced", KS("reason", strerror(errno)));
         return false;
@@ -462,6 +450,20 @@ const char *drops_trouble(const struct mailq *q)
     return d->watch < 0 ? "drop/ cannot be watched (inotify): local mail waits for seconds" : NULL;
 }
 
+size_t drops_waiting(const struct mailq *q)
+{
+    return q->drops ? dict_count(q->drops->known) + q->drops->skipped : 0;
+}
+
+size_t drops_bad(const struct mailq *q)
+{
+    struct drops *d = q->drops;
+
+    if (d && d->bad_n) /* somebody may have removed them */
+        d->bad_n = drop_count_bad(d->bad) + d->bad_hidden;
+    return d ? d->bad_n : 0;
+}
+
 static void free_one(void *value)
 {
     free(value);
@@ -477,13 +479,17 @@ void drops_clear(struct mailq *q)
     if (d->started) {
         loop_timer_stop(&d->scan_timer);
         loop_timer_stop(&d->due_timer);
+        loop_timer_stop(&d->step_timer);
         if (d->watch >= 0)
             loop_io_clear(&d->io);
     }
+    if (d->scan)
+        closedir(d->scan);
     fd_close(&d->dir);
     fd_close(&d->bad);
     fd_close(&d->watch);
     dict_free(&d->flying, NULL);
     dict_free(&d->known, free_one);
+    drop_users_clear(&d->users);
     free(d);
 }

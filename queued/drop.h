@@ -20,6 +20,8 @@ void drops_recovered(struct mailq *q, struct strv origin);
 void drops_start(struct mailq *q);
 /* Why mail of this host's users may wait; NULL: it does not. */
 const char *drops_trouble(const struct mailq *q);
+size_t drops_waiting(const struct mailq *q); /* files that no commit has finished; as of the last look */
+size_t drops_bad(const struct mailq *q);     /* files that a human must look at */
 void drops_clear(struct mailq *q);
 
 void drops_pump(struct mailq *q); /* cleanup is there (again) */

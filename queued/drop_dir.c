@@ -6,30 +6,16 @@
 #include "common/os/file.h"
 #include "queued/drop_private.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- names and lists ---- */
-
-void drop_list_init(struct file_list *l)
-{
-    l->first = NULL;
-    l->tail = &l->first;
-}
-
-void drop_list_push(struct file_list *l, struct drop_file *f, enum file_state state)
-{
-    f->state = state;
-    f->next = NULL;
-    *l->tail = f;
-    l->tail = &f->next;
-}
+/* ---- names ---- */
 
 /* NAME or NAME.n */
 bool drop_name_split(struct strv text, struct strv *name, unsigned *attempts)
@@ -69,6 +55,23 @@ struct drop_file *drop_find(struct drops *d, struct strv origin)
 
 /* ---- finding ---- */
 
+/* Those who were counted out of drop/; enough of them say enough. */
+size_t drop_count_bad(int bad)
+{
+    const struct dirent *e;
+    int fd = file_openat(bad, ".", O_RDONLY | O_DIRECTORY, 0);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    size_t n = 0;
+
+    if (!dir)
+        fd_close(&fd);
+    while (dir && n < BAD_MAX && (e = readdir(dir)) != NULL)
+        n += e->d_name[0] != '.';
+    if (dir)
+        closedir(dir);
+    return n;
+}
+
 static void remove_stale(struct mailq *q, const char *path)
 {
     struct stat st;
@@ -84,6 +87,7 @@ static void file_seen(struct mailq *q, const char *path)
 {
     struct drops *d = q->drops;
     struct drop_file *f;
+    struct stat st;
     struct strv name;
     unsigned attempts;
 
@@ -102,18 +106,21 @@ static void file_seen(struct mailq *q, const char *path)
             drop_finish(q, f);
         return;
     }
-    if (dict_count(d->known) >= KNOWN_MAX) {
-        d->more = true;
+    if (fstatat(d->dir, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return; /* gone again */
+    f = mem_new(sizeof *f);
+    if (!drop_user_enter(&d->users, st.st_uid, f)) {
+        *(d->scan ? &d->skipping : &d->skipped) += 1;
+        free(f);
         return;
     }
-    f = mem_new(sizeof *f);
     memcpy(f->name, name.p, name.n);
     f->attempts = attempts;
     dict_set(d->known, name, f);
     if (attempts)
         drop_list_push(&d->suspects, f, FILE_SUSPECT);
     else
-        drop_list_push(&d->fresh, f, FILE_FRESH);
+        drop_fresh_push(&d->users, f);
 }
 
 static void unreadable(struct drops *d)
@@ -151,32 +158,81 @@ static bool directory_follow(struct drops *d)
     return true;
 }
 
-void drops_scan(struct mailq *q)
+static bool scan_begin(struct mailq *q)
+{
+    struct drops *d = q->drops;
+    int fd;
+
+    if (!directory_follow(d)) {
+        unreadable(d);
+        return false;
+    }
+    fd = file_openat(d->dir, ".", O_RDONLY | O_DIRECTORY, 0);
+    d->scan = fd < 0 ? NULL : fdopendir(fd);
+    if (!d->scan) {
+        unreadable(d);
+        fd_close(&fd);
+        return false;
+    }
+    d->users.rescan = false;
+    d->unreadable = 0;
+    d->skipping = 0;
+    d->bad_hidden = 0;
+    d->bad_n = drop_count_bad(d->bad);
+    return true;
+}
+
+/* False: that was all. */
+static bool scan_step(struct mailq *q, unsigned names)
 {
     struct drops *d = q->drops;
     const struct dirent *e;
-    DIR *dir;
-    int fd;
 
-    if (!d)
-        return;
-    if (!directory_follow(d)) {
-        unreadable(d);
-        return;
-    }
-    fd = file_openat(d->dir, ".", O_RDONLY | O_DIRECTORY, 0);
-    dir = fd < 0 ? NULL : fdopendir(fd);
-    if (!dir) {
-        unreadable(d);
-        fd_close(&fd);
-        return;
-    }
-    d->more = false;
-    d->unreadable = 0;
-    while ((e = readdir(dir)) != NULL)
-        if (strcmp(e->d_name, BAD_NAME) != 0 && e->d_type != DT_DIR)
+    while (names-- > 0) {
+        e = readdir(d->scan);
+        if (!e) {
+            closedir(d->scan);
+            d->scan = NULL;
+            d->skipped = d->skipping;
+            return false;
+        }
+        if (strncmp(e->d_name, ".bad.", 5) == 0)
+            d->bad_n++, d->bad_hidden++;
+        else if (strcmp(e->d_name, BAD_NAME) != 0 && e->d_type != DT_DIR)
             file_seen(q, e->d_name);
-    closedir(dir);
+    }
+    return true;
+}
+
+void drops_scan(struct mailq *q)
+{
+    if (q->drops && scan_begin(q))
+        scan_step(q, UINT_MAX);
+}
+
+void drop_on_step(void *arg)
+{
+    struct mailq *q = arg;
+    struct drops *d = q->drops;
+
+    if (!d->scan && !scan_begin(q))
+        return;
+    if (scan_step(q, SCAN_STEP) || d->scan_again) {
+        d->scan_again = d->scan_again && d->scan;
+        loop_timer_set(&d->step_timer, 1);
+    }
+    drops_pump(q);
+}
+
+void drops_look(struct mailq *q)
+{
+    struct drops *d = q->drops;
+
+    if (d->scan)
+        d->scan_again = true;
+    else
+        drop_on_step(q);
+    loop_timer_set(&d->scan_timer, d->watch < 0 || d->unreadable ? UNWATCHED_MS : SCAN_MS);
 }
 
 void drops_recovered(struct mailq *q, struct strv origin)
@@ -191,7 +247,8 @@ void drops_recovered(struct mailq *q, struct strv origin)
         LOG(INFO, "queue.drop.recovered", KV("origin", origin));
         f->state = FILE_FLYING;
         f->due = -1; /* drops_start takes it from its list */
-    } else if (d && d->more && drop_name_split(strv_from(origin, sizeof DIR_NAME), &name, &none) && !none) {
+    } else if (d && d->skipped && drop_name_split(strv_from(origin, sizeof DIR_NAME), &name, &none) &&
+               !none) {
         memcpy(unknown.name, name.p, name.n);
         for (unsigned i = 0; i <= ATTEMPTS; i++) {
             char path[PATH_SIZE];

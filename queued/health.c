@@ -45,6 +45,7 @@ static void look_at_disk(struct mailq *q)
 void health_look(struct mailq *q)
 {
     const char *drop;
+    char text[160];
 
     if (!q->trouble || !q->started)
         return;
@@ -53,6 +54,10 @@ void health_look(struct mailq *q)
     drop = drops_trouble(q);
     say(q, drop != NULL, "drop", drop,
         "look at queue.directory/drop; mtactl check --install repairs its mode");
+    snprintf(text, sizeof text, "%zu files of local submission are of no use and lie in drop/bad",
+             drops_bad(q));
+    say(q, drops_bad(q) > 0, "drop-bad", text,
+        "the log says why (queue.drop.bad); remove them, or move one back into drop/ to have it tried again");
     say(q, q->ledger.paused, "delivery", "delivery is paused",
         "look why (the log says queue.paused or queue.delivery.paused); mtactl resume out");
     say(q, q->ledger.paused_in, "acceptance", "no mail is accepted: paused", "mtactl resume in");

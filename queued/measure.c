@@ -7,6 +7,7 @@
 #include "common/base/metric.h"
 #include "conf/queue.h"
 #include "queued/ctl.h"
+#include "queued/drop.h"
 #include "queued/result_line.h"
 
 #define TOP      (METRIC_WORDS - 1)
@@ -126,6 +127,8 @@ static void destinations(struct mailq *q)
 
 void measure_queue(struct mailq *q)
 {
+    struct store_usage usage;
+
     for (unsigned i = 0; i < STANDING__N; i++)
         metric_set(METRIC_QUEUE_MESSAGES, i, q->ledger.standings[i]);
     destinations(q);
@@ -133,4 +136,10 @@ void measure_queue(struct mailq *q)
     metric_set(METRIC_QUEUE_EXPIRE, 0, (uint64_t)q->conf->expire_after);
     metric_set(METRIC_QUEUE_JOBS, 0, q->job_n);
     metric_set(METRIC_QUEUE_DISK_FREE, 0, store_disk_free(q->store));
+    metric_set(METRIC_QUEUE_DROP, 0, drops_waiting(q));
+    metric_set(METRIC_QUEUE_DROP, 1, drops_bad(q));
+    usage = store_usage(q->store);
+    metric_set(METRIC_QUEUE_SEGMENTS, 0, usage.segments);
+    metric_set(METRIC_QUEUE_SEGMENT_BYTES, 0, usage.written);
+    metric_set(METRIC_QUEUE_LIVE_BYTES, 0, usage.live);
 }

@@ -343,6 +343,17 @@ bool store_lacks_inodes(const struct store *s)
     return fstatvfs(s->spool, &v) == 0 && room_lacks_inodes(&v);
 }
 
+struct store_usage store_usage(const struct store *s)
+{
+    struct store_usage u = { .segments = s->account.n };
+
+    for (size_t i = 0; i < s->account.n; i++) {
+        u.written += s->account.rows[i].used;
+        u.live += s->account.rows[i].live_bytes;
+    }
+    return u;
+}
+
 void store_run_on_thread(struct store *s, unsigned thread, void (*fn)(void *arg), void *arg)
 {
     if (thread == 1)

@@ -66,6 +66,10 @@ bool store_noted(const struct store *s); /* nothing noted waits to be written */
 bool store_has_room(struct store *s, int64_t reserve);
 uint64_t store_disk_free(const struct store *s); /* bytes of the disk; 0 when it cannot be told */
 bool store_lacks_inodes(const struct store *s);
+struct store_usage {
+    uint64_t segments, written, live; /* files; bytes of records in them, and of those that are not over */
+};
+struct store_usage store_usage(const struct store *s);
 
 /* The whole record, checked. ERR_TEMP: cannot be read now; ERR_PROTO: it is damaged. */
 bool store_read(struct store *s, struct place place, struct buf *bytes, struct record *out, struct err *err)

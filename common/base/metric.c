@@ -23,6 +23,7 @@ static const uint64_t batch[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 0
 static const char *const auth_results[] = { "ok", "failed", NULL };
 static const char *const verdicts[] = { "accepted", "refused", "deferred", NULL };
 static const char *const states[] = { "active", "running", "deferred", "held", "damaged", NULL };
+static const char *const drop_states[] = { "waiting", "bad", NULL };
 static const char *const outcomes[] = { "delivered", "failed", "deferred", NULL };
 static const char *const answers[] = { "found", "absent", "failed", NULL };
 static const char *const dns_answers[] = { "ok", "nodata", "nxdomain", "failed", "nullmx", NULL };
@@ -95,6 +96,17 @@ const struct metric_info metrics[METRIC_COUNT] = {
     [METRIC_QUEUE_JOBS] = { "queue_jobs", GAUGE(.roles = ONLY(QUEUED)), .help = "Deliveries under way." },
     [METRIC_QUEUE_DISK_FREE] = { "queue_disk_free_bytes", GAUGE(.roles = ONLY(QUEUED)), .unit = "bytes",
                                  .help = "Free on the disk of queue.directory." },
+    [METRIC_QUEUE_DROP] = { "queue_drop_files", GAUGE(.roles = ONLY(QUEUED)), .label = "state",
+                            .values = drop_states,
+                            .help = "Local submissions in drop/ that are no messages yet; bad ones need a "
+                                    "human." },
+    [METRIC_QUEUE_SEGMENTS] = { "queue_segments", GAUGE(.roles = ONLY(QUEUED)),
+                                .help = "Files of the spool that hold messages." },
+    [METRIC_QUEUE_SEGMENT_BYTES] = { "queue_segment_bytes", GAUGE(.roles = ONLY(QUEUED)), .unit = "bytes",
+                                     .help = "What was written into them." },
+    [METRIC_QUEUE_LIVE_BYTES] = { "queue_live_bytes", GAUGE(.roles = ONLY(QUEUED)), .unit = "bytes",
+                                  .help = "Of that, messages that are not over; compaction keeps it above a "
+                                          "fifth." },
     [METRIC_QUEUE_STORED] = { "queue_messages_stored", COUNTER(.roles = ONLY(QUEUED)),
                               .help = "Messages made durable." },
     [METRIC_QUEUE_NOT_STORED] = { "queue_messages_not_stored", COUNTER(.roles = ONLY(QUEUED)),
