@@ -35,7 +35,7 @@ static const char intro[] =
     "later is counted as `other`.\n"
     "\n"
     "What to watch: `mansio_up == 0`; `mansio_queue_oldest_seconds`; `mansio_queue_overdue_messages > "
-    "0` while nothing is held; the growth of `mansio_queue_messages{state=\"deferred\"}`; "
+    "0` in a state other than held and damaged; the growth of `mansio_queue_messages{state=\"deferred\"}`; "
     "`mansio_queue_disk_free_bytes`; `rate(mansio_queue_messages_not_stored_total[5m]) > 0`.\n"
     "\n"
     "The table is `common/base/metric.c`; this page is made from it.\n"

@@ -182,11 +182,80 @@ static void damage_is_counted(void **state)
     rig_kill(r);
 }
 
+static void look(void)
+{
+    uint32_t cursor = 0, handle;
+
+    measure_round(&r->q);
+    while ((handle = ledger_next(&r->q.ledger, &cursor)))
+        measure_message(&r->q, handle);
+    measure_round(&r->q);
+}
+
+static void overdue(unsigned state, unsigned late)
+{
+    look();
+    for (unsigned i = 0; i < 6; i++) {
+        assert_true(metric_cells[METRIC_QUEUE_OVERDUE][i] == (i == state));
+        assert_int_equal(metric_cells[METRIC_QUEUE_STATE_OLDEST][i] > 0, i == state);
+    }
+    assert_true(metric_cells[METRIC_QUEUE_OLDEST][0] == metric_cells[METRIC_QUEUE_STATE_OLDEST][state]);
+    assert_true(measure_late()->messages == late);
+}
+
+/* A message from long ago, in each state: what keeps it there decides whether that is right. */
+static void nothing_is_older_than_it_may_be_unseen(void **state)
+{
+    enum { OWED = STANDING__N };
+    struct message *m;
+
+    (void)state;
+    rig_start_bare(r);
+    rig_connect_cleanup(r);
+    rig_submit(r, 1, 1001, "s@x.test", "r:a@far.test", "body\r\n");
+    RIG_UNTIL(r, r->answer_n == 1);
+    m = ledger_at(&r->q.ledger, ledger_find(&r->q.ledger, 1001));
+    overdue(STANDING_ACTIVE, 1);
+    assert_true(measure_late()->id == 1001 && !measure_late()->owed);
+    r->q.ledger.paused = true;
+    overdue(STANDING_ACTIVE, 0);
+    r->q.ledger.paused = false;
+    r->conf.deliver = false;
+    overdue(STANDING_ACTIVE, 0);
+    r->conf.deliver = true;
+    m->flags |= MESSAGE_HELD;
+    overdue(STANDING_HELD, 0);
+    m->flags ^= MESSAGE_HELD | MESSAGE_DAMAGED;
+    overdue(STANDING_DAMAGED, 0);
+    m->flags ^= MESSAGE_DAMAGED;
+    m->jobs++;
+    overdue(STANDING_RUNNING, 1);
+    m->jobs--;
+    /* Its sender is owed a notice: no pause is an excuse for that. */
+    message_rcpt(m, 0)->state = RCPT_OWED;
+    r->q.ledger.paused = true;
+    overdue(OWED, 1);
+    assert_true(measure_late()->owed);
+    r->q.ledger.paused = false;
+    message_rcpt(m, 0)->state = RCPT_OPEN;
+    /* Not long enough to be said. */
+    r->conf.expire_after = (mailq_now_ms(&r->q) - id_wall_ms(1001)) / 1000 - 30;
+    overdue(STANDING_ACTIVE, 0);
+    r->conf.expire_after += 60;
+    look();
+    assert_true(metric_cells[METRIC_QUEUE_OVERDUE][STANDING_ACTIVE] == 0);
+    assert_true(metric_cells[METRIC_QUEUE_STATE_OLDEST][STANDING_ACTIVE] > 0);
+    rig_kill(r);
+    measure_round(&r->q);
+    measure_round(&r->q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(counted_is_what_is_there, setup, teardown),
         cmocka_unit_test_setup_teardown(damage_is_counted, setup, teardown),
+        cmocka_unit_test_setup_teardown(nothing_is_older_than_it_may_be_unseen, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
