@@ -13,7 +13,7 @@ static const struct conf_field fields[] = {
                  "no historyd; from 0 to more it takes a restart."),
     FIELD(conf_history, size, CT_BYTES, "256M", .min = 16 * MIB, .max = 65536ll * MIB, HISTORYD,
           .doc = "What it may take of the disk below `processes.state`; the oldest goes first. A message "
-                 "takes about 1.5 KiB. The file gives no room back when this is made smaller."),
+                 "takes about 800 bytes. The file gives no room back when this is made smaller."),
     FIELD_END
 };
 

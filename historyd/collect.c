@@ -106,7 +106,7 @@ static void on_wake(void *arg, int events)
             LOG(ERROR, "history.damaged", KS("error", job->err.text), KS("moved", "history.damaged"));
         if (job->kind == KEEPER_BLOCK)
             block_done(h, job);
-        else if (job->ok && job->kind != KEEPER_LIMIT)
+        if (job->ok && (job->state.blocks || job->kind == KEEPER_LOOK))
             h->state = job->state;
         if (job->kind == KEEPER_FIND)
             history_found(h, job);

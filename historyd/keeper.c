@@ -141,6 +141,8 @@ static void do_blocks(struct keeper *k, struct keeper_job **jobs, size_t n)
         return;
     k->open = store_open_block(k->store);
     trim(k, last);
+    if (k->store && !store_look(k->store, &last->state, &last->err))
+        store_close(&k->store);
 }
 
 /* The newest line first, as the blocks come: who asks stops when he has enough. */

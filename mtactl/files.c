@@ -13,6 +13,7 @@
 #include "common/base/dict.h"
 #include "conf/auth.h"
 #include "conf/conf.h"
+#include "conf/history.h"
 #include "conf/log.h"
 #include "conf/mailbox.h"
 #include "conf/map.h"
@@ -203,6 +204,9 @@ static void own(struct listing *l, const struct conf *conf)
     look(l, state, (struct expected){ "state", "root", NULL, -1, OTHERS, true, false, true });
     look_below(l, state, "mapd",
                (struct expected){ "compiled tables", conf->users->mapd, NULL, 0700, 0, true, false, true });
+    if (conf->history->keep > 0)
+        look_below(l, state, "historyd",
+                   (struct expected){ "history", conf->users->historyd, NULL, 0700, 0, true, false, true });
     look_below(l, state, "history",
                (struct expected){ "kept configurations", "root", NULL, 0700, 0, true, false, true });
     look(l, conf->processes->runtime,

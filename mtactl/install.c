@@ -13,6 +13,7 @@
 
 #include "common/os/fd.h"
 #include "conf/conf.h"
+#include "conf/history.h"
 #include "conf/processes.h"
 #include "conf/queue.h"
 #include "conf/users.h"
@@ -232,6 +233,8 @@ static void check_all(struct check *c, const struct conf *conf)
     queue_check(c, spool, u->queued);
     directory(c, state, "", (struct place){ .user = "root", .mode = 0755 });
     directory(c, state, "/mapd", (struct place){ .user = u->mapd, .mode = 0700 });
+    if (conf->history->keep > 0)
+        directory(c, state, "/historyd", (struct place){ .user = u->historyd, .mode = 0700 });
     directory(c, conf->processes->runtime, "", (struct place){ .user = "root", .mode = 0755 });
     check_postdrop(c, u->drop);
 }

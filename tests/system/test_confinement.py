@@ -87,14 +87,14 @@ def test_a_uid_per_daemon(running):
 
 
 def test_the_jails_are_empty(running):
-    state, spool = running.dir / 'state/mapd', running.dir / 'spool'
+    state, spool = running.dir / 'state', running.dir / 'spool'
     for name, pid, proc in children(running):
         root = os.stat(proc / 'root/.')
         inside = set(os.listdir(proc / 'root/.'))
         if name == 'queued':
             assert os.path.samestat(root, os.stat(spool)), name
-        elif name == 'mapd':
-            assert os.path.samestat(root, os.stat(state)), name
+        elif name in ('mapd', 'historyd'):
+            assert os.path.samestat(root, os.stat(state / name)), name
         elif name == 'mapd-worker':
             assert os.path.samestat(root, os.stat('/')), 'name services need the system'
         else:
@@ -104,14 +104,14 @@ def test_the_jails_are_empty(running):
 
 
 def test_descriptors_are_the_few_that_mtad_gave(running):
-    """No directory but the spool, the state and the jail; nothing of the file system can be written but the log."""
+    """No directory but the spool, the state and the jail; nothing of the file system can be written but the log (and by those that keep files, these)."""
     for name, pid, proc in children(running):
         for fd in (proc / 'fd').iterdir():
             try:
                 target = os.readlink(fd)
             except FileNotFoundError:
                 continue
-            if name in ('queued', 'mapd') or not target.startswith('/') or target.startswith(('/memfd:', '/dev/null')):
+            if name in ('queued', 'mapd', 'historyd') or not target.startswith('/') or target.startswith(('/memfd:', '/dev/null')):
                 continue
             assert target in (str(running.log_path), str(running.dir / 'run/jail')), (name, target)
 
