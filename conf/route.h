@@ -22,5 +22,6 @@ struct conf_route {
     int64_t max_connections;        /* per destination (all domains with the same hosts), all processes */
     int64_t max_messages;           /* over one connection */
     int64_t max_recipients;         /* of one message at a time */
+    int64_t rate;                   /* messages a minute to one destination; 0: as fast as it takes them */
     int64_t idle; /* seconds that an idle connection is kept for the next message; 0 is off */
 };

@@ -103,7 +103,6 @@ static void on_hosts(void *arg, const struct dns_hosts *hosts)
 static void use_address(struct attempt *a)
 {
     targets_make_address(&a->route, &a->targets);
-    attempt_tell_group(a);
     attempt_dial(a);
 }
 
@@ -157,6 +156,9 @@ void attempt_resolve(struct attempt *a)
 {
     a->asked = loop_now(a->d->loop);
     /* What fails before there are hosts is the domain's own trouble, unless the operator named the host. */
-    job_group(a->job, a->route.kind == ROUTE_HOST ? SV(a->route.key) : SV_LIT(""));
+    if (a->route.kind == ROUTE_MX)
+        job_group(a->job, SV_LIT(""));
+    else
+        attempt_tell_group(a);
     attempt_ask(a);
 }

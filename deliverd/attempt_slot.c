@@ -5,23 +5,31 @@
  * for one of its hosts after the look-up; the pool remembers it for the attempts that follow.
  */
 #include "conf/conf.h"
+#include "conf/route.h"
 #include "deliverd/attempt_inner.h"
 #include "deliverd/deliverd.h"
 #include "deliverd/job.h"
+
+#include <stdio.h>
 
 /* What was looked up is good for at most as long as an open connection is used without looking. */
 #define LEARNED_MIN_S 5u
 #define LEARNED_MAX_S 300u
 
-/* Under its hosts' key, or with a route that names the host, which is the same. */
-static bool is_shared(const struct attempt *a)
-{
-    return a->route.kind != ROUTE_MX || !strv_eq(pool_key(a->wait.dest), SV(a->route.key));
-}
-
 void attempt_tell_group(struct attempt *a)
 {
-    job_group(a->job, is_shared(a) ? pool_key(a->wait.dest) : SV_LIT(""));
+    const struct conf_target *via = &a->route.conf->via;
+    struct strv key = a->wait.dest ? pool_key(a->wait.dest) : SV_LIT("");
+    char text[300];
+
+    if (!via->host || via->host[0]) {
+        /* queued knows this one by itself. */
+        snprintf(text, sizeof text, "%s|via", a->route.conf->head.name);
+        key = SV(text);
+    } else if (a->route.kind == ROUTE_MX && strv_eq(key, SV(a->route.key))) {
+        key = SV_LIT(""); /* the domain's own, until its hosts are known */
+    }
+    job_group(a->job, key);
 }
 
 static void on_granted(void *arg, struct connection *c)

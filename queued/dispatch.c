@@ -13,10 +13,8 @@
 #include <stdlib.h>
 
 #define FRESH_MAX   (64u * 1024u * 1024u) /* records kept in memory for their first dispatch */
-#define RCPTS_MAX   100u                  /* RFC 5321 4.5.3.1.8: what every server takes in one transaction */
 #define FRAME_ROOM  2048u                 /* J_START without recipients and data: numbers, sender, names */
 #define HEADER_ROOM 40000u                /* a larger header of a big message is streamed with its body */
-#define UNBALANCED  8u  /* jobs more than the idlest deliverd has: the connections' home is too busy */
 #define AGAIN_S     60u /* a record that could not be read just now */
 
 /* ---- the bytes of a message ---- */
@@ -116,139 +114,6 @@ void message_settle(struct mailq *q, uint32_t message)
 
 /* ---- starting a job ---- */
 
-/* Of so many jobs, how many one side may have. */
-static unsigned side_max(unsigned all)
-{
-    return all > 1 ? all - (all + QUEUE_SHARE - 1) / QUEUE_SHARE : 1;
-}
-
-static bool has_room(unsigned all, const unsigned side_n[2], unsigned max, bool local)
-{
-    return all < max && side_n[local] < side_max(max);
-}
-
-/* Those that get jobs: slots of former generations are empty or on their way out. */
-static unsigned deliverds_taking(const struct mailq *q, unsigned taking[QUEUE_DELIVERDS])
-{
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < q->deliverd_n; i++) {
-        if (q->deliverds[i].state == DELIVERD_READY && !q->deliverds[i].retired)
-            taking[n++] = i;
-    }
-    return n;
-}
-
-/* The one that has all mail of a route with fewer connections than there are deliverds: each of them could
-   only count its own. QUEUE_DELIVERDS: no such limit. When one is gone, only its routes move. */
-static unsigned deliverd_alone(const struct mailq *q, struct strv domain)
-{
-    unsigned taking[QUEUE_DELIVERDS], n = deliverds_taking(q, taking), best = QUEUE_DELIVERDS;
-    const struct conf_route *route = q->routes ? conf_route_for(q->routes, domain) : NULL;
-    uint64_t top = 0, key;
-
-    if (!route || route->max_connections >= q->routes->processes->deliverd)
-        return QUEUE_DELIVERDS;
-    key = hash_stable(route->via.host && !route->via.host[0] ? domain : SV(route->head.name));
-    for (unsigned i = 0; i < n; i++) {
-        uint64_t score = (key ^ taking[i]) * UINT64_C(0x9e3779b97f4a7c15);
-
-        score ^= score >> 29;
-        score *= UINT64_C(0xbf58476d1ce4e5b9);
-        if (best == QUEUE_DELIVERDS || score > top) {
-            top = score;
-            best = taking[i];
-        }
-    }
-    return best;
-}
-
-static unsigned deliverd_choose(const struct mailq *q, struct strv domain, bool local)
-{
-    unsigned taking[QUEUE_DELIVERDS], n = deliverds_taking(q, taking), best = QUEUE_DELIVERDS, home, max;
-    const struct deliverd *d;
-
-    if (n == 0)
-        return QUEUE_DELIVERDS;
-    max = ((unsigned)q->conf->max_jobs + n - 1) / n;
-    for (unsigned i = 0; i < n; i++) {
-        d = &q->deliverds[taking[i]];
-        if (has_room(d->job_n, d->side_n, max, local) &&
-            (best == QUEUE_DELIVERDS || d->job_n < q->deliverds[best].job_n))
-            best = taking[i];
-    }
-    /* Its home has the open connections. */
-    home = taking[hash_stable(domain) % n];
-    d = &q->deliverds[home];
-    if (best < QUEUE_DELIVERDS && has_room(d->job_n, d->side_n, max, local) &&
-        d->job_n <= q->deliverds[best].job_n + UNBALANCED)
-        return home;
-    return best;
-}
-
-static unsigned jobs_there(const struct mailq *q, unsigned deliverd, uint32_t dest)
-{
-    unsigned n = 0;
-
-    for (const struct job *j = q->deliverds[deliverd].jobs; j; j = j->next)
-        n += !j->local && j->part && sched_part(q->ledger.sched, j->part)->dest == dest;
-    return n;
-}
-
-/* Each deliverd has its share of the route's connections, and what goes beyond it would wait there in a line
-   where nothing overtakes it: then another one, with fewer of the destination's jobs, has it. */
-static unsigned deliverd_with_share(const struct mailq *q, uint32_t part, unsigned chosen)
-{
-    unsigned taking[QUEUE_DELIVERDS], n = deliverds_taking(q, taking), share, least, max;
-    const struct conf_route *route =
-        q->routes && n > 1 ? conf_route_for(q->routes, sched_domain(q->ledger.sched, part)) : NULL;
-    uint32_t dest = sched_part(q->ledger.sched, part)->dest;
-
-    if (!route || chosen == QUEUE_DELIVERDS)
-        return chosen;
-    share = (unsigned)route->max_connections / n;
-    if (sched_running(q->ledger.sched, part) <= share)
-        return chosen;
-    least = jobs_there(q, chosen, dest);
-    if (least < share)
-        return chosen;
-    max = ((unsigned)q->conf->max_jobs + n - 1) / n;
-    for (unsigned i = 0; i < n; i++) {
-        const struct deliverd *d = &q->deliverds[taking[i]];
-        unsigned jobs = has_room(d->job_n, d->side_n, max, false) ? jobs_there(q, taking[i], dest) : least;
-
-        if (jobs < least) {
-            least = jobs;
-            chosen = taking[i];
-        }
-    }
-    return chosen;
-}
-
-static unsigned deliverd_for(const struct mailq *q, uint32_t part)
-{
-    struct strv domain = sched_domain(q->ledger.sched, part);
-    bool local = sched_is_local(q->ledger.sched, part);
-    unsigned alone = local ? QUEUE_DELIVERDS : deliverd_alone(q, domain);
-
-    if (alone < QUEUE_DELIVERDS)
-        return alone;
-    return local ? deliverd_choose(q, domain, local)
-                 : deliverd_with_share(q, part, deliverd_choose(q, domain, local));
-}
-
-/* Which kinds of destinations have room for one more job. */
-static unsigned sides_open(const struct mailq *q)
-{
-    unsigned sides = 0;
-
-    for (int local = 0; local < 2; local++)
-        if (has_room(q->job_n, q->side_n, (unsigned)q->conf->max_jobs, local) &&
-            deliverd_choose(q, SV_LIT(""), local) < QUEUE_DELIVERDS)
-            sides |= local ? SCHED_LOCAL : SCHED_REMOTE;
-    return sides;
-}
-
 /* Everybody whose time has come: those never tried first, the deferred ones when there are none. */
 static void rcpts_reopen(struct mailq *q, uint32_t part)
 {
@@ -297,21 +162,11 @@ static void job_names(struct job *job, const struct envelope *e)
     }
 }
 
-/* How many of them one transaction may have there. */
-static size_t rcpts_max(const struct mailq *q, uint32_t part)
-{
-    const struct conf_route *route = q->routes && !sched_is_local(q->ledger.sched, part)
-                                         ? conf_route_for(q->routes, sched_domain(q->ledger.sched, part))
-                                         : NULL;
-
-    return route && (size_t)route->max_recipients < RCPTS_MAX ? (size_t)route->max_recipients : RCPTS_MAX;
-}
-
 /* Takes open recipients of the part into the frame and the job; the bytes they need in the frame. */
 static void job_take_rcpts(struct mailq *q, struct job *job, const struct envelope *e)
 {
     struct message *m = ledger_at(&q->ledger, job->message);
-    size_t room = IPC_FRAME_MAX - FRAME_ROOM - e->sender.n - e->envid.n, max = rcpts_max(q, job->part);
+    size_t room = IPC_FRAME_MAX - FRAME_ROOM - e->sender.n - e->envid.n, max = limits_rcpts(q, job->part);
 
     for (uint32_t i = 0; i < m->rcpt_n && job->rcpt_n < max; i++) {
         struct rcpt *r = message_rcpt(m, i);
@@ -410,16 +265,6 @@ static bool message_open(struct mailq *q, uint32_t message, struct bytes **bytes
     return false;
 }
 
-/* A job more than the route has connections would wait in a line of deliverd, where nothing overtakes it. */
-static void limit_jobs(struct mailq *q, uint32_t part)
-{
-    const struct conf_route *route = NULL;
-
-    if (q->routes && !sched_is_local(q->ledger.sched, part))
-        route = conf_route_for(q->routes, sched_domain(q->ledger.sched, part));
-    sched_limit(q->ledger.sched, part, route ? (uint32_t)route->max_connections : 0);
-}
-
 static void part_start(struct mailq *q, uint32_t part, unsigned deliverd)
 {
     struct sched *sched = q->ledger.sched;
@@ -428,7 +273,6 @@ static void part_start(struct mailq *q, uint32_t part, unsigned deliverd)
     struct job *job;
     int big_fd;
 
-    limit_jobs(q, part);
     rcpts_reopen(q, part);
     if (!message_open(q, message, &bytes, &big_fd)) {
         sched_ended(sched, part, SCHED_NEUTRAL, mailq_now_s(q));
@@ -436,7 +280,7 @@ static void part_start(struct mailq *q, uint32_t part, unsigned deliverd)
             sched_wait(sched, part, mailq_now_s(q) + AGAIN_S);
         return;
     }
-    job = job_new(q, deliverd, message, part, RCPTS_MAX);
+    job = job_new(q, deliverd, message, part, limits_rcpts(q, part));
     job_send(q, job, bytes, &q->envelope, big_fd);
     bytes_unref(&bytes);
     job_stream(q, job);
@@ -470,11 +314,11 @@ static void on_dispatch(void *arg)
     sched_tick(sched, mailq_now_s(q));
     while (q->deliverd_n > 0 && deliverd_all_known(q) && !q->ledger.paused && !q->draining &&
            q->conf->deliver) {
-        uint32_t part = sched_pick(sched, sides_open(q));
+        uint32_t part = sched_pick(sched, choose_sides(q));
 
         if (!part)
             break;
-        part_start(q, part, deliverd_for(q, part));
+        part_start(q, part, choose_deliverd(q, part));
     }
     due_arm(q);
 }

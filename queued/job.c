@@ -49,11 +49,11 @@ struct job *job_new(struct mailq *q, unsigned deliverd, uint32_t message, uint32
     if (d->jobs)
         d->jobs->prev = job;
     d->jobs = job;
-    job->local = sched_is_local(q->ledger.sched, part);
+    job->side = sched_side(q->ledger.sched, part);
     d->job_n++;
-    d->side_n[job->local]++;
+    d->side_n[job->side]++;
     q->job_n++;
-    q->side_n[job->local]++;
+    q->side_n[job->side]++;
     sched_part(q->ledger.sched, part)->running++;
     ledger_at(&q->ledger, message)->jobs++;
     ledger_recount(&q->ledger, ledger_at(&q->ledger, message));
@@ -63,7 +63,10 @@ struct job *job_new(struct mailq *q, unsigned deliverd, uint32_t message, uint32
 void job_settle(struct mailq *q, struct job *job)
 {
     struct sched *sched = q->ledger.sched;
-    enum sched_end end = job->answered ? SCHED_SUCCESS : job->unreachable ? SCHED_UNREACHABLE : SCHED_NEUTRAL;
+    enum sched_end end = job->answered      ? SCHED_SUCCESS
+                         : job->unreachable ? SCHED_UNREACHABLE
+                         : job->unresolved  ? SCHED_UNRESOLVED
+                                            : SCHED_NEUTRAL;
 
     if (!job->part)
         return;
@@ -95,9 +98,9 @@ void job_free(struct mailq *q, struct job *job)
     if (job->next)
         job->next->prev = job->prev;
     d->job_n--;
-    d->side_n[job->local]--;
+    d->side_n[job->side]--;
     q->job_n--;
-    q->side_n[job->local]--;
+    q->side_n[job->side]--;
     stream_stop(job);
     free(job->rcpts);
     free(job->text);
@@ -202,7 +205,7 @@ void job_return(struct mailq *q, struct job *job)
     for (size_t i = 0; i < job->rcpt_n; i++)
         if (job->rcpts[i].pending)
             rcpt_state_set(m, message_rcpt(m, job->rcpts[i].index), RCPT_OPEN);
-    job->answered = job->unreachable = false;
+    job->answered = job->unreachable = job->unresolved = false;
     job_settle(q, job);
     /* A message that kills its deliverd must not do it all day. */
     if (++p->lost >= LOST_MAX)
@@ -230,7 +233,7 @@ void jobs_forget_message(struct mailq *q, const struct message *m)
     for (unsigned i = 0; i < q->deliverd_n; i++)
         for (struct job *job = q->deliverds[i].jobs; job; job = job->next)
             if (job->part && job->id == m->id) {
-                job->answered = job->unreachable = false;
+                job->answered = job->unreachable = job->unresolved = false;
                 job_settle(q, job);
             }
 }

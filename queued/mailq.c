@@ -38,6 +38,7 @@ void mailq_init(struct mailq *q, struct loop *loop, const struct conf_queue *con
     q->job_number = (uint64_t)q->wall0 << 20;
     ledger_init(&q->ledger, &sched);
     q->ledger.double_bounce = conf_notices_double_bounce(conf)[0] != '\0';
+    limits_apply(q);
     ipc_out_init(&q->out);
     envelope_init(&q->envelope);
     buf_init(&q->scratch, ENVELOPE_MAX);
@@ -55,6 +56,7 @@ void mailq_configure(struct mailq *q, const struct conf *conf)
     q->ledger.double_bounce = conf_notices_double_bounce(q->conf)[0] != '\0';
     q->routes = conf;
     sched_set_retry(q->ledger.sched, conf->queue->retry.v, conf->queue->retry.n);
+    limits_apply(q);
     dispatch_soon(q);
 }
 

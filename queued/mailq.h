@@ -14,8 +14,8 @@ struct drops;
 
 #define QUEUE_DELIVERDS 192u /* three generations of the maximum of processes.deliverd */
 #define QUEUE_SHARE                                                                                          \
-    5u /* a fifth of all jobs is for other hosts alone, one for our mailboxes: slow ones cannot              \
-          stop the others */
+    5u /* a fifth of all jobs is for other hosts alone, one for our mailboxes, one for LMTP servers:         \
+          slow ones cannot stop the others */
 
 /* A whole record in memory, shared by what needs it: the fresh message, its jobs. */
 struct bytes {
@@ -41,7 +41,7 @@ struct job {
     uint64_t id;
     uint32_t message, part; /* 0: settled, the job only waits for its last frame */
     unsigned deliverd;
-    bool local;
+    enum sched_side side;
     struct job_rcpt *rcpts; /* owned */
     size_t rcpt_n, pending;
     char *text;      /* owned */
@@ -50,7 +50,7 @@ struct job {
     unsigned attempt;
     uint32_t due;               /* seconds: next attempt, 0: not drawn yet */
     bool unconfirmed;           /* its deliverd was reconnected and has not spoken of it yet */
-    bool answered, unreachable; /* what the results say about the destination */
+    bool answered, unreachable, unresolved; /* what the results say about the destination */
     /* sending what does not fit J_START */
     struct bytes *bytes; /* counted; NULL when all is sent */
     size_t sent;
@@ -70,7 +70,7 @@ struct deliverd {
     bool retired;              /* of a former generation: finishes its jobs, gets no more */
     bool unknown;              /* ran before us: it may hold jobs that we know nothing of */
     struct job *jobs;          /* owned */
-    unsigned job_n, side_n[2]; /* all; to other hosts and to mailboxes */
+    unsigned job_n, side_n[SCHED_SIDES];
 };
 
 struct ack {
@@ -110,7 +110,7 @@ struct mailq {
     /* dispatch.c */
     struct deliverd deliverds[QUEUE_DELIVERDS];
     unsigned deliverd_n; /* highest index + 1 */
-    unsigned job_n, side_n[2];
+    unsigned job_n, side_n[SCHED_SIDES];
     uint64_t job_number;
     struct dict *fresh; /* message id -> struct bytes, not dispatched yet */
     size_t fresh_bytes;
@@ -170,6 +170,14 @@ void message_fresh(struct mailq *q, uint32_t message,
 /* The record, from memory or disk; a reference. NULL: err; a damaged message is held and logged here. */
 struct bytes *message_bytes(struct mailq *q, uint32_t message, struct err *err);
 void dispatch_clear(struct mailq *q);
+
+/* choose.c */
+unsigned choose_sides(const struct mailq *q); /* mask of sides that have room for one more job */
+unsigned choose_deliverd(const struct mailq *q, uint32_t part); /* of a side that has room */
+
+/* limits.c */
+void limits_apply(struct mailq *q); /* those of q->routes, now and for what comes */
+size_t limits_rcpts(const struct mailq *q, uint32_t part); /* that one job may have */
 
 /* job.c */
 struct job *job_new(struct mailq *q, unsigned deliverd, uint32_t message, uint32_t part, size_t rcpts);

@@ -53,15 +53,22 @@ void verdict_note(struct mailq *q, uint64_t id, struct strv list, const struct v
 
 /* ---- a frame of results ---- */
 
-static const char *const unreachable_steps[] = { "dns",  "route", "connect", "greeting",
-                                                 "ehlo", "helo",  "tls",     NULL };
+static const struct {
+    const char *step;
+    enum sched_end end;
+} steps[] = {
+    { "dns", SCHED_UNRESOLVED },       { "route", SCHED_UNRESOLVED },  { "connect", SCHED_UNREACHABLE },
+    { "greeting", SCHED_UNREACHABLE }, { "ehlo", SCHED_UNREACHABLE },  { "helo", SCHED_UNREACHABLE },
+    { "tls", SCHED_UNREACHABLE },
+};
 
-static bool step_is_unreachable(struct strv step)
+/* What a deferral at this step says about the destination. */
+static enum sched_end end_of_step(struct strv step)
 {
-    for (size_t i = 0; unreachable_steps[i]; i++)
-        if (strv_is(step, unreachable_steps[i]))
-            return true;
-    return false;
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        if (strv_is(step, steps[i].step))
+            return steps[i].end;
+    return SCHED_NEUTRAL;
 }
 
 struct frame {
@@ -131,15 +138,23 @@ static void result_line(struct frame *f, const struct job *job, size_t i, uint32
     result_line_log(f->q, &l);
 }
 
-static void job_learns(struct mailq *q, struct job *job, const struct verdict *v, struct strv step)
+static void job_learns(struct frame *f, struct job *job, const struct verdict *v, struct strv step)
 {
-    if (v->outcome != OUTCOME_DEFERRED) {
-        job->answered = true;
-    } else if (step_is_unreachable(step)) {
-        job->unreachable = true;
-        sched_set_why(q->ledger.sched, job->part,
-                      words_ref(&q->ledger.words, v->enhanced, v->relay, v->reply, v->remote));
-    }
+    struct sched *sched = f->q->ledger.sched;
+    struct strv key = ipc_get(f->in, TAG_KEY);
+    enum sched_end end = v->outcome == OUTCOME_DEFERRED ? end_of_step(step) : SCHED_SUCCESS;
+
+    if (key.n)
+        sched_join(sched, job->part, key);
+    /* The look-up of a host that all of the group have. */
+    if (end == SCHED_UNRESOLVED && key.n)
+        end = SCHED_UNREACHABLE;
+    job->answered = job->answered || end == SCHED_SUCCESS;
+    job->unreachable = job->unreachable || end == SCHED_UNREACHABLE;
+    job->unresolved = job->unresolved || end == SCHED_UNRESOLVED;
+    if (end == SCHED_UNREACHABLE || end == SCHED_UNRESOLVED)
+        sched_set_why(sched, job->part, end,
+                      words_ref(&f->q->ledger.words, v->enhanced, v->relay, v->reply, v->remote));
 }
 
 /* own: mapd or dnsd was away, which is no attempt and no matter of minutes. */
@@ -214,7 +229,7 @@ static void result_one(struct frame *f, const struct ipc_in *group)
     if (job) {
         if (!job->txn)
             job->txn = f->in->txn; /* an inherited one: now we know its number */
-        job_learns(q, job, &v, ipc_get(group, TAG_STEP));
+        job_learns(f, job, &v, ipc_get(group, TAG_STEP));
         job->rcpts[at].pending = false;
         if (--job->pending == 0)
             job_settle(q, job);
@@ -439,6 +454,7 @@ void suspend_dest(struct mailq *q, uint32_t like)
     struct suspension s = { .q = q };
 
     LOG(WARN, "queue.destination.rests", KV("dest", sched_domain(q->ledger.sched, like)),
+        KV("group", sched_resting_group(q->ledger.sched, like)),
         KI("until", sched_rest_until(q->ledger.sched, like)),
         KV("reply", words_reply(words_of_dest(q, like))));
     sched_each_ready(q->ledger.sched, like, on_suspend, &s);

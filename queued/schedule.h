@@ -1,10 +1,13 @@
 /* schedule.h - what is delivered next, and when again (pure: the caller brings the time and the dice)
  *
  * A part is a message's recipients at one destination. Parts that may go now wait in their destination, in
- * lanes by sender; parts that must wait lie in a heap by time. A destination has a concurrency window: it
- * grows with success and shrinks when the destination itself fails (not one recipient); after some failures
- * in a row the destination rests, so that a dead host with ten thousand messages costs one attempt at a time
- * and not ten thousand. Destinations take turns, and inside one senders do.
+ * lanes by sender; parts that must wait lie in a heap by time. Destinations with the same hosts and the same
+ * policy are a group, a destination of which that is not known is one by itself. A group has a concurrency
+ * window: it grows with success and shrinks when its hosts fail (not one recipient); after some failures in a
+ * row the group rests, so that a dead host with ten thousand messages costs one attempt at a time and not ten
+ * thousand. A destination whose hosts cannot even be found rests alone. Groups take turns, inside one
+ * destinations do, and inside those senders. Groups of the three sides (other hosts, mailboxes, LMTP servers)
+ * never wait for each other.
  */
 #pragma once
 
@@ -45,16 +48,35 @@ struct sched_conf {
     void *arg;
 };
 
+enum sched_side { SIDE_REMOTE, SIDE_LOCAL, SIDE_LMTP, SCHED_SIDES };
+enum {
+    SCHED_REMOTE = 1 << SIDE_REMOTE,
+    SCHED_LOCAL = 1 << SIDE_LOCAL,
+    SCHED_LMTP = 1 << SIDE_LMTP,
+    SCHED_ANY = SCHED_REMOTE | SCHED_LOCAL | SCHED_LMTP,
+};
+
+/* What a remote destination may have; its group has it together. */
+struct sched_limits {
+    uint32_t max_jobs; /* at once; 0: as many as the window allows */
+    uint32_t rate;     /* begun in a minute; 0: as many as there are */
+    struct strv group; /* its group's key when that is known beforehand; n 0: it is not */
+};
+
 struct sched;
 
 struct sched *sched_new(const struct sched_conf *conf);
 /* Another table of pauses; counts from the next attempt of each part. Borrowed. */
 void sched_set_retry(struct sched *s, const int64_t *retry, size_t n);
+/* How limits are found, which are zeroed before; asked for each remote destination now and when it comes. */
+void sched_on_limits(struct sched *s, void (*fn)(void *arg, struct strv domain, struct sched_limits *l),
+                     void *arg);
 void sched_free(struct sched **s);
 
 /* A new idle part of the destination (which is made when missing); domain is copied, lower-cased by the
  * caller. */
-uint32_t sched_part_new(struct sched *s, struct strv domain, bool local, uint32_t sender);
+uint32_t sched_part_new(struct sched *s, struct strv domain, enum sched_side side,
+                        uint32_t sender);
 void sched_part_free(struct sched *s, uint32_t part); /* leaves wherever it was */
 struct part *sched_part(const struct sched *s, uint32_t part);
 
@@ -62,26 +84,25 @@ void sched_ready(struct sched *s, uint32_t part);
 void sched_wait(struct sched *s, uint32_t part, uint32_t due_s);
 void sched_idle(struct sched *s, uint32_t part);
 
-enum { SCHED_REMOTE = 1, SCHED_LOCAL = 2, SCHED_ANY = SCHED_REMOTE | SCHED_LOCAL };
-
-/* The part whose turn it is among the sides that may go (other hosts and our own mailboxes, which take
- * turns), now idle, its destination counting one more running job; 0: nothing may go now. */
+/* The part whose turn it is among the sides that may go (which take turns), now idle, its destination
+ * counting one more running job; 0: nothing may go now. */
 uint32_t sched_pick(struct sched *s, unsigned sides);
-/* No more jobs than that at once at its destination, whatever its window is; 0: no such limit. */
-void sched_limit(struct sched *s, uint32_t part, uint32_t jobs);
 /* For jobs that were not picked (an inventory of earlier ones). */
 void sched_started(struct sched *s, uint32_t part);
 
 enum sched_end {
     SCHED_SUCCESS,     /* the destination answered and took or judged the message */
     SCHED_NEUTRAL,     /* says nothing about the destination */
-    SCHED_UNREACHABLE, /* the destination could not be spoken to */
+    SCHED_UNREACHABLE, /* its hosts could not be spoken to */
+    SCHED_UNRESOLVED,  /* it could not be found out which hosts it has */
 };
-/* A running job of the part ended. True when the destination begins to rest. */
+/* The destination's hosts and policy have this key, as all destinations of its group have. */
+void sched_join(struct sched *s, uint32_t part, struct strv key);
+/* A running job of the part ended. True when the destination, or its group, begins to rest. */
 bool sched_ended(struct sched *s, uint32_t part, enum sched_end end, uint32_t now_s);
 
-/* Moves parts that are due to ready and wakes rested destinations; the number moved. There may be more after
-   SCHED_TICK_MAX: sched_next says so. */
+/* Moves parts that are due to ready, wakes what has rested, lets on what was too fast; the number moved.
+   There may be more after SCHED_TICK_MAX: sched_next says so. */
 #define SCHED_TICK_MAX 10000u
 size_t sched_tick(struct sched *s, uint32_t now_s);
 /* When sched_tick has something to do next; 0: never. */
@@ -96,18 +117,27 @@ uint32_t sched_retry_at(const struct sched *s, unsigned attempts, uint32_t now_s
 uint32_t sched_retry_limit(const struct sched *s, unsigned attempts, uint32_t now_s);
 
 struct strv sched_domain(const struct sched *s, uint32_t part);
-bool sched_is_local(const struct sched *s, uint32_t part);
+struct strv sched_group(const struct sched *s, uint32_t part); /* its key; "": not known */
+/* Its key when it rests; "": it does not, or has none. */
+struct strv sched_resting_group(const struct sched *s, uint32_t part);
+enum sched_side sched_side(const struct sched *s, uint32_t part);
+bool sched_is_local(const struct sched *s, uint32_t part);       /* not SIDE_REMOTE */
 void sched_wake(struct sched *s, uint32_t part);                 /* its destination rests no more */
-uint32_t sched_rest_until(const struct sched *s, uint32_t part); /* 0: not resting */
-/* Ready parts of the destination of `like`; fn may make the one it is given idle, waiting or free, nothing
- * else. */
+uint32_t sched_rest_until(const struct sched *s, uint32_t part); /* 0: neither it nor its group rests */
+uint32_t sched_paced_until(const struct sched *s, uint32_t part); /* 0: its rate allows a job now */
+/* Ready parts of the destination of `like`, or of its whole group when that rests; fn may make the one it is
+ * given idle, waiting or free, nothing else. */
 void sched_each_ready(struct sched *s, uint32_t like, void (*fn)(void *arg, uint32_t part), void *arg);
-/* Why the destination rests or last failed: the caller's, handed back to conf.drop. NULL: nothing known. */
-void sched_set_why(struct sched *s, uint32_t part, void *why);
+/* Why the destination or its group (SCHED_UNREACHABLE) rests or last failed: the caller's, handed back to
+ * conf.drop. NULL: nothing known. */
+void sched_set_why(struct sched *s, uint32_t part, enum sched_end end, void *why);
 void *sched_why(const struct sched *s, uint32_t part);
 unsigned sched_window(const struct sched *s, uint32_t part);
-uint32_t sched_running(const struct sched *s, uint32_t part); /* jobs of its destination */
+uint32_t sched_running(const struct sched *s, uint32_t part); /* jobs of its group */
+bool sched_are_one(const struct sched *s, uint32_t a, uint32_t b); /* their destinations are of one group */
 size_t sched_dest_count(const struct sched *s);
+/* Mask of the sides that have had destinations; other hosts and mailboxes always count. */
+unsigned sched_sides(const struct sched *s);
 /* fn for each destination, with the number of its parts. */
 void sched_each_dest(const struct sched *s, void (*fn)(void *arg, struct strv domain, uint32_t parts),
                      void *arg);

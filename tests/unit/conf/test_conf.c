@@ -110,6 +110,7 @@ static const char defaults[] =
     "    max_connections = 20    # default\n"
     "    max_messages = 100    # default\n"
     "    max_recipients = 100    # default\n"
+    "    rate = 0    # default\n"
     "    idle = 5s    # default\n"
     "}\n"
     "queue {    # default\n"

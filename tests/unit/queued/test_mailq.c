@@ -4,7 +4,6 @@
 
 #include "common/base/id.h"
 #include "common/os/fault.h"
-#include "conf/conf.h"
 
 #include <stdlib.h>
 
@@ -260,44 +259,6 @@ static void slow_hosts_leave_room_for_mailboxes(void **state)
     assert_int_equal(r->job_n, 10);
     assert_true(r->q.deliverds[0].job_n == 5 && r->q.deliverds[1].job_n == 5);
     rig_kill(r);
-    close_rig(r);
-}
-
-/* With fewer connections than deliverds each could only count its own: one gets all. */
-static void scarce_connections_are_one_deliverds(void **state)
-{
-    static const char text[] = "hostname = own.test\n"
-                               "route default { max_connections = 1 }\n"
-                               "route .smart.test { via = relay.test  max_connections = 1 }\n"
-                               "route many.test { max_connections = 9 }\n"
-                               "processes { deliverd = 2 }\n";
-    struct rig *r = open_rig();
-    struct conf *conf = NULL;
-    struct conf_errors errs;
-    char rcpts[64];
-
-    (void)state;
-    conf_errors_init(&errs);
-    if (!conf_parse_text(SV(text), "test", ROLE_QUEUED, &conf, &errs))
-        fail_msg("%s", errs.list[0].text);
-    conf_errors_clear(&errs);
-    rig_start(r);
-    rig_connect_deliverd(r, 1, false);
-    r->q.routes = conf;
-    for (uint64_t i = 1; i <= 20; i++) {
-        snprintf(rcpts, sizeof rcpts, "r:u%d@d%d.smart.test", (int)i, (int)i);
-        rig_submit(r, i, id_new(), "s@example.org", rcpts, "x\r\n");
-    }
-    RIG_UNTIL(r, r->job_n == 20);
-    assert_true(r->q.deliverds[0].job_n == 0 || r->q.deliverds[1].job_n == 0);
-    for (uint64_t i = 21; i <= 40; i++) {
-        snprintf(rcpts, sizeof rcpts, "r:u%d@d%d.test", (int)i, (int)i);
-        rig_submit(r, i, id_new(), "s@example.org", rcpts, "x\r\n");
-    }
-    RIG_UNTIL(r, r->job_n == 40);
-    assert_true(r->q.deliverds[0].job_n > 0 && r->q.deliverds[1].job_n > 0);
-    rig_kill(r);
-    conf_free(&conf);
     close_rig(r);
 }
 
@@ -583,7 +544,6 @@ int main(void)
         cmocka_unit_test(an_unreachable_destination_rests),
         cmocka_unit_test(own_troubles_cost_no_attempt),
         cmocka_unit_test(slow_hosts_leave_room_for_mailboxes),
-        cmocka_unit_test(scarce_connections_are_one_deliverds),
         cmocka_unit_test(nothing_is_dispatched_before_the_inventory),
         cmocka_unit_test(a_result_presented_again_changes_nothing),
         cmocka_unit_test(a_lost_deliverd_gives_its_jobs_back),

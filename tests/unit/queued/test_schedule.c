@@ -167,16 +167,22 @@ static void windows_grow_and_shrink(void **state)
     sched_free(&s);
 }
 
+static void so_many(void *arg, struct strv domain, struct sched_limits *l)
+{
+    (void)domain;
+    l->max_jobs = *(uint32_t *)arg;
+}
+
 static void a_limit_is_below_the_window(void **state)
 {
     struct sched *s = make();
-    uint32_t p[50], n = 0;
+    uint32_t p[50], n = 0, limit = 3;
 
     (void)state;
     for (uint32_t i = 0; i < 50; i++)
         part(s, "a.test", i, i);
     p[n++] = sched_pick(s, SCHED_ANY);
-    sched_limit(s, p[0], 3);
+    sched_on_limits(s, so_many, &limit);
     while ((p[n] = sched_pick(s, SCHED_ANY)))
         n++;
     assert_int_equal(n, 3);
@@ -186,7 +192,8 @@ static void a_limit_is_below_the_window(void **state)
         assert_int_equal(sched_pick(s, SCHED_ANY), 0);
     }
     assert_true(sched_window(s, p[0]) >= 20);
-    sched_limit(s, p[0], 0);
+    limit = 0;
+    sched_on_limits(s, so_many, &limit);
     for (n = 0; sched_pick(s, SCHED_ANY);)
         n++;
     assert_int_equal(n, sched_window(s, p[0]) - 3);
@@ -280,8 +287,8 @@ static void destinations_are_forgotten(void **state)
 
     (void)state;
     dropped = 0;
-    sched_set_why(s, p, &why);
-    sched_set_why(s, q, &why);
+    sched_set_why(s, p, SCHED_UNREACHABLE, &why);
+    sched_set_why(s, q, SCHED_UNREACHABLE, &why);
     sched_pick(s, SCHED_ANY);
     sched_pick(s, SCHED_ANY);
     sched_ended(s, p, SCHED_NEUTRAL, 1);

@@ -1,0 +1,472 @@
+/* groups.c - destinations with the same hosts: whose turn it is, how many jobs at once, how fast, when not */
+#include "common/base/dict.h"
+#include "common/base/mem.h"
+#include "queued/schedule_inner.h"
+
+#include <stdlib.h>
+
+/* A new destination may be a small host: begin as Postfix does. What is on this host, or the operator's own
+   LMTP server, is nobody's small host. */
+#define WINDOW_REMOTE 5.0f
+#define WINDOW_OWN    20.0f
+#define WINDOW_MAX    50.0f /* connections beyond this help nobody */
+#define TOKEN         0.999f /* for one job; sums of fractions are not exact */
+#define WINDOW_FAST   20.0f /* below it one success is one more, above it one window of successes is */
+
+/* ---- rings ---- */
+
+static struct link *link_of_dest(const struct sched *s, uint32_t handle)
+{
+    return &dest_at(s, handle)->link;
+}
+
+static struct link *link_of_group(const struct sched *s, uint32_t handle)
+{
+    return &group_at(s, handle)->link;
+}
+
+typedef struct link *link_of(const struct sched *s, uint32_t handle);
+
+static void ring_leave(struct sched *s, link_of *at, uint32_t *turn, uint32_t handle)
+{
+    struct link *l = at(s, handle);
+
+    if (!l->next)
+        return;
+    if (l->next == handle) {
+        *turn = 0;
+    } else {
+        at(s, l->prev)->next = l->next;
+        at(s, l->next)->prev = l->prev;
+        if (*turn == handle)
+            *turn = l->next;
+    }
+    l->prev = l->next = 0;
+}
+
+/* A newcomer gets the last place of this round. */
+static void ring_join(struct sched *s, link_of *at, uint32_t *turn, uint32_t handle)
+{
+    struct link *l = at(s, handle);
+
+    if (l->next)
+        return;
+    if (!*turn) {
+        l->prev = l->next = *turn = handle;
+        return;
+    }
+    l->next = *turn;
+    l->prev = at(s, *turn)->prev;
+    at(s, l->prev)->next = handle;
+    at(s, *turn)->prev = handle;
+}
+
+static void group_update(struct sched *s, uint32_t handle)
+{
+    const struct group *g = group_at(s, handle);
+
+    if (g->turn && !g->rest.until && !g->paced.until && g->running < (uint32_t)g->window &&
+        (!g->max_jobs || g->running < g->max_jobs))
+        ring_join(s, link_of_group, &s->turn[g->side], handle);
+    else
+        ring_leave(s, link_of_group, &s->turn[g->side], handle);
+}
+
+void dest_update(struct sched *s, uint32_t handle)
+{
+    const struct dest *d = dest_at(s, handle);
+    uint32_t *turn = &group_at(s, d->group)->turn;
+
+    /* One at a time asks whether its hosts can be found again. */
+    if (d->order.ready > 0 && !d->rest.until && (d->failures < REST_AFTER || d->running == 0))
+        ring_join(s, link_of_dest, turn, handle);
+    else
+        ring_leave(s, link_of_dest, turn, handle);
+    group_update(s, d->group);
+}
+
+/* ---- pauses ---- */
+
+static void on_resting_moved(void *arg, uint32_t handle, uint32_t place)
+{
+    dest_at(arg, handle)->rest.place = place;
+}
+
+static void on_asleep_moved(void *arg, uint32_t handle, uint32_t place)
+{
+    group_at(arg, handle)->rest.place = place;
+}
+
+static void on_paced_moved(void *arg, uint32_t handle, uint32_t place)
+{
+    group_at(arg, handle)->paced.place = place;
+}
+
+static void pause_end(struct heap *h, struct pause *p)
+{
+    if (p->place)
+        heap_remove(h, p->place);
+    p->until = 0;
+}
+
+static void pause_begin(struct heap *h, struct pause *p, uint32_t until, uint32_t handle)
+{
+    pause_end(h, p);
+    p->until = until;
+    heap_add(h, until, handle);
+}
+
+/* ---- the rate: a bucket of one job and those of one second, filled as time goes on ---- */
+
+static float bucket_size(const struct group *g)
+{
+    return 1.0f + (float)g->rate / 60.0f; /* with less the fractions of a second would be lost */
+}
+
+static void bucket_fill(const struct sched *s, struct group *g)
+{
+    float size = bucket_size(g);
+
+    if (s->now > g->filled)
+        g->tokens += (float)((double)(s->now - g->filled) * g->rate / 60.0);
+    if (g->tokens > size)
+        g->tokens = size;
+    g->filled = s->now; /* also when the clock went back */
+}
+
+static void group_pace(struct sched *s, uint32_t handle)
+{
+    struct group *g = group_at(s, handle);
+    float wait;
+
+    if (!g->rate || g->tokens >= TOKEN) {
+        pause_end(&s->paced, &g->paced);
+        return;
+    }
+    wait = (1.0f - g->tokens) * 60.0f / (float)g->rate;
+    pause_begin(&s->paced, &g->paced, s->now + (uint32_t)wait + ((float)(uint32_t)wait < wait), handle);
+}
+
+/* ---- groups and what they may ---- */
+
+static uint32_t group_new(struct sched *s, enum sched_side side)
+{
+    uint32_t handle = pool_take(&s->groups);
+    struct group *g = group_at(s, handle);
+
+    s->sides |= (uint8_t)(1u << side);
+    g->side = (uint8_t)side;
+    g->window = side == SIDE_REMOTE ? WINDOW_REMOTE : WINDOW_OWN;
+    return handle;
+}
+
+static void why_drop(struct sched *s, void **why)
+{
+    if (*why && s->conf.drop)
+        s->conf.drop(s->conf.arg, *why);
+    *why = NULL;
+}
+
+static void group_release(struct sched *s, uint32_t handle)
+{
+    struct group *g = group_at(s, handle);
+
+    ring_leave(s, link_of_group, &s->turn[g->side], handle);
+    pause_end(&s->asleep, &g->rest);
+    pause_end(&s->paced, &g->paced);
+    if (g->key)
+        dict_pop(s->by_key, SV(g->key));
+    why_drop(s, &g->why);
+    free(g->key);
+    pool_give(&s->groups, handle);
+}
+
+static void group_limit(struct sched *s, uint32_t handle, const struct sched_limits *l)
+{
+    struct group *g = group_at(s, handle);
+    bool changed = g->rate != l->rate;
+
+    g->max_jobs = l->max_jobs;
+    if (changed) {
+        bool had = g->rate > 0;
+
+        if (had)
+            bucket_fill(s, g);
+        g->rate = l->rate;
+        g->filled = s->now;
+        if (!had || g->tokens > bucket_size(g))
+            g->tokens = bucket_size(g);
+        group_pace(s, handle);
+    }
+    group_update(s, handle);
+}
+
+static void dest_leave(struct sched *s, uint32_t handle)
+{
+    struct dest *d = dest_at(s, handle);
+    struct group *g = group_at(s, d->group);
+
+    ring_leave(s, link_of_dest, &g->turn, handle);
+    g->running -= d->running;
+    if (--g->members == 0)
+        group_release(s, d->group);
+    else
+        group_update(s, d->group);
+    d->group = 0;
+}
+
+static void dest_enter(struct sched *s, uint32_t handle, uint32_t group)
+{
+    struct dest *d = dest_at(s, handle);
+    struct group *g = group_at(s, group);
+
+    d->group = group;
+    g->members++;
+    g->running += d->running;
+    dest_update(s, handle);
+}
+
+static void dest_join(struct sched *s, uint32_t handle, struct strv key)
+{
+    struct dest *d = dest_at(s, handle);
+    struct group *g = group_at(s, d->group);
+    uint32_t to;
+
+    if (g->key && strv_eq(SV(g->key), key))
+        return;
+    to = (uint32_t)(uintptr_t)dict_get(s->by_key, key);
+    if (!to) {
+        /* The first one: what is known of a destination that stood alone is what is known of its hosts. */
+        to = g->key ? group_new(s, (enum sched_side)g->side) : d->group;
+        g = group_at(s, to);
+        g->key = strv_dup(key);
+        dict_set(s->by_key, SV(g->key), (void *)(uintptr_t)to);
+    }
+    if (to == d->group)
+        return;
+    dest_leave(s, handle);
+    dest_enter(s, handle, to);
+}
+
+static void dest_limit(struct sched *s, uint32_t handle)
+{
+    struct dest *d = dest_at(s, handle);
+    struct sched_limits l = { .max_jobs = 0 };
+
+    if (!s->limits || group_at(s, d->group)->side != SIDE_REMOTE)
+        return;
+    s->limits(s->limits_arg, SV(d->name + 1), &l);
+    if (l.group.n)
+        dest_join(s, handle, l.group);
+    group_limit(s, d->group, &l);
+}
+
+void sched_join(struct sched *s, uint32_t part, struct strv key)
+{
+    uint32_t handle = sched_part(s, part)->dest, before = dest_at(s, handle)->group;
+
+    if (group_at(s, before)->side != SIDE_REMOTE)
+        return;
+    dest_join(s, handle, key);
+    if (dest_at(s, handle)->group != before)
+        dest_limit(s, handle);
+}
+
+static void on_dest_limit(void *arg, struct strv key, void *value)
+{
+    (void)key;
+    dest_limit(arg, (uint32_t)(uintptr_t)value);
+}
+
+void sched_on_limits(struct sched *s, void (*fn)(void *arg, struct strv domain, struct sched_limits *l),
+                     void *arg)
+{
+    s->limits = fn;
+    s->limits_arg = arg;
+    dict_each(s->by_name, on_dest_limit, s);
+}
+
+/* ---- destinations ---- */
+
+uint32_t dest_get(struct sched *s, struct strv domain, enum sched_side side)
+{
+    static const char letters[] = { [SIDE_REMOTE] = 'r', [SIDE_LOCAL] = 'l', [SIDE_LMTP] = 'm' };
+    char key[260];
+    size_t n = domain.n < sizeof key - 2 ? domain.n : sizeof key - 2;
+    uint32_t handle;
+    struct dest *d;
+
+    key[0] = letters[side];
+    memcpy(key + 1, domain.p, n);
+    key[n + 1] = '\0';
+    handle = (uint32_t)(uintptr_t)dict_get(s->by_name, strv_make(key, n + 1));
+    if (handle)
+        return handle;
+    handle = pool_take(&s->dests);
+    d = dest_at(s, handle);
+    d->name = strv_dup(strv_make(key, n + 1));
+    dict_set(s->by_name, SV(d->name), (void *)(uintptr_t)handle);
+    dest_enter(s, handle, group_new(s, side));
+    dest_limit(s, handle);
+    return handle;
+}
+
+void dest_release(struct sched *s, uint32_t handle)
+{
+    struct dest *d = dest_at(s, handle);
+
+    dest_leave(s, handle);
+    pause_end(&s->resting, &d->rest);
+    dict_pop(s->by_name, SV(d->name));
+    why_drop(s, &d->why);
+    free(d->name);
+    order_clear(&d->order);
+    pool_give(&s->dests, handle);
+}
+
+bool dest_is_idle(const struct sched *s, uint32_t handle)
+{
+    const struct dest *d = dest_at(s, handle);
+    struct group *g = group_at(s, d->group);
+
+    if (g->rate)
+        bucket_fill(s, g);
+    /* A rest is knowledge too, and so is a rate that was used up: they stay until they are over. */
+    return d->parts == 0 && d->running == 0 && !d->rest.until && !g->rest.until &&
+           (!g->rate || g->tokens >= bucket_size(g));
+}
+
+/* ---- jobs ---- */
+
+void dest_started(struct sched *s, uint32_t handle, bool now)
+{
+    struct dest *d = dest_at(s, handle);
+    struct group *g = group_at(s, d->group);
+
+    d->running++;
+    g->running++;
+    if (g->rate && now) {
+        bucket_fill(s, g);
+        g->tokens -= 1.0f;
+        group_pace(s, d->group);
+    }
+    dest_update(s, handle);
+}
+
+void dest_ended(struct sched *s, uint32_t handle)
+{
+    struct dest *d = dest_at(s, handle);
+
+    d->running--;
+    group_at(s, d->group)->running--;
+}
+
+void dest_wake(struct sched *s, uint32_t handle)
+{
+    struct dest *d = dest_at(s, handle);
+
+    pause_end(&s->resting, &d->rest);
+    pause_end(&s->asleep, &group_at(s, d->group)->rest);
+    dest_update(s, handle);
+}
+
+void dest_succeeded(struct sched *s, uint32_t handle)
+{
+    struct dest *d = dest_at(s, handle);
+    struct group *g = group_at(s, d->group);
+
+    d->failures = g->failures = 0;
+    why_drop(s, &d->why);
+    why_drop(s, &g->why);
+    if (g->window < WINDOW_MAX)
+        g->window += g->window < WINDOW_FAST ? 1.0f : 1.0f / g->window;
+    dest_wake(s, handle);
+}
+
+/* Others that run may still show that it lives: rest only when the last one has failed. */
+static bool count_failure(uint8_t *failures, uint32_t running)
+{
+    if (*failures < REST_AFTER)
+        (*failures)++;
+    return running == 0 && *failures == REST_AFTER;
+}
+
+bool dest_unresolved(struct sched *s, uint32_t handle, uint32_t until)
+{
+    struct dest *d = dest_at(s, handle);
+    bool begins = count_failure(&d->failures, d->running) && !d->rest.until;
+
+    if (d->failures == REST_AFTER && d->running == 0)
+        pause_begin(&s->resting, &d->rest, until, handle);
+    dest_update(s, handle);
+    return begins;
+}
+
+bool dest_unreachable(struct sched *s, uint32_t handle, uint32_t until)
+{
+    uint32_t group = dest_at(s, handle)->group;
+    struct group *g = group_at(s, group);
+    bool rests = count_failure(&g->failures, g->running), begins = rests && !g->rest.until;
+
+    g->window = rests ? 1.0f : g->window > 2.0f ? g->window / 2 : 1.0f;
+    if (rests)
+        pause_begin(&s->asleep, &g->rest, until, group);
+    dest_update(s, handle);
+    return begins;
+}
+
+size_t groups_tick(struct sched *s)
+{
+    size_t moved = 0;
+    uint32_t handle;
+
+    for (; s->resting.count > 0 && s->resting.items[0].key <= s->now; moved++) {
+        handle = s->resting.items[0].handle;
+        pause_end(&s->resting, &dest_at(s, handle)->rest);
+        dest_update(s, handle);
+    }
+    for (; s->asleep.count > 0 && s->asleep.items[0].key <= s->now; moved++) {
+        handle = s->asleep.items[0].handle;
+        pause_end(&s->asleep, &group_at(s, handle)->rest);
+        group_update(s, handle);
+    }
+    for (; s->paced.count > 0 && s->paced.items[0].key <= s->now; moved++) {
+        handle = s->paced.items[0].handle;
+        bucket_fill(s, group_at(s, handle));
+        group_pace(s, handle);
+        group_update(s, handle);
+    }
+    return moved;
+}
+
+/* ---- life ---- */
+
+void groups_init(struct sched *s)
+{
+    pool_init(&s->dests, sizeof(struct dest));
+    pool_init(&s->groups, sizeof(struct group));
+    s->by_name = dict_new();
+    s->by_key = dict_new();
+    s->resting.moved = on_resting_moved;
+    s->asleep.moved = on_asleep_moved;
+    s->paced.moved = on_paced_moved;
+    s->resting.arg = s->asleep.arg = s->paced.arg = s;
+}
+
+static void on_dest_clear(void *arg, struct strv key, void *value)
+{
+    (void)key;
+    dest_release(arg, (uint32_t)(uintptr_t)value);
+}
+
+void groups_clear(struct sched *s)
+{
+    dict_each(s->by_name, on_dest_clear, s);
+    dict_free(&s->by_name, NULL);
+    dict_free(&s->by_key, NULL);
+    heap_clear(&s->resting);
+    heap_clear(&s->asleep);
+    heap_clear(&s->paced);
+    pool_clear(&s->dests);
+    pool_clear(&s->groups);
+}

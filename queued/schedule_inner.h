@@ -1,0 +1,99 @@
+/* schedule_inner.h - what the parts of the schedule share; nobody else includes it */
+#pragma once
+
+#include "queued/lanes.h"
+#include "queued/schedule.h"
+
+struct dict;
+
+/* One lost connection says little about a host, and a message that waits because of another's bad luck is a
+   mystery; five in a row say enough. From then on each single failure begins the next rest. */
+#define REST_AFTER 5u
+
+struct link { /* in a ring; next 0: in none */
+    uint32_t prev, next;
+};
+
+/* Seconds; a place in a heap while it is not over. */
+struct pause {
+    uint32_t until, place;
+};
+
+struct dest {
+    char *name;         /* owned; the dict's key: a letter for the side, then the domain */
+    void *why;          /* the caller's, through conf.drop */
+    struct order order; /* of its ready parts */
+    uint32_t running, parts;
+    uint32_t group;
+    struct link link; /* those of its group that have something to start */
+    struct pause rest;
+    uint8_t failures; /* in a row to find its hosts, counted up to REST_AFTER */
+};
+
+/* Destinations with the same hosts and policy. */
+struct group {
+    char *key; /* owned; NULL: nobody knows; then it has one member */
+    void *why;
+    uint32_t members, running;
+    uint32_t turn;    /* ring of its destinations: whose turn it is; 0: empty */
+    struct link link; /* groups of its side that may start a job now */
+    struct pause rest;
+    struct pause paced; /* the rate allows no more before that */
+    uint32_t max_jobs;  /* 0: no such limit */
+    uint32_t rate;      /* jobs a minute; 0: no such limit */
+    uint32_t filled;    /* seconds: when tokens were counted */
+    float tokens;
+    float window;
+    uint8_t side;
+    uint8_t failures; /* in a row of the hosts, counted up to REST_AFTER */
+};
+
+struct sched {
+    struct sched_conf conf;
+    struct pool parts, dests, groups;
+    struct lanes lanes;
+    struct dict *by_name, *by_key; /* -> (void *) handle, of destinations and groups */
+    struct heap waiting;           /* parts */
+    struct heap resting, asleep;   /* destinations; groups */
+    struct heap paced;             /* groups */
+    uint32_t turn[SCHED_SIDES];    /* rings of groups: the next one; 0: empty */
+    uint32_t now;                  /* seconds, as told last */
+    uint8_t side;                  /* whose turn it is when several may go */
+    uint8_t sides;                 /* mask: had destinations */
+    void (*limits)(void *arg, struct strv domain, struct sched_limits *l);
+    void *limits_arg;
+};
+
+static inline struct dest *dest_at(const struct sched *s, uint32_t d)
+{
+    return pool_at(&s->dests, d);
+}
+
+static inline struct group *group_at(const struct sched *s, uint32_t g)
+{
+    return pool_at(&s->groups, g);
+}
+
+/* ---- groups.c ---- */
+
+void groups_init(struct sched *s);
+void groups_clear(struct sched *s); /* all destinations and groups */
+
+/* The destination, made in a group of its own when missing. */
+uint32_t dest_get(struct sched *s, struct strv domain, enum sched_side side);
+void dest_release(struct sched *s, uint32_t dest);
+bool dest_is_idle(const struct sched *s, uint32_t dest); /* nothing would be forgotten with it */
+/* After any change: into the rings it belongs to, out of the others. */
+void dest_update(struct sched *s, uint32_t dest);
+
+/* A job of it began, now (which takes of what the rate allows) or before we were there; it ended. After that
+   one of those that follow, or dest_update. */
+void dest_started(struct sched *s, uint32_t dest, bool now);
+void dest_ended(struct sched *s, uint32_t dest);
+void dest_succeeded(struct sched *s, uint32_t dest);
+/* True: it, or its group, begins to rest until then. */
+bool dest_unresolved(struct sched *s, uint32_t dest, uint32_t until);
+bool dest_unreachable(struct sched *s, uint32_t dest, uint32_t until);
+void dest_wake(struct sched *s, uint32_t dest); /* also its group */
+
+size_t groups_tick(struct sched *s);

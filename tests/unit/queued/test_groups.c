@@ -1,0 +1,429 @@
+/* test_groups.c - destinations with the same hosts: one window, one rest, one rate, turns */
+#include "tests/support/unit.h"
+
+#include "queued/schedule.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HOSTS SV_LIT("default|mxs mx.op.test:25")
+#define OTHER SV_LIT("default|mxs mx.other.test:25")
+
+static const int64_t retry[] = { 300, 600, 1200 };
+static uint64_t dice;
+
+static uint64_t below(uint64_t n)
+{
+    return dice < n ? dice : n - 1;
+}
+
+static struct sched *make(void)
+{
+    const struct sched_conf conf = { .retry = retry, .retry_n = COUNT(retry), .below = below };
+
+    dice = 0;
+    return sched_new(&conf);
+}
+
+static uint32_t part(struct sched *s, const char *domain, enum sched_side side, uint32_t sender)
+{
+    uint32_t p = sched_part_new(s, SV(domain), side, sender);
+
+    sched_ready(s, p);
+    return p;
+}
+
+/* Until nothing may go; how many those were of the domain. */
+static unsigned pick_all(struct sched *s, unsigned sides, const char *domain, uint32_t *list, size_t max)
+{
+    unsigned n = 0, of_domain = 0;
+    uint32_t p;
+
+    while ((p = sched_pick(s, sides))) {
+        of_domain += domain && strv_is(sched_domain(s, p), domain);
+        if (list && n < max)
+            list[n] = p;
+        n++;
+    }
+    return domain ? of_domain : n;
+}
+
+static void a_group_has_one_window(void **state)
+{
+    struct sched *s = make();
+    uint32_t a = 0, b = 0, picked[8];
+
+    (void)state;
+    for (uint32_t i = 0; i < 10; i++) {
+        a = part(s, "a.test", SIDE_REMOTE, 1);
+        b = part(s, "b.test", SIDE_REMOTE, 1);
+    }
+    expect_text("unknown", sched_group(s, a), "");
+    sched_join(s, a, HOSTS);
+    sched_join(s, b, HOSTS);
+    expect_text("known", sched_group(s, b), "default|mxs mx.op.test:25");
+    assert_int_equal(pick_all(s, SCHED_ANY, NULL, picked, 8), 5);
+    /* They took turns. */
+    for (int i = 0; i < 4; i++)
+        assert_true(sched_part(s, picked[i])->dest != sched_part(s, picked[i + 1])->dest);
+    /* What one learns, the other has: one more each, and the place of the one that ended. */
+    sched_ended(s, picked[0], SCHED_SUCCESS, 10);
+    assert_int_equal(sched_window(s, b), 6);
+    assert_int_equal(pick_all(s, SCHED_ANY, NULL, NULL, 0), 2);
+    sched_free(&s);
+}
+
+static void groups_take_turns(void **state)
+{
+    struct sched *s = make();
+    uint32_t picked[6];
+    unsigned lonely = 0;
+
+    (void)state;
+    /* Ten domains of an operator are one destination beside a small one. */
+    for (int i = 0; i < 10; i++) {
+        char name[32];
+
+        snprintf(name, sizeof name, "d%d.test", i);
+        sched_join(s, part(s, name, SIDE_REMOTE, 1), HOSTS);
+    }
+    for (int i = 0; i < 3; i++)
+        part(s, "small.test", SIDE_REMOTE, 2);
+    for (int i = 0; i < 6; i++) {
+        picked[i] = sched_pick(s, SCHED_ANY);
+        lonely += strv_is(sched_domain(s, picked[i]), "small.test");
+    }
+    assert_int_equal(lonely, 3);
+    sched_free(&s);
+}
+
+/* A domain that gets other hosts takes its running jobs along. */
+static void a_domain_moves(void **state)
+{
+    struct sched *s = make();
+    uint32_t a[4], b = part(s, "b.test", SIDE_REMOTE, 1);
+
+    (void)state;
+    sched_join(s, b, HOSTS);
+    for (int i = 0; i < 4; i++)
+        a[i] = part(s, "a.test", SIDE_REMOTE, 1);
+    sched_join(s, a[0], HOSTS);
+    assert_int_equal(pick_all(s, SCHED_ANY, NULL, NULL, 0), 5);
+    part(s, "b.test", SIDE_REMOTE, 1);
+    assert_int_equal(sched_pick(s, SCHED_ANY), 0);
+    sched_join(s, a[0], OTHER);
+    assert_int_equal(pick_all(s, SCHED_ANY, "b.test", NULL, 0), 1);
+    for (int i = 0; i < 3; i++)
+        part(s, "a.test", SIDE_REMOTE, 1);
+    assert_int_equal(pick_all(s, SCHED_ANY, "a.test", NULL, 0), 1); /* four ran already */
+    for (int i = 0; i < 4; i++)
+        sched_ended(s, a[i], SCHED_SUCCESS, 10);
+    assert_int_equal(pick_all(s, SCHED_ANY, "a.test", NULL, 0), 2);
+    /* And back, where nothing is left of it. */
+    sched_join(s, a[0], HOSTS);
+    expect_text("back", sched_group(s, a[1]), "default|mxs mx.op.test:25");
+    sched_free(&s);
+}
+
+static uint32_t seen[8], seen_n;
+
+static void on_ready(void *arg, uint32_t p)
+{
+    sched_wait(arg, p, 5000);
+    seen[seen_n++] = p;
+}
+
+static void dead_hosts_rest_for_all(void **state)
+{
+    struct sched *s = make();
+    uint32_t a = part(s, "a.test", SIDE_REMOTE, 1), b = part(s, "b.test", SIDE_REMOTE, 1);
+    uint32_t other = part(s, "c.test", SIDE_REMOTE, 1);
+    int why = 1;
+
+    (void)state;
+    sched_join(s, a, HOSTS);
+    sched_join(s, b, HOSTS);
+    assert_int_equal(pick_all(s, SCHED_ANY, NULL, NULL, 0), 3);
+    sched_ended(s, b, SCHED_NEUTRAL, 1000);
+    sched_set_why(s, a, SCHED_UNREACHABLE, &why);
+    for (int i = 0; i < 4; i++) {
+        assert_false(sched_ended(s, a, SCHED_UNREACHABLE, 1000));
+        sched_started(s, a);
+    }
+    assert_true(sched_ended(s, a, SCHED_UNREACHABLE, 1000));
+    assert_int_equal(sched_rest_until(s, b), 1300);
+    assert_ptr_equal(sched_why(s, b), &why);
+    assert_int_equal(sched_rest_until(s, other), 0);
+    sched_ready(s, a);
+    sched_ready(s, b);
+    assert_int_equal(sched_pick(s, SCHED_ANY), 0);
+    /* Whoever looks at what cannot go sees both. */
+    seen_n = 0;
+    sched_each_ready(s, a, on_ready, s);
+    assert_int_equal(seen_n, 2);
+    sched_ready(s, a);
+    sched_ready(s, b);
+    /* One asks whether they live. */
+    assert_true(sched_tick(s, 1300) > 0);
+    assert_int_equal(pick_all(s, SCHED_ANY, NULL, NULL, 0), 1);
+    sched_free(&s);
+}
+
+/* A domain without DNS is its own trouble. */
+static void a_dead_domain_rests_alone(void **state)
+{
+    struct sched *s = make();
+    uint32_t a = part(s, "a.test", SIDE_REMOTE, 1), b = part(s, "b.test", SIDE_REMOTE, 1), p;
+
+    (void)state;
+    sched_join(s, a, HOSTS);
+    sched_join(s, b, HOSTS);
+    assert_int_equal(pick_all(s, SCHED_ANY, NULL, NULL, 0), 2);
+    for (int i = 0; i < 4; i++) {
+        assert_false(sched_ended(s, a, SCHED_UNRESOLVED, 1000));
+        sched_started(s, a);
+    }
+    assert_true(sched_ended(s, a, SCHED_UNRESOLVED, 1000));
+    assert_int_equal(sched_rest_until(s, a), 1300);
+    assert_int_equal(sched_rest_until(s, b), 0);
+    assert_int_equal(sched_window(s, b), 5);
+    sched_ready(s, a);
+    sched_ended(s, b, SCHED_SUCCESS, 1001);
+    sched_ready(s, b);
+    assert_int_equal(sched_pick(s, SCHED_ANY), b);
+    assert_int_equal(sched_pick(s, SCHED_ANY), 0);
+    sched_tick(s, 1300);
+    part(s, "a.test", SIDE_REMOTE, 2);
+    p = sched_pick(s, SCHED_ANY);
+    assert_true(p && strv_is(sched_domain(s, p), "a.test"));
+    assert_int_equal(sched_pick(s, SCHED_ANY), 0); /* one at a time, until it answers */
+    sched_ended(s, p, SCHED_SUCCESS, 1301);
+    assert_true(sched_pick(s, SCHED_ANY));
+    sched_free(&s);
+}
+
+static struct sched_limits given;
+
+static void on_limits(void *arg, struct strv domain, struct sched_limits *l)
+{
+    (void)arg;
+    if (!strv_is(domain, "free.test"))
+        *l = given;
+}
+
+static void limits_are_the_groups(void **state)
+{
+    struct sched *s = make();
+
+    (void)state;
+    given = (struct sched_limits){ .max_jobs = 2, .group = SV_LIT("default|via") };
+    for (int i = 0; i < 4; i++) {
+        part(s, "a.test", SIDE_REMOTE, 1);
+        part(s, "b.test", SIDE_REMOTE, 1);
+        part(s, "free.test", SIDE_REMOTE, 1);
+        part(s, "a.test", SIDE_LOCAL, 1);
+    }
+    sched_on_limits(s, on_limits, NULL);
+    assert_int_equal(pick_all(s, SCHED_LOCAL, NULL, NULL, 0), 4);
+    assert_int_equal(pick_all(s, SCHED_REMOTE, "free.test", NULL, 0), 4);
+    given.max_jobs = 5; /* a reload */
+    sched_on_limits(s, on_limits, NULL);
+    assert_int_equal(pick_all(s, SCHED_ANY, NULL, NULL, 0), 3);
+    sched_free(&s);
+}
+
+static void a_rate_is_kept(void **state)
+{
+    static const struct {
+        uint32_t rate, seconds, least, most;
+    } cases[] = {
+        { 1, 600, 10, 11 }, { 6, 60, 6, 7 },      { 7, 600, 66, 71 },     { 59, 60, 56, 60 },
+        { 60, 60, 60, 62 }, { 61, 600, 605, 614 }, { 90, 60, 88, 93 }, { 600, 60, 600, 611 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct sched *s = make();
+        uint32_t begun = 0, p;
+
+        given = (struct sched_limits){ .rate = cases[i].rate, .group = SV_LIT("g") };
+        sched_on_limits(s, on_limits, NULL);
+        sched_tick(s, 1000);
+        part(s, "a.test", SIDE_REMOTE, 1);
+        part(s, "b.test", SIDE_REMOTE, 1);
+        for (uint32_t now = 1000; now <= 1000 + cases[i].seconds; now++) {
+            sched_tick(s, now);
+            while ((p = sched_pick(s, SCHED_ANY))) {
+                begun++;
+                sched_ended(s, p, SCHED_SUCCESS, now);
+                sched_ready(s, p);
+            }
+            /* Whoever sleeps until then misses nothing. */
+            assert_true(sched_next(s) > now);
+            assert_int_equal(sched_next(s), sched_paced_until(s, 1));
+        }
+        if (begun < cases[i].least || begun > cases[i].most)
+            fail_msg("rate %u: %u in %u s", cases[i].rate, begun, cases[i].seconds);
+        sched_free(&s);
+    }
+}
+
+/* Neither a reload nor a clock that was set nor the sweep gives more than the rate. */
+static void a_rate_survives(void **state)
+{
+    struct sched *s = make();
+    uint32_t p;
+
+    (void)state;
+    given = (struct sched_limits){ .rate = 2 };
+    sched_on_limits(s, on_limits, NULL);
+    sched_tick(s, 10000);
+    part(s, "a.test", SIDE_REMOTE, 1);
+    p = part(s, "a.test", SIDE_REMOTE, 1);
+    assert_int_equal(pick_all(s, SCHED_ANY, NULL, NULL, 0), 1);
+    assert_int_equal(sched_next(s), 10029);
+    sched_on_limits(s, on_limits, NULL);
+    assert_int_equal(sched_pick(s, SCHED_ANY), 0);
+    sched_shift(s, -5000);
+    assert_int_equal(sched_next(s), 5029);
+    sched_tick(s, 5028);
+    assert_int_equal(sched_pick(s, SCHED_ANY), 0);
+    sched_tick(s, 5029);
+    assert_int_equal(sched_pick(s, SCHED_ANY), p);
+    /* A faster one counts from now on; none at all lets go. */
+    p = part(s, "a.test", SIDE_REMOTE, 1);
+    given.rate = 60;
+    sched_on_limits(s, on_limits, NULL);
+    assert_int_equal(sched_next(s), 5030);
+    given.rate = 0;
+    sched_on_limits(s, on_limits, NULL);
+    assert_int_equal(sched_next(s), 0);
+    assert_int_equal(sched_pick(s, SCHED_ANY), p);
+    sched_free(&s);
+    /* A destination without mail is remembered until its rate is whole again. */
+    s = make();
+    given.rate = 2;
+    sched_on_limits(s, on_limits, NULL);
+    sched_tick(s, 100);
+    p = part(s, "a.test", SIDE_REMOTE, 1);
+    assert_int_equal(sched_pick(s, SCHED_ANY), p);
+    sched_ended(s, p, SCHED_SUCCESS, 100);
+    sched_part_free(s, p);
+    sched_trim(s);
+    assert_int_equal(sched_dest_count(s), 1);
+    part(s, "a.test", SIDE_REMOTE, 1);
+    assert_int_equal(sched_pick(s, SCHED_ANY), 0);
+    sched_free(&s);
+}
+
+static void three_sides(void **state)
+{
+    struct sched *s = make();
+    unsigned got[SCHED_SIDES] = { 0, 0, 0 };
+
+    (void)state;
+    assert_int_equal(sched_sides(s), SCHED_REMOTE | SCHED_LOCAL);
+    for (uint32_t i = 0; i < 10; i++) {
+        part(s, "a.test", SIDE_LOCAL, i);
+        part(s, "a.test", SIDE_LMTP, i);
+        part(s, "a.test", SIDE_REMOTE, i);
+        part(s, "b.test", SIDE_REMOTE, i);
+    }
+    assert_int_equal(sched_sides(s), SCHED_ANY);
+    for (int i = 0; i < 9; i++)
+        got[sched_side(s, sched_pick(s, SCHED_ANY))]++;
+    assert_true(got[0] == 3 && got[1] == 3 && got[2] == 3);
+    assert_int_equal(sched_side(s, sched_pick(s, SCHED_LMTP)), SIDE_LMTP);
+    assert_int_equal(pick_all(s, SCHED_LOCAL, NULL, NULL, 0), 7);
+    assert_int_equal(sched_pick(s, SCHED_LOCAL), 0);
+    assert_true(sched_pick(s, SCHED_ANY));
+    sched_free(&s);
+}
+
+/* Random doings: nothing is lost, no limit is passed, and all memory comes back. */
+static void all_at_random(void **state)
+{
+    struct sched *s = make();
+    uint32_t parts[200], running[200], run_n = 0, now = 1000;
+    unsigned jobs[4] = { 0 };
+    static const char *const keys[] = { "k0", "k1", "k2" };
+
+    (void)state;
+    srand(4);
+    given = (struct sched_limits){ .max_jobs = 3 };
+    sched_on_limits(s, on_limits, NULL);
+    for (uint32_t i = 0; i < COUNT(parts); i++) {
+        char name[32];
+
+        snprintf(name, sizeof name, "d%u.test", i % 7);
+        parts[i] = part(s, name, i % 11 ? SIDE_REMOTE : SIDE_LMTP, i % 5);
+    }
+    for (int i = 0; i < 20000; i++) {
+        uint32_t p;
+
+        sched_tick(s, now += (uint32_t)rand() % 3);
+        switch (rand() % 4) {
+        case 0:
+            p = parts[rand() % (int)COUNT(parts)];
+            sched_join(s, p, SV(keys[rand() % 3]));
+            break;
+        case 1:
+            if ((p = sched_pick(s, 1u + (unsigned)rand() % SCHED_ANY)))
+                running[run_n++] = p;
+            break;
+        default:
+            if (run_n == 0)
+                break;
+            p = running[(size_t)rand() % run_n];
+            for (uint32_t k = 0; k < run_n; k++)
+                if (running[k] == p) {
+                    running[k] = running[--run_n];
+                    break;
+                }
+            sched_ended(s, p, (enum sched_end)(rand() % 4), now);
+            sched_ready(s, p);
+        }
+        memset(jobs, 0, sizeof jobs);
+        for (uint32_t k = 0; k < run_n; k++)
+            if (sched_side(s, running[k]) == SIDE_REMOTE && sched_group(s, running[k]).n)
+                jobs[sched_group(s, running[k]).p[1] - '0']++;
+        /* Who moves brings what he has; nothing is begun beyond that. */
+        assert_true(jobs[0] + jobs[1] + jobs[2] <= 7 * 3);
+    }
+    while (run_n)
+        sched_ended(s, running[--run_n], SCHED_SUCCESS, now);
+    for (uint32_t i = 0; i < COUNT(parts); i++)
+        sched_ready(s, parts[i]);
+    for (uint32_t n = 0, p; n < 2000 && run_n < COUNT(parts); n++) {
+        sched_tick(s, now += 10);
+        while ((p = sched_pick(s, SCHED_ANY))) {
+            run_n++;
+            sched_ended(s, p, SCHED_SUCCESS, now);
+        }
+    }
+    assert_int_equal(run_n, COUNT(parts));
+    for (uint32_t i = 0; i < COUNT(parts); i++)
+        sched_part_free(s, parts[i]);
+    sched_trim(s);
+    assert_int_equal(sched_dest_count(s), 0);
+    sched_free(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_group_has_one_window),
+        cmocka_unit_test(groups_take_turns),
+        cmocka_unit_test(a_domain_moves),
+        cmocka_unit_test(dead_hosts_rest_for_all),
+        cmocka_unit_test(a_dead_domain_rests_alone),
+        cmocka_unit_test(limits_are_the_groups),
+        cmocka_unit_test(a_rate_is_kept),
+        cmocka_unit_test(a_rate_survives),
+        cmocka_unit_test(three_sides),
+        cmocka_unit_test(all_at_random),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
