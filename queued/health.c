@@ -6,6 +6,7 @@
 #include "conf/queue.h"
 #include "queued/drop.h"
 #include "queued/mailq.h"
+#include "queued/measure.h"
 
 static void say(struct mailq *q, bool bad, const char *what, const char *text, const char *advice)
 {
@@ -42,6 +43,21 @@ static void look_at_disk(struct mailq *q)
         "look at the disk of queue.directory (dmesg, df); senders hear 451 and come again");
 }
 
+static void look_at_expiry(struct mailq *q)
+{
+    const struct late *late = measure_late();
+    char text[200], id[ID_TEXT_SIZE];
+
+    id_text(late->id, id);
+    snprintf(text, sizeof text,
+             "%llu messages are older than queue.expire_after; the oldest, %s, by %lld minutes%s",
+             (unsigned long long)late->messages, id, (long long)(late->over_ms / 60000),
+             late->owed ? ": its sender could not be told yet" : "");
+    say(q, late->messages > 0, "expiry", text,
+        late->owed ? "look why cleanup makes no notice (mtactl status, the log of cleanup)"
+                   : "look at it (mtactl queue show ID); mtactl queue bounce ID gives it back");
+}
+
 void health_look(struct mailq *q)
 {
     const char *drop;
@@ -51,6 +67,7 @@ void health_look(struct mailq *q)
         return;
     look_at_damage(q);
     look_at_disk(q);
+    look_at_expiry(q);
     drop = drops_trouble(q);
     say(q, drop != NULL, "drop", drop,
         "look at queue.directory/drop; mtactl check --install repairs its mode");

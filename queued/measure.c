@@ -13,25 +13,79 @@
 #define TOP      (METRIC_WORDS - 1)
 #define DEST_MAX 100000u /* destinations that are worth a walk: some milliseconds */
 
-static struct {
-    uint64_t overdue;
-    int64_t oldest_ms;
-} counting;
+/* ---- ages ---- */
+
+enum { OWED = STANDING__N, AGES };
+
+#define LATE_MS         60000   /* a sweep of a million messages takes less, and a notice */
+#define RUNNING_LATE_MS 3600000 /* what is being sent when its time is over may end */
+
+struct ages {
+    uint64_t overdue[AGES];
+    int64_t oldest_ms[AGES];
+    struct late late;
+};
+static struct ages counting;
+static struct late late;
+
+/* Counted among the active: nothing is to be delivered any more, its sender is to be told. */
+static bool only_owes(struct message *m)
+{
+    for (uint32_t i = 0; i < m->rcpt_n; i++)
+        if (message_rcpt(m, i)->state != RCPT_OWED && message_rcpt(m, i)->state != RCPT_DONE)
+            return false;
+    return m->open > 0;
+}
+
+static bool is_late(const struct mailq *q, unsigned state, int64_t over_ms)
+{
+    if (state == STANDING_HELD || state == STANDING_DAMAGED)
+        return false;
+    if (state != OWED && (q->ledger.paused || !q->conf->deliver))
+        return false;
+    return over_ms > (state == STANDING_RUNNING ? RUNNING_LATE_MS : LATE_MS);
+}
 
 void measure_message(struct mailq *q, uint32_t handle)
 {
-    int64_t age = mailq_now_ms(q) - id_wall_ms(ledger_at(&q->ledger, handle)->id);
+    struct message *m = ledger_at(&q->ledger, handle);
+    int64_t age = mailq_now_ms(q) - id_wall_ms(m->id), over = age - q->conf->expire_after * 1000;
+    unsigned state = message_standing(m);
 
-    counting.oldest_ms = age > counting.oldest_ms ? age : counting.oldest_ms;
-    counting.overdue += age > q->conf->expire_after * 1000;
+    if (over <= 0 && age <= counting.oldest_ms[state])
+        return;
+    if (state == STANDING_ACTIVE && only_owes(m))
+        state = OWED;
+    if (age > counting.oldest_ms[state])
+        counting.oldest_ms[state] = age;
+    counting.overdue[state] += over > 0;
+    if (!is_late(q, state, over))
+        return;
+    if (counting.late.messages++ == 0 || over > counting.late.over_ms) {
+        counting.late.id = m->id;
+        counting.late.over_ms = over;
+        counting.late.owed = state == OWED;
+    }
 }
 
 void measure_round(struct mailq *q)
 {
+    int64_t oldest = 0;
+
     (void)q;
-    metric_set(METRIC_QUEUE_OLDEST, 0, (uint64_t)counting.oldest_ms / 1000);
-    metric_set(METRIC_QUEUE_OVERDUE, 0, counting.overdue);
+    for (unsigned i = 0; i < AGES; i++) {
+        oldest = counting.oldest_ms[i] > oldest ? counting.oldest_ms[i] : oldest;
+        metric_set(METRIC_QUEUE_STATE_OLDEST, i, (uint64_t)counting.oldest_ms[i] / 1000);
+        metric_set(METRIC_QUEUE_OVERDUE, i, counting.overdue[i]);
+    }
+    metric_set(METRIC_QUEUE_OLDEST, 0, (uint64_t)oldest / 1000);
+    late = counting.late;
     memset(&counting, 0, sizeof counting);
+}
+
+const struct late *measure_late(void)
+{
+    return &late;
 }
 
 /* ---- failures ---- */

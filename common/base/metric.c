@@ -23,6 +23,7 @@ static const uint64_t batch[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 0
 static const char *const auth_results[] = { "ok", "failed", NULL };
 static const char *const verdicts[] = { "accepted", "refused", "deferred", NULL };
 static const char *const states[] = { "active", "running", "deferred", "held", "damaged", NULL };
+static const char *const age_states[] = { "active", "running", "deferred", "held", "damaged", "owed", NULL };
 static const char *const drop_states[] = { "waiting", "bad", NULL };
 static const char *const outcomes[] = { "delivered", "failed", "deferred", NULL };
 static const char *const answers[] = { "found", "absent", "failed", NULL };
@@ -87,12 +88,18 @@ const struct metric_info metrics[METRIC_COUNT] = {
                                     .help = "Destinations that are remembered." },
     [METRIC_QUEUE_OLDEST] = { "queue_oldest_seconds", GAUGE(.roles = ONLY(QUEUED)), .unit = "seconds",
                               .help = "Age of the oldest message in any state, as of the last sweep." },
+    [METRIC_QUEUE_STATE_OLDEST] = { "queue_state_oldest_seconds", GAUGE(.roles = ONLY(QUEUED)),
+                                    .unit = "seconds", .label = "state", .values = age_states,
+                                    .help = "Age of the oldest message in each state, as of the last sweep; "
+                                            "owed: nothing but a notice to its sender is missing." },
     [METRIC_QUEUE_EXPIRE] = { "queue_expire_seconds", GAUGE(.roles = ONLY(QUEUED)), .unit = "seconds",
                               .help = "queue.expire_after: what is neither held nor damaged nor kept by a "
                                       "pause never gets much older." },
-    [METRIC_QUEUE_OVERDUE] = { "queue_overdue_messages", GAUGE(.roles = ONLY(QUEUED)),
-                               .help = "Messages older than that, in any state; they are held, damaged, "
-                                       "paused, running, or owe a notice." },
+    [METRIC_QUEUE_OVERDUE] = { "queue_overdue_messages", GAUGE(.roles = ONLY(QUEUED)), .label = "state",
+                               .values = age_states,
+                               .help = "Messages older than that, as of the last sweep. What is held or "
+                                       "damaged does not expire, what a pause keeps expires after it; "
+                                       "anything else here for more than a minute is in mtactl status." },
     [METRIC_QUEUE_JOBS] = { "queue_jobs", GAUGE(.roles = ONLY(QUEUED)), .help = "Deliveries under way." },
     [METRIC_QUEUE_DISK_FREE] = { "queue_disk_free_bytes", GAUGE(.roles = ONLY(QUEUED)), .unit = "bytes",
                                  .help = "Free on the disk of queue.directory." },
