@@ -13,6 +13,7 @@
 
 #define DEADLINE_MS 120000 /* cleanup may wait for tables, an operator not so long */
 #define BARRED_MAX  (32u * 1024u * 1024u)
+#define EDITED_MAX  8192u /* of the record of edits; one change is at most half of it */
 
 static struct requeue **op_find(struct mailq *q, struct strv origin)
 {
@@ -179,7 +180,11 @@ static const char *op_start(struct requeue_run *run, struct requeue *op, uint32_
 
 static void edited_make(const struct requeue_run *run, struct requeue *op)
 {
-    buf_addv(&op->edited, op->kept.edited);
+    struct strv before = op->kept.edited;
+    size_t room = run->edit ? EDITED_MAX - 2 - run->edit->change.n : EDITED_MAX;
+
+    /* The oldest goes when it becomes too much. */
+    buf_addv(&op->edited, before.n > room ? strv_from(before, before.n - room) : before);
     if (!run->edit)
         return;
     if (op->edited.len)
@@ -211,7 +216,7 @@ const char *requeue_begin(struct requeue_run *run, uint32_t handle)
         return why;
     op = mem_new(sizeof *op);
     envelope_init(&op->kept);
-    buf_init(&op->edited, 8192);
+    buf_init(&op->edited, EDITED_MAX);
     buf_init(&op->list, ENVELOPE_MAX);
     buf_init(&op->failed, ENVELOPE_MAX);
     if (envelope_parse(bytes->envelope, &op->kept, &err) && op->kept.rcpt_n == m->rcpt_n) {

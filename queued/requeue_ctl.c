@@ -288,9 +288,11 @@ void requeue_edit_act(void *arg, struct ctl_call *call)
     head = change.len;
     ok = changes_read(q, call, ledger_at(&q->ledger, handle), sender, &change);
     bytes_unref(&b);
-    if (ok && change.len == head)
+    if (ok && change.len == head) {
         ctl_done(call, EX_USAGE, "say what is to be another");
-    if (ok && change.len > head) {
+    } else if (ok && !buf_ok(&change)) {
+        ctl_done(call, EX_USAGE, "too many changes at once for the record of them");
+    } else if (ok) {
         run = run_new(q, call, &s);
         buf_addv(&run->change, buf_view(&change));
         run->edit = edit_read(call);

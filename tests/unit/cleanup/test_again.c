@@ -7,9 +7,10 @@
 
 #define SHORT "Received: from a by b; x\r\nSubject: hello\r\n\r\nbody\r\n"
 
-/* Recipients "k" (as it is) or "t" (by tables), "l" or "r", ":", address, perhaps "=" and what the sender calls
-   it. barred: "l" or "r", address, each ended by a line feed and NUL. */
-static void again(struct world *w, const char *sender, const char *rcpts, struct strv barred, uint64_t short_by)
+/* Recipients "k" (as it is) or "t" (by tables), "l" or "r", ":", address, perhaps "=" and what the sender
+   calls it. barred: "l" or "r", address, each ended by a line feed and NUL. */
+static void again(struct world *w, const char *sender, const char *rcpts, struct strv barred,
+                  uint64_t short_by)
 {
     struct strv rest = SV(rcpts), word, to;
     int fd = memfd_create("test", MFD_CLOEXEC);

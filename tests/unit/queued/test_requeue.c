@@ -192,6 +192,18 @@ static void a_message_is_edited(void **state)
     assert_int_equal(call("edit", id, nonsense), 64);
     assert_int_equal(call("edit", id, NULL), 64);
     assert_int_equal(call("edit", 0, words), 64);
+    {
+        static const char *many[60][2];
+        static char address[320];
+
+        memset(address, 'a', sizeof address - 1);
+        memcpy(address + 300, "@far.test", 10);
+        for (size_t i = 0; i < 59; i++) {
+            many[i][0] = "add";
+            many[i][1] = address;
+        }
+        assert_int_equal(call("edit", id, (const char *const(*)[2])many), 64);
+    }
     assert_true(message(id) && got.n == 0);
     assert_int_equal(call("edit", id, words), 0);
     assert_int_equal(done, 1);
