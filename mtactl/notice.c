@@ -77,7 +77,7 @@ static void show(struct tool *t, const struct dsn *d)
     dsn_text(d, &text);
     buf_addv(&from, dsn_from_name(d));
     buf_addf(&from, " <MAILER-DAEMON@%.*s>", (int)d->hostname.n, d->hostname.p);
-    row_put(r, "kind", SV(dsn_kind_name(dsn_kind_of(d))));
+    row_put(r, "about", SV(dsn_kind_name(dsn_kind_of(d))));
     row_put(r, "from", buf_view(&from));
     row_put(r, "to", d->to);
     row_put(r, "subject", buf_view(&subject));

@@ -70,6 +70,8 @@ static void client_late(struct session *s)
     struct engine *e = &s->engine;
     int64_t now = loop_now(s->host->loop);
 
+    if (s->shaking)
+        report_tls_failed(e, "the handshake took too long");
     e->out = stream_out(s->stream);
     if (now >= s->session_due)
         engine_expire(e, RE_SESSION_TIME, END_SESSION_TIME);

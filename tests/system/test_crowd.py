@@ -117,6 +117,7 @@ def test_stalled_handshakes_end(authority):
         raw.cmd('EHLO a.test')
         assert raw.cmd('STARTTLS')[0] == 220
         assert raw.closed()
+        h.wait_log('smtp.tls.failed', listener='smtp', why='the handshake took too long')
         h.wait_log('smtp.session.ended', listener='smtp', how='timeout', helo='a.test')
         for s in others:
             s.close()
