@@ -173,6 +173,14 @@ static void certificates(struct listing *l, const struct conf *conf)
     }
 }
 
+static void notices(struct listing *l, const struct conf *conf)
+{
+    const char *path = conf_notices_templates(conf->queue);
+
+    if (path[0])
+        look(l, path, (struct expected){ "notices", NULL, NULL, -1, OTHERS, false, false, false });
+}
+
 static void mailboxes(struct listing *l, const struct conf *conf)
 {
     for (size_t i = 0; i < conf->mailbox_n; i++) {
@@ -238,6 +246,7 @@ int command_config_files(struct tool *t, int argc, char **argv)
     dict_each(conf->names, on_name, &l);
     tables(&l, conf);
     certificates(&l, conf);
+    notices(&l, conf);
     mailboxes(&l, conf);
     own(&l, conf);
     conf_free(&conf);

@@ -5,7 +5,8 @@ import pytest
 
 import host
 import netns
-from test_dsn import ALIASES, Sinks, alias_host, check, dsn_host, notices, submit
+from host import wait_for
+from test_dsn import Sinks, alias_host, check, dsn_host, submit, taken
 
 pytestmark = pytest.mark.root
 TOOL = host.BUILD / 'bin/mtactl'
@@ -134,16 +135,22 @@ def test_a_reload_takes_the_file_and_refuses_a_bad_one():
         submit(h, {'gone@old.test': ''})
         found = [human(m) for m in h.wait_mail('user', 2)]
         assert ('Neu', 'Mail Delivery System', 'Text für user@demo.test\n') in found
+        h.texts.write_text('[broken\n')
+        h.kill('cleanup')  # the next one has the texts of its generation, whatever the file says meanwhile
+        wait_for('cleanup again', lambda: taken(h, {'gone@old.test': ''}, mail='ENVID=behind'))
+        assert [human(m)[0] for m in h.wait_mail('user', 3)].count('Neu') == 2
 
 
 def test_a_look_at_one():
     with texts_host() as h:
         p = tool(h, 'notice', 'show', 'failure')
         assert p.returncode == 0 and p.stdout.startswith(f'From: Postbüro <MAILER-DAEMON@{h.hostname}>\nTo: sender@example.com\nSubject: Nicht zustellbar: anna@example.net (5.1.1)\n\nGuten Tag,\n')
+        files = json.loads(tool(h, '--json', 'config', '--files').stdout)['rows']
+        assert [r['what'] for r in files if r['path'] == str(h.texts)] == ['notices'], files
         other = h.dir / 'etc/other.txt'
         other.write_text('[delay]\n\nbis ${until} oder ${nosuch}\n')
         p = tool(h, 'notice', 'show', 'delay', str(other))
         assert p.returncode == 78 and f'{other}:3: error: there is no variable "nosuch"' in p.stderr
         p = tool(h, '--json', 'notice', 'show', 'success')
         row = json.loads(p.stdout)['rows'][0]
-        assert row['subject'] == 'Zugestellt' and row['text'] == 'Zugestellt: anna@example.net\r\n'
+        assert row['about'] == 'success' and row['subject'] == 'Zugestellt' and row['text'] == 'Zugestellt: anna@example.net\r\n'
