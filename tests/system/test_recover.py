@@ -10,6 +10,10 @@ def recover(spool, out):
     return r
 
 
+def test_it_can_be_read_at_a_glance():
+    assert len((ROOT / 'docs/recover.py').read_text().splitlines()) <= 30
+
+
 def test_every_message_comes_out_of_the_spool(tmp_path):
     h = Host(relay_from=['127.0.0.0/8'], conf='route default { via = "127.0.0.1:1" }')
     h.queue = 'deliver = no'

@@ -1,12 +1,14 @@
-/* test_late.c - what comes late: results of an earlier queued's jobs, many failures, a clock that jumps */
+/* test_late.c - what comes late or wrong: results of former jobs, failures, clocks that jump, syncs that fail */
 #include "tests/support/unit.h"
 #include "tests/unit/queued/rig.h"
 
 #include "common/base/clock.h"
 #include "common/base/id.h"
 #include "common/base/log.h"
+#include "common/os/fault.h"
 #include "queued/store_private.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,6 +147,88 @@ static void a_clock_that_jumps(void **state)
     close_rig(r);
 }
 
+/* While it was down: what it wrote before lies a day ahead, or behind. */
+static void a_clock_that_jumped_while_it_was_down(void **state)
+{
+    static const int64_t jumps[] = { 86400, -86400 };
+    struct rig *r = open_rig();
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(jumps); i++) {
+        uint64_t id;
+        uint32_t part;
+        int64_t left;
+
+        rig_start(r);
+        id = id_new();
+        rig_submit(r, 1, id, "s@example.org", "r:a@far.test", "x\r\n");
+        RIG_UNTIL(r, rig_job(r, id));
+        r->q.wall0 += jumps[i] * 1000; /* the clock of then */
+        rig_result(r, 0, rig_job(r, id), OUTCOME_DEFERRED, "rcpt", true);
+        RIG_UNTIL(r, r->acks >= 1);
+        rig_kill(r);
+        rig_start(r);
+        assert_int_not_equal(ledger_find(&r->q.ledger, id), 0);
+        part = ledger_at(&r->q.ledger, ledger_find(&r->q.ledger, id))->part;
+        left = (int64_t)sched_part(r->q.ledger.sched, part)->due - clock_wall_ms() / 1000;
+        if (jumps[i] > 0 && (left < 200 || left > 400))
+            fail_msg("due in %d s", (int)left);
+        if (jumps[i] < 0)
+            RIG_UNTIL(r, rig_job(r, id)); /* its time is long over */
+        rig_kill(r);
+    }
+    rig_start(r);
+    close_rig(r);
+}
+
+static bool segment_is_open(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    const struct dirent *e;
+    bool found = false;
+
+    assert_non_null(dir);
+    while ((e = readdir(dir)) != NULL) {
+        char path[4096];
+        ssize_t n = readlinkat(dirfd(dir), e->d_name, path, sizeof path);
+
+        found |= n > 0 && memmem(path, (size_t)n, ".seg", 4) != NULL;
+    }
+    closedir(dir);
+    return found;
+}
+
+/* After a failed sync the kernel calls the lost pages clean, and a second sync of that file would succeed:
+   nobody may be able to try. */
+static void a_failed_sync_is_the_last_of_its_file(void **state)
+{
+    struct rig *r = open_rig();
+    char names[16][64];
+    struct err err;
+    size_t before = 0;
+
+    (void)state;
+    r->conf.deliver = false;
+    rig_start(r);
+    assert_true(fault_arm(SV("queued.segment.sync:EIO:3"), &err));
+    for (uint64_t i = 1; i <= 4; i++) {
+        size_t files;
+
+        rig_submit(r, i, id_new(), "s@example.org", "r:a@far.test", "x\r\n");
+        RIG_UNTIL(r, rig_answer(r, i));
+        assert_int_equal(rig_answer(r, i)->code == 451, i < 4);
+        assert_true(segment_is_open() == (i == 4));
+        files = spool_list(&r->spool, "seg", ".seg", names, 16);
+        assert_true(files > before);
+        before = files;
+    }
+    assert_int_equal(ledger_count(&r->q.ledger), 1);
+    rig_kill(r);
+    rig_start(r);
+    assert_int_equal(ledger_count(&r->q.ledger), 1);
+    close_rig(r);
+}
+
 /* A snapshot that is larger than what makes one due must not make the next one due. */
 static void snapshots_do_not_chase_each_other(void **state)
 {
@@ -217,6 +301,8 @@ int main(void)
         cmocka_unit_test(a_job_from_before_has_its_delays),
         cmocka_unit_test(many_failures_fit_one_notice),
         cmocka_unit_test(a_clock_that_jumps),
+        cmocka_unit_test(a_clock_that_jumped_while_it_was_down),
+        cmocka_unit_test(a_failed_sync_is_the_last_of_its_file),
         cmocka_unit_test(snapshots_do_not_chase_each_other),
         cmocka_unit_test(damage_in_sealed_segments_is_found),
     };
