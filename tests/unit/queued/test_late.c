@@ -1,4 +1,4 @@
-/* test_late.c - what comes late or wrong: results of former jobs, failures, clocks that jump, syncs that fail */
+/* test_late.c - what comes late or wrong: former jobs, failures, clocks that jump, syncs that fail */
 #include "tests/support/unit.h"
 #include "tests/unit/queued/rig.h"
 
