@@ -14,6 +14,7 @@
 #include "queued/walk.h"
 
 #include <stdlib.h>
+#include <stdio.h>
 #include <sysexits.h>
 
 #define BUDGET     40000u /* of a portion: messages looked at, records count more */
@@ -226,6 +227,23 @@ static void field(struct ctl_call *call, const char *name, struct strv value)
         ctl_put(call, name, value);
 }
 
+/* What decides its turn: said when it is not that of any letter. */
+static void put_priority(struct ctl_call *call, uint64_t priority)
+{
+    char text[8];
+    int level;
+
+    switch (priority_class(priority)) {
+    case PRIORITY_CLASS_URGENT: ctl_put(call, "class", SV_LIT("urgent")); break;
+    case PRIORITY_CLASS_BULK: ctl_put(call, "class", SV_LIT("bulk")); break;
+    case PRIORITY_CLASS_NORMAL: break;
+    }
+    if (!priority_level(priority, &level))
+        return;
+    snprintf(text, sizeof text, "%d", level);
+    ctl_put(call, "mt_priority", SV(text));
+}
+
 static void on_show(void *arg, struct ctl_call *call)
 {
     struct mailq *q = arg;
@@ -250,6 +268,7 @@ static void on_show(void *arg, struct ctl_call *call)
     field(call, "hold", q->envelope.hold);
     field(call, "edited", q->envelope.edited);
     field(call, "envid", q->envelope.envid);
+    put_priority(call, q->envelope.priority);
     ctl_row_end(call);
     bytes_unref(&b);
     ctl_done(call, 0, NULL);

@@ -1,9 +1,11 @@
 """Fairness inside a destination: a letter and a mailing of 100,000 recipients, letters and bulk, jobs that deliverd has already."""
-import re, socket, socketserver, threading
+import json, re, socket, socketserver, subprocess, threading
 
 import pytest
 
+import host as host_module
 from host import Host, Raw, free_port
+from sink import Sink
 
 RCPTS_MAX = 1000        # of one message of the mailing
 
@@ -196,6 +198,36 @@ def test_letters_go_before_bulk_which_has_its_share():
         assert sorted(order[9:10] + order[12:]) == ['low', 'me', 'me', 'x'] and order[10:12] == ['me', 'me']
         levels = {j[1].split('@')[0]: j[3] for j in gate.began}
         assert levels['high'] == 3 and levels['low'] == -2 and levels['x'] is None and levels['me'] is None
+
+
+def shown(h, qid):
+    p = subprocess.run([str(host_module.BUILD / 'bin/mtactl'), '-c', str(h.dir / 'etc/mansio.conf'), '--json', 'queue', 'show', qid], capture_output=True, text=True,
+                       timeout=60)
+    assert p.returncode == 0, p
+    row = next(r for r in json.loads(p.stdout)['rows'] if r['kind'] == 'envelope')
+    return row.get('class'), row.get('mt_priority')
+
+
+def test_what_a_message_is_lasts():
+    """Said by queue show, before and after a restart."""
+    with Host(relay_from=['127.0.0.0/8'], conf='route default { via = "127.0.0.1:1" }') as h:
+        ids = [letter(h, 'a@demo.test'), letter(h, 'a@demo.test', header='Precedence: junk\r\n'), letter(h, 'a@demo.test', mail=' MT-PRIORITY=9'),
+               letter(h, 'a@demo.test', mail=' MT-PRIORITY=0', header='List-Id: x\r\n')]
+        want = [(None, None), ('bulk', None), ('urgent', '9'), ('bulk', '0')]
+        assert [shown(h, i) for i in ids] == want
+        h.restart()
+        assert [shown(h, i) for i in ids] == want
+
+
+def test_a_notice_is_as_urgent_as_what_it_is_about():
+    with Sink(replies={'RCPT': {'friend@big.test': '550 5.1.1 nobody'}}) as s, \
+         Host(relay_from=['127.0.0.0/8'], conf=f'route big.test {{ via = "127.0.0.1:{s.port}" }}\nroute default {{ via = "127.0.0.1:1" }}') as h:
+        for n, (kw, want) in enumerate([({'header': 'Precedence: bulk\r\n'}, ('bulk', None)), ({'mail': ' MT-PRIORITY=4'}, ('urgent', '4')), ({}, (None, None))], 1):
+            letter(h, 'a@far.test', **kw)
+            notice = ([h.wait_log('cleanup.notice.composed')] if n == 1 else h.wait_log('cleanup.notice.composed', count=n))[-1]
+            notice = re.search(r' id=(\S+)', notice)[1]
+            h.wait_log('queue.message.stored', id=notice)
+            assert shown(h, notice) == want
 
 
 def test_strangers_cannot_overtake():
