@@ -261,6 +261,20 @@ def test_procmail_section_obeys_it():
             wait_for(path, lambda: os.path.exists(path), explain=h.log_tail)
 
 
+def test_accounts_that_all_name_each_other_are_bounded():
+    """Seven of them would send on 1957 times: each chain ends at its own Delivered-To, but there are as many as orders of seven."""
+    names = [f'acc{n}' for n in range(7)]
+    with mail_host(MBOX, *names) as h:
+        users = [h.user[n] for n in names]
+        for user in users:
+            forward(user, ''.join(f'{other.pw_name}\n' for other in users if other is not user))
+        deliver(h, users[0])
+        mtactl = [BUILD / 'bin/mtactl', '--json', '-c', h.dir / 'etc/mansio.conf', 'queue', 'list']
+        wait_for('the queue is empty', lambda: b'"rows":[]' in subprocess.run(mtactl, capture_output=True).stdout.replace(b' ', b'').replace(b'\n', b''), explain=h.log_tail)
+        assert 100 < len(h.log_lines('cleanup.forward.taken')) < 300
+        assert [line for line in h.log_lines('delivery.result') if 'sent on too often' in line]
+
+
 def test_exactly_once_over_crashes():
     """queued and cleanup are killed while forwards are on their way: every message is sent on once."""
     with mail_host(MBOX, 'one', 'two') as h:
