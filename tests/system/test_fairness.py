@@ -214,6 +214,13 @@ def test_what_a_message_is_lasts():
         ids = [letter(h, 'a@demo.test'), letter(h, 'a@demo.test', header='Precedence: junk\r\n'), letter(h, 'a@demo.test', mail=' MT-PRIORITY=9'),
                letter(h, 'a@demo.test', mail=' MT-PRIORITY=0', header='List-Id: x\r\n')]
         want = [(None, None), ('bulk', None), ('urgent', '9'), ('bulk', '0')]
+        # What programs of this host hand in is looked at as well.
+        for header, class_ in ((b'', None), (b'Precedence: bulk\n', 'bulk')):
+            subprocess.run([str(host_module.BUILD / 'bin/sendmail'), '-C', str(h.dir / 'etc/mansio.conf'), 'friend@big.test'], input=header + b'Subject: x\n\nx\n', check=True,
+                           timeout=60)
+            want.append((class_, None))
+            stored = h.wait_log('queue.message.stored', count=len(want))
+            ids.append(re.search(r' id=(\S+)', stored[-1])[1])
         assert [shown(h, i) for i in ids] == want
         h.restart()
         assert [shown(h, i) for i in ids] == want
