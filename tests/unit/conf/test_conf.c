@@ -130,7 +130,7 @@ static const char defaults[] =
     "    facility = mail    # default\n"
     "}\n"
     "history {    # default\n"
-    "    keep = 7d    # default\n"
+    "    keep = 1w    # default\n"
     "    size = 256M    # default\n"
     "}\n"
     "dns {    # default\n"
@@ -187,12 +187,12 @@ static const char listen_defaults[] =
     "    max_commands = 10000    # default\n"
     "    max_errors = 20    # default\n"
     "    timeout = 5m    # default\n"
+    "    crowded_timeout = 30s    # default\n"
     "    session_timeout = 4h    # default\n"
     "    min_rate = 50    # default\n"
     "}\n";
 
 static const char full[] =
-    "    crowded_timeout = 30s    # default\n"
     "hostname = mx.example.com\n"
     "domains  = [ example.com, example.org ]\n"
     "listen smtp        { address = [ \"0.0.0.0:25\", \"[::]:25\" ]  tls = offer  banner = \"a \\\"b\\\" "
