@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "common/base/clock.h"
 #include "mtactl/ask.h"
 #include "mtactl/command.h"
 #include "mtactl/print.h"
@@ -129,6 +130,21 @@ static void map_text(struct buf *out, const struct row *r)
     buf_addc(out, '\n');
 }
 
+static void history_text(struct buf *out, const struct row *r)
+{
+    uint64_t now = (uint64_t)clock_wall_ms() / 1000, since = row_number(r, "since");
+
+    buf_adds(out, "  ");
+    print_size(out, row_number(r, "bytes"));
+    if (since && now > since) {
+        buf_adds(out, " of the last ");
+        print_age(out, now - since);
+    }
+    if (row_number(r, "lost"))
+        buf_addf(out, "; %" PRIu64 " lines were lost", row_number(r, "lost"));
+    buf_addc(out, '\n');
+}
+
 static void since_text(struct buf *out, const struct row *r)
 {
     time_t since = (time_t)row_number(r, "since");
@@ -175,6 +191,7 @@ static const struct {
     { "follow", "Logged line by line (mtactl log):", follow_text },
     { "queue", "Queue:", queue_text },
     { "map", "Tables:", map_text },
+    { "history", "History (mtactl trace):", history_text },
     { "degraded", "DEGRADED:", degraded_text },
 };
 
@@ -187,6 +204,16 @@ static void status_text(struct buf *out, const struct rows *rows)
             if (strcmp(rows->list[i].kind, sections[s].kind) == 0)
                 sections[s].print(out, &rows->list[i]);
     }
+}
+
+static bool has_daemon(const struct rows *rows, enum role role)
+{
+    for (size_t i = 0; i < rows->n; i++) {
+        if (strcmp(rows->list[i].kind, "daemon") == 0 &&
+            strv_is(row_text(&rows->list[i], "name"), role_name(role)))
+            return true;
+    }
+    return false;
 }
 
 int command_status(struct tool *t, int argc, char **argv)
@@ -203,6 +230,8 @@ int command_status(struct tool *t, int argc, char **argv)
     }
     ask_part(t, ROLE_QUEUED, &rows);
     ask_part(t, ROLE_MAPD, &rows);
+    if (has_daemon(&rows, ROLE_HISTORYD))
+        ask_part(t, ROLE_HISTORYD, &rows);
     ask_degraded(t, &rows);
     well = count_kind(&rows, "degraded") == 0;
     if (t->json)

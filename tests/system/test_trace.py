@@ -48,6 +48,7 @@ def test_a_delivered_message_is_found_by_everything():
             assert trace(h, key)[1] == steps, key
         assert trace(h, 'nobody@far.test')[:2] == (1, [])
         text = mtactl(h, 'trace', mid).stdout
+        assert 'History (mtactl trace):' in mtactl(h, 'status').stdout
         assert f'{mid}  Message-ID <Some.Thing$1@far.test>' in text and 'accepted from 127.0.0.1' in text
         assert 'delivered to user@demo.test' in text and 'it is in the queue' not in text
         assert trace(h, mid, '--since', '1h')[1] == steps
@@ -189,6 +190,8 @@ def test_a_full_disk_costs_lines_and_no_mail():
 def test_off_is_no_process_and_a_reload_follows():
     with Host(conf='history { keep = 0 }') as h:
         assert 'historyd' not in h.pids()
+        status = mtactl(h, 'status')
+        assert status.returncode == 0 and 'istory' not in status.stdout, status
         h.send('user@demo.test')
         h.wait_mail()
         wait_for('a word', lambda: 'history.keep' in mtactl(h, 'trace', 'user@demo.test').stderr)
