@@ -272,6 +272,31 @@ void sched_join(struct sched *s, uint32_t part, struct strv key)
         dest_limit(s, handle);
 }
 
+static void group_side(struct sched *s, uint32_t handle, enum sched_side side)
+{
+    struct group *g = group_at(s, handle);
+
+    ring_leave(s, link_of_group, &s->turn[g->side], handle);
+    g->side = (uint8_t)side;
+    s->sides |= (uint8_t)(1u << side);
+    group_update(s, handle);
+}
+
+void sched_asked_lmtp(struct sched *s, uint32_t part, bool lmtp)
+{
+    struct dest *d = dest_at(s, sched_part(s, part)->dest);
+    enum sched_side side = (enum sched_side)group_at(s, d->group)->side;
+
+    if (lmtp)
+        d->boxes = 0;
+    else if (d->boxes < BOXES_MAX)
+        d->boxes++;
+    if (lmtp && side == SIDE_LOCAL)
+        group_side(s, d->group, SIDE_LMTP);
+    else if (d->boxes == BOXES_MAX && side == SIDE_LMTP)
+        group_side(s, d->group, SIDE_LOCAL);
+}
+
 static void on_dest_limit(void *arg, struct strv key, void *value)
 {
     (void)key;
@@ -288,15 +313,14 @@ void sched_on_limits(struct sched *s, void (*fn)(void *arg, struct strv domain, 
 
 /* ---- destinations ---- */
 
-uint32_t dest_get(struct sched *s, struct strv domain, enum sched_side side)
+uint32_t dest_get(struct sched *s, struct strv domain, bool local)
 {
-    static const char letters[] = { [SIDE_REMOTE] = 'r', [SIDE_LOCAL] = 'l', [SIDE_LMTP] = 'm' };
     char key[260];
     size_t n = domain.n < sizeof key - 2 ? domain.n : sizeof key - 2;
     uint32_t handle;
     struct dest *d;
 
-    key[0] = letters[side];
+    key[0] = local ? 'l' : 'r';
     memcpy(key + 1, domain.p, n);
     key[n + 1] = '\0';
     handle = (uint32_t)(uintptr_t)dict_get(s->by_name, strv_make(key, n + 1));
@@ -306,7 +330,7 @@ uint32_t dest_get(struct sched *s, struct strv domain, enum sched_side side)
     d = dest_at(s, handle);
     d->name = strv_dup(strv_make(key, n + 1));
     dict_set(s->by_name, SV(d->name), (void *)(uintptr_t)handle);
-    dest_enter(s, handle, group_new(s, side));
+    dest_enter(s, handle, group_new(s, local ? SIDE_LOCAL : SIDE_REMOTE));
     dest_limit(s, handle);
     return handle;
 }

@@ -197,15 +197,14 @@ static uint32_t part_for(struct ledger *l, struct message *m, uint32_t handle, c
 {
     char text[256];
     struct strv domain = rcpt_domain(r, text);
-    enum sched_side side = r->local ? SIDE_LOCAL : SIDE_REMOTE;
     uint32_t part = m->part;
 
     while (part &&
-           (sched_side(l->sched, part) != side || !strv_eq(sched_domain(l->sched, part), domain)))
+           (sched_is_local(l->sched, part) != r->local || !strv_eq(sched_domain(l->sched, part), domain)))
         part = sched_part(l->sched, part)->sibling;
     if (part)
         return part;
-    part = sched_part_new(l->sched, domain, side, (uint32_t)m->sender);
+    part = sched_part_new(l->sched, domain, r->local, (uint32_t)m->sender);
     sched_part(l->sched, part)->message = handle;
     sched_part(l->sched, part)->class = sched_class_of(e->priority);
     sched_part(l->sched, part)->sibling = m->part;

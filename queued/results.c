@@ -146,6 +146,8 @@ static void job_learns(struct frame *f, struct job *job, const struct verdict *v
 
     if (key.n)
         sched_join(sched, job->part, key);
+    if (job->side != SIDE_REMOTE && !strv_is(step, "service"))
+        sched_asked_lmtp(sched, job->part, strv_is(step, "lmtp"));
     /* The look-up of a host that all of the group have. */
     if (end == SCHED_UNRESOLVED && key.n)
         end = SCHED_UNREACHABLE;

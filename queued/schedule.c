@@ -53,9 +53,9 @@ void sched_free(struct sched **sp)
 
 /* ---- parts ---- */
 
-uint32_t sched_part_new(struct sched *s, struct strv domain, enum sched_side side, uint32_t sender)
+uint32_t sched_part_new(struct sched *s, struct strv domain, bool local, uint32_t sender)
 {
-    uint32_t dest = dest_get(s, domain, side), handle = pool_take(&s->parts);
+    uint32_t dest = dest_get(s, domain, local), handle = pool_take(&s->parts);
     struct part *p = sched_part(s, handle);
 
     p->dest = dest;

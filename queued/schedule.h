@@ -75,8 +75,7 @@ void sched_free(struct sched **s);
 
 /* A new idle part of the destination (which is made when missing); domain is copied, lower-cased by the
  * caller. */
-uint32_t sched_part_new(struct sched *s, struct strv domain, enum sched_side side,
-                        uint32_t sender);
+uint32_t sched_part_new(struct sched *s, struct strv domain, bool local, uint32_t sender);
 void sched_part_free(struct sched *s, uint32_t part); /* leaves wherever it was */
 struct part *sched_part(const struct sched *s, uint32_t part);
 
@@ -98,6 +97,8 @@ enum sched_end {
 };
 /* The destination's hosts and policy have this key, as all destinations of its group have. */
 void sched_join(struct sched *s, uint32_t part, struct strv key);
+/* An LMTP server was asked, or a mailbox, for a part that is not remote: its destination's side is known. */
+void sched_asked_lmtp(struct sched *s, uint32_t part, bool lmtp);
 /* A running job of the part ended. True when the destination, or its group, begins to rest. */
 bool sched_ended(struct sched *s, uint32_t part, enum sched_end end, uint32_t now_s);
 

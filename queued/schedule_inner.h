@@ -9,6 +9,9 @@ struct dict;
 /* One lost connection says little about a host, and a message that waits because of another's bad luck is a
    mystery; five in a row say enough. From then on each single failure begins the next rest. */
 #define REST_AFTER 5u
+/* A domain with mailboxes and an LMTP server counts as the server's: so many results without it say that it
+   is none any more. */
+#define BOXES_MAX 100u
 
 struct link { /* in a ring; next 0: in none */
     uint32_t prev, next;
@@ -20,7 +23,7 @@ struct pause {
 };
 
 struct dest {
-    char *name;         /* owned; the dict's key: a letter for the side, then the domain */
+    char *name;         /* owned; the dict's key: 'l' or 'r', then the domain */
     void *why;          /* the caller's, through conf.drop */
     struct order order; /* of its ready parts */
     uint32_t running, parts;
@@ -28,6 +31,7 @@ struct dest {
     struct link link; /* those of its group that have something to start */
     struct pause rest;
     uint8_t failures; /* in a row to find its hosts, counted up to REST_AFTER */
+    uint8_t boxes;    /* of SIDE_LMTP: results in a row that came from mailboxes */
 };
 
 /* Destinations with the same hosts and policy. */
@@ -80,7 +84,7 @@ void groups_init(struct sched *s);
 void groups_clear(struct sched *s); /* all destinations and groups */
 
 /* The destination, made in a group of its own when missing. */
-uint32_t dest_get(struct sched *s, struct strv domain, enum sched_side side);
+uint32_t dest_get(struct sched *s, struct strv domain, bool local);
 void dest_release(struct sched *s, uint32_t dest);
 bool dest_is_idle(const struct sched *s, uint32_t dest); /* nothing would be forgotten with it */
 /* After any change: into the rings it belongs to, out of the others. */

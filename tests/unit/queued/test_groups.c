@@ -28,8 +28,10 @@ static struct sched *make(void)
 
 static uint32_t part(struct sched *s, const char *domain, enum sched_side side, uint32_t sender)
 {
-    uint32_t p = sched_part_new(s, SV(domain), side, sender);
+    uint32_t p = sched_part_new(s, SV(domain), side != SIDE_REMOTE, sender);
 
+    if (side == SIDE_LMTP)
+        sched_asked_lmtp(s, p, true);
     sched_ready(s, p);
     return p;
 }
@@ -326,7 +328,7 @@ static void three_sides(void **state)
     assert_int_equal(sched_sides(s), SCHED_REMOTE | SCHED_LOCAL);
     for (uint32_t i = 0; i < 10; i++) {
         part(s, "a.test", SIDE_LOCAL, i);
-        part(s, "a.test", SIDE_LMTP, i);
+        part(s, "m.test", SIDE_LMTP, i);
         part(s, "a.test", SIDE_REMOTE, i);
         part(s, "b.test", SIDE_REMOTE, i);
     }
@@ -338,6 +340,30 @@ static void three_sides(void **state)
     assert_int_equal(pick_all(s, SCHED_LOCAL, NULL, NULL, 0), 7);
     assert_int_equal(sched_pick(s, SCHED_LOCAL), 0);
     assert_true(sched_pick(s, SCHED_ANY));
+    sched_free(&s);
+}
+
+/* A domain that has both counts as the LMTP server's until nothing went there for long. */
+static void sides_are_learned(void **state)
+{
+    struct sched *s = make();
+    uint32_t p = part(s, "a.test", SIDE_LOCAL, 1), r = part(s, "a.test", SIDE_REMOTE, 1);
+
+    (void)state;
+    assert_int_equal(sched_side(s, p), SIDE_LOCAL);
+    sched_asked_lmtp(s, p, true);
+    assert_int_equal(sched_side(s, p), SIDE_LMTP);
+    assert_true(sched_is_local(s, p) && !sched_is_local(s, r));
+    assert_int_equal(sched_pick(s, SCHED_LOCAL), 0);
+    for (int i = 0; i < 99; i++)
+        sched_asked_lmtp(s, p, false);
+    assert_int_equal(sched_side(s, p), SIDE_LMTP);
+    sched_asked_lmtp(s, p, true);
+    for (int i = 0; i < 100; i++)
+        sched_asked_lmtp(s, p, false);
+    assert_int_equal(sched_side(s, p), SIDE_LOCAL);
+    assert_int_equal(sched_pick(s, SCHED_LMTP), 0);
+    assert_int_equal(sched_pick(s, SCHED_LOCAL), p);
     sched_free(&s);
 }
 
@@ -357,7 +383,7 @@ static void all_at_random(void **state)
         char name[32];
 
         snprintf(name, sizeof name, "d%u.test", i % 7);
-        parts[i] = part(s, name, i % 11 ? SIDE_REMOTE : SIDE_LMTP, i % 5);
+        parts[i] = part(s, name, i % 11 ? SIDE_REMOTE : i % 2 ? SIDE_LMTP : SIDE_LOCAL, i % 5);
     }
     for (int i = 0; i < 20000; i++) {
         uint32_t p;
@@ -422,6 +448,7 @@ int main(void)
         cmocka_unit_test(a_rate_is_kept),
         cmocka_unit_test(a_rate_survives),
         cmocka_unit_test(three_sides),
+        cmocka_unit_test(sides_are_learned),
         cmocka_unit_test(all_at_random),
     };
 

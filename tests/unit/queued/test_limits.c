@@ -229,6 +229,59 @@ static void a_rate_holds_back(void **state)
     conf_free(&faster);
 }
 
+static void rcpt_of(char text[64], const char *domain, int k)
+{
+    bool remote = strcmp(domain, "far") == 0;
+
+    snprintf(text, 64, "%s:u%d@%s%s", remote ? "r" : "l", k, domain, remote ? "" : ".test");
+    if (remote)
+        snprintf(text + strlen(text), 64 - strlen(text), "%d.test", k);
+}
+
+/* LMTP servers, mailboxes and other hosts: none of them takes the room of another. */
+static void sides_have_room_of_their_own(void **state)
+{
+    static const char *const domains[SCHED_SIDES] = { "far", "box", "lmtp" };
+
+    (void)state;
+    for (int side = 0; side < SCHED_SIDES; side++) {
+        struct rig *r = mem_new(sizeof *r);
+        char rcpts[64];
+
+        rig_init(r);
+        r->conf.max_jobs = 10;
+        rig_start(r);
+        /* What deliverd says of its first attempt tells which domain is whose. */
+        rig_submit(r, 100, id_new(), "s@example.org", "l:u@lmtp.test", "x\r\n");
+        rig_submit(r, 101, id_new(), "s@example.org", "l:u@box.test", "x\r\n");
+        RIG_UNTIL(r, r->job_n == 2);
+        for (size_t k = 0; k < 2; k++)
+            rig_result(r, 0, &r->jobs[k], OUTCOME_DELIVERED,
+                       strcmp(r->jobs[k].dest, "lmtp.test") == 0 ? "lmtp" : "deposit", true);
+        RIG_UNTIL(r, r->q.job_n == 0);
+        for (int k = 1; k <= 20; k++) {
+            rcpt_of(rcpts, domains[side], k);
+            rig_submit(r, (uint64_t)k, id_new(), "s@example.org", rcpts, "x\r\n");
+        }
+        RIG_UNTIL(r, r->answer_n == 22);
+        rig_rest(r);
+        assert_int_equal(r->q.job_n, 6);
+        /* All of it hangs; the others go on, and each may do so with two. */
+        for (int k = 0; k < 9; k++) {
+            rcpt_of(rcpts, domains[k % 3], 100 + k);
+            rig_submit(r, (uint64_t)(30 + k), id_new(), "s@example.org", rcpts, "x\r\n");
+        }
+        RIG_UNTIL(r, r->answer_n == 31);
+        rig_rest(r);
+        assert_int_equal(r->q.job_n, 10);
+        for (int n = 0; n < SCHED_SIDES; n++)
+            assert_int_equal(r->q.side_n[n], n == side ? 6 : 2);
+        rig_kill(r);
+        rig_clear(r);
+        free(r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +290,7 @@ int main(void)
         cmocka_unit_test(domains_become_a_group),
         cmocka_unit_test(a_dead_domain_is_not_dead_hosts),
         cmocka_unit_test(a_rate_holds_back),
+        cmocka_unit_test(sides_have_room_of_their_own),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
