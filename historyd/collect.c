@@ -17,6 +17,7 @@
 #include "historyd/feed.h"
 
 #define BLOCK_SPAN_MS (6 * 3600 * 1000)
+#define FAILED_LOG_MS 60000
 
 static const char trouble[] = "history";
 
@@ -79,18 +80,33 @@ static void line_take(struct history *h, const struct line *line)
 
 /* ---- from the keeper ---- */
 
+/* One line a minute: a disk may be full for long. */
+static void failure_log(struct history *h, const char *why)
+{
+    int64_t now = loop_now(h->loop);
+
+    if (h->failed_ms && now - h->failed_ms < FAILED_LOG_MS)
+        return;
+    LOG(WARN, "history.write.failed", KS("error", why), KI("lines", h->failed_lines));
+    h->failed_ms = now;
+    h->failed_lines = 0;
+}
+
 static void block_done(struct history *h, const struct keeper_job *job)
 {
     char text[512];
 
     if (job->ok) {
+        h->failed_ms = 0;
         daemon_trouble(h->daemon, trouble, NULL, NULL);
         return;
     }
-    if (!job->open)
+    if (!job->open) {
         lost(h, job->line_n);
+        h->failed_lines += job->line_n;
+    }
+    failure_log(h, job->err.text);
     snprintf(text, sizeof text, "lines about mail cannot be kept: %s", job->err.text);
-    LOG(WARN, "history.write.failed", KS("error", job->err.text), KI("lines", job->open ? 0 : job->line_n));
     daemon_trouble(h->daemon, trouble, text,
                    "make room on the disk of processes.state, or look at it; mail goes its way meanwhile");
 }

@@ -27,6 +27,8 @@ struct history {
     int64_t keep_ms;       /* 0 came with a reload: nothing is kept */
     uint32_t unwritten;    /* lines of it that no job has */
     uint64_t lines, lost;  /* of this run; lost: also what the senders said */
+    uint64_t failed_lines; /* lost by the disk and not logged yet */
+    int64_t failed_ms;     /* when that was logged last; 0: the disk works */
     struct store_state state;
     struct feed_in *feeds; /* owned */
     struct loop_timer commit, trim;

@@ -135,8 +135,10 @@ static void do_blocks(struct keeper *k, struct keeper_job **jobs, size_t n)
         make_room(k, last);
         ok = false;
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         jobs[i]->ok = ok;
+        jobs[i]->err = last->err;
+    }
     if (!ok)
         return;
     k->open = store_open_block(k->store);
