@@ -85,5 +85,8 @@ def write(rows):
     text = PAGE.read_text()
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
+    while BEGIN in after and END in after:  # a second block, as a merge leaves it
+        head, _, rest = after.partition(BEGIN)
+        after = head.rstrip() + '\n' + rest.partition(END)[2].lstrip('\n')
     PAGE.write_text(before + BEGIN + '\n' + '\n'.join(lines) + END + after)
     return 0
