@@ -21,7 +21,7 @@ def write(samples, data):
 
 def nice_top(value):
     step = 10 ** math.floor(math.log10(value))
-    return next(m * step for m in (1, 2, 2.5, 5, 10) if m * step >= value)
+    return next(m * step for m in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if m * step >= value)
 
 
 def draw(source, target):
