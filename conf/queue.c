@@ -77,8 +77,8 @@ static const struct conf_field fields[] = {
           .doc = "`no`: mail is taken and kept, nothing is delivered (to look at it first, to move a "
                  "spool)."),
     FIELD(conf_queue, bulk_senders, CT_STRINGS, .roles = ROLE_BIT(ROLE_CLEANUP),
-          .doc = "Senders whose mail is bulk: an address, or `@domain` for all of a domain. Mail that says so "
-                 "in its header (`Precedence`, `List-Id`) is bulk in any case. At each destination other "
+          .doc = "Senders whose mail is bulk: an address, or `@domain` for all of a domain. Mail that says "
+                 "so in its header (`Precedence`, `List-Id`) is bulk in any case. At each destination other "
                  "mail goes first, but each eighth delivery there is bulk."),
     FIELD(
         conf_queue, postmaster, CT_STRING, "\"\"", .max = 254,

@@ -8,8 +8,8 @@ struct daemon;
 /* The sweep comes by this message. */
 void measure_message(struct mailq *q, uint32_t handle);
 void measure_round(struct mailq *q); /* the sweep has seen all: what it counted is told from now on */
-/* What should have expired: messages older than queue.expire_after by more than a minute (an hour when they are
-   being delivered), which neither an operator nor damage nor a pause keeps. As of the last sweep. */
+/* What should have expired: messages older than queue.expire_after by more than a minute (an hour when they
+   are being delivered), which neither an operator nor damage nor a pause keeps. As of the last sweep. */
 struct late {
     uint64_t messages;
     uint64_t id; /* of the oldest */

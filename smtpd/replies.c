@@ -13,7 +13,7 @@ const struct reply_def reply_table[RE__COUNT] = {
     [RE_OK] = { "ok", 250, "2.0.0", "Ok", "RSET, NOOP" },
     [RE_SENDER_OK] = { "sender-ok", 250, "2.1.0", "Sender ok", "MAIL accepted" },
     [RE_SENDER_LOWERED] = { "sender-lowered", 250, "2.3.6", "Sender ok, the priority was changed to 0",
-                            "MAIL accepted with MT-PRIORITY above 0 of a client that is not ours (RFC 6710)" },
+                            "MAIL accepted with MT-PRIORITY above 0 of a stranger (RFC 6710)" },
     [RE_RCPT_OK] = { "recipient-ok", 250, "2.1.5", "Recipient ok", "RCPT accepted" },
     [RE_DATA_GO] = { "data-go", 354, NULL, "End data with <CR><LF>.<CR><LF>", "DATA: the message, please" },
     [RE_QUEUED] = { "queued", 250, "2.0.0", "Ok: queued as %",

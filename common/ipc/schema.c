@@ -297,8 +297,8 @@ FIELDS(f_n_requeue) = { R(ID, U64, 0, "message to submit anew"),
                         R(ARRIVAL, U64, 0, "wall ms"),
                         G(RCPT, g_requeue, "its recipients"),
                         R(SIZE, U64, 0, "bytes of the message in the first descriptor: header + CRLF + body"),
-                        R(COUNT, U64, 0, "bytes behind it there: recipients that the new message must not have, "
-                                         "each l or r (own or not), address, line feed, target, NUL"),
+                        R(COUNT, U64, 0, "bytes behind it there: recipients that the new message must not "
+                                         "have, each l or r (own or not), address, line feed, target, NUL"),
                         O(BODY_SIZE, U64, 0, "bytes of a second descriptor: the body that follows"),
                         END };
 FIELDS(f_forwarded) = { R(VERDICT, U64, 2, "ACCEPT: nothing is left to do; REFUSE: never; TEMPFAIL: later"),
