@@ -86,10 +86,28 @@ static void attempts_text(struct buf *out, const struct row *r)
     buf_addc(out, '\n');
 }
 
+static void pause_text(struct buf *out, const struct row *r, const char *field, const char *what)
+{
+    uint64_t now = (uint64_t)clock_wall_ms() / 1000, until = row_number(r, field);
+
+    if (until <= now)
+        return;
+    buf_addf(out, "        %s for another ", what);
+    print_age(out, until - now);
+    if (row_text(r, "group").n) {
+        buf_adds(out, " (");
+        print_safe(out, row_text(r, "group"));
+        buf_addc(out, ')');
+    }
+    buf_addc(out, '\n');
+}
+
 static void recipient_text(struct buf *out, const struct row *r, const struct rows *steps)
 {
     list_text(out, r);
     attempts_text(out, r);
+    pause_text(out, r, "rests", "the destination could not be reached and rests");
+    pause_text(out, r, "paced", "the destination's rate allows no message");
     trace_attempts(out, steps, row_text(r, "recipient"));
 }
 

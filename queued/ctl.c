@@ -127,6 +127,19 @@ static const char *rcpt_word(const struct rcpt *r)
     return "?";
 }
 
+/* What holds up all mail to where this part goes. */
+static void destination_row(const struct mailq *q, struct ctl_call *call, uint32_t part)
+{
+    const struct sched *sched = q->ledger.sched;
+
+    if (sched_group(sched, part).n)
+        ctl_put(call, "group", sched_group(sched, part));
+    if (sched_rest_until(sched, part))
+        ctl_put_u64(call, "rests", sched_rest_until(sched, part));
+    if (sched_paced_until(sched, part))
+        ctl_put_u64(call, "paced", sched_paced_until(sched, part));
+}
+
 /* all: for one message; in a list of a million the rest is weight. */
 static void rcpt_row(struct mailq *q, struct ctl_call *call, struct message *m, uint32_t i, const char *id,
                      bool all)
@@ -147,6 +160,7 @@ static void rcpt_row(struct mailq *q, struct ctl_call *call, struct message *m, 
         ctl_put(call, "status", words_enhanced(r->words));
         ctl_put(call, "words", r->words ? SV(r->words->remote ? "remote" : "own") : SV_LIT(""));
         ctl_put(call, "destination", sched_domain(q->ledger.sched, r->part));
+        destination_row(q, call, r->part);
     }
     ctl_row_end(call);
 }

@@ -5,6 +5,7 @@ import fakedns
 from host import Host, free_port, wait_for
 from lmtp import Lmtp
 from sink import Sink
+from test_queue import tool
 
 
 class OneDeliverd(Host):
@@ -55,6 +56,8 @@ def test_dead_hosts_rest_for_all_their_domains():
             h.wait_log('delivery.result', id=h.send(f'a@{"one" if i % 2 else "two"}.test'), status='deferred')
         line = h.wait_log('queue.destination.rests')
         assert f'group="default|mxs mx.op.test:{port}"' in line, line
+        shown = tool(h, 'queue', 'show', h.send('c@two.test'))
+        assert 'could not be reached and rests for another' in shown and f'(default|mxs mx.op.test:{port})' in shown, shown
         for d in ('one', 'two'):
             assert 'not tried now' in h.wait_log('delivery.result', id=h.send(f'b@{d}.test'), status='deferred')
 
@@ -78,6 +81,8 @@ def test_a_rate_holds_back_until_a_reload():
             delivered(h, h.send('a@quick.test'))
         # A minute has one, and perhaps a second one if this took long; waiting is no failure.
         assert len(slow.messages) <= 2 and not h.log_lines('delivery.result', status='deferred')
+        waiting = [qid for qid in ids if not h.log_lines('delivery.result', id=qid)]
+        assert 'rate allows no message for another' in tool(h, 'queue', 'show', waiting[-1])
         # What waits survives queued.
         h.kill('queued')
         h.wait_log('queue.recovery.done', count=2)
