@@ -3,7 +3,6 @@
  * The sides (other hosts, our mailboxes, LMTP servers) have room of their own: a part of all jobs is each
  * one's alone, so that one whose deliveries hang cannot stop the others.
  */
-#include "common/base/hash.h"
 #include "conf/conf.h"
 #include "conf/processes.h"
 #include "conf/queue.h"
@@ -47,14 +46,6 @@ static unsigned deliverds_taking(const struct mailq *q, unsigned taking[QUEUE_DE
     return n;
 }
 
-/* What has its connections in one deliverd: all destinations of a group, else one by itself. */
-static uint64_t home_key(const struct mailq *q, uint32_t part)
-{
-    struct strv group = sched_group(q->ledger.sched, part);
-
-    return hash_stable(group.n ? group : sched_domain(q->ledger.sched, part));
-}
-
 /* The one that has all mail of a destination with fewer connections than there are deliverds: each of them
    could only count its own. QUEUE_DELIVERDS: no such limit. When one is gone, only its routes move. */
 static unsigned deliverd_alone(const struct mailq *q, uint32_t part)
@@ -67,7 +58,7 @@ static unsigned deliverd_alone(const struct mailq *q, uint32_t part)
     if (!route || route->max_connections >= q->routes->processes->deliverd)
         return QUEUE_DELIVERDS;
     n = deliverds_taking(q, taking);
-    key = home_key(q, part);
+    key = sched_home(q->ledger.sched, part);
     for (unsigned i = 0; i < n; i++) {
         uint64_t score = (key ^ taking[i]) * UINT64_C(0x9e3779b97f4a7c15);
 
@@ -150,7 +141,7 @@ unsigned choose_deliverd(const struct mailq *q, uint32_t part)
 
     if (alone < QUEUE_DELIVERDS)
         return alone;
-    chosen = choose(q, home_key(q, part), side);
+    chosen = choose(q, sched_home(q->ledger.sched, part), side);
     return side == SIDE_REMOTE ? choose_with_share(q, part, chosen) : chosen;
 }
 

@@ -1,5 +1,6 @@
 /* groups.c - destinations with the same hosts: whose turn it is, how many jobs at once, how fast, when not */
 #include "common/base/dict.h"
+#include "common/base/hash.h"
 #include "common/base/mem.h"
 #include "queued/schedule_inner.h"
 
@@ -149,13 +150,14 @@ static void group_pace(struct sched *s, uint32_t handle)
 
 /* ---- groups and what they may ---- */
 
-static uint32_t group_new(struct sched *s, enum sched_side side)
+static uint32_t group_new(struct sched *s, enum sched_side side, struct strv domain)
 {
     uint32_t handle = pool_take(&s->groups);
     struct group *g = group_at(s, handle);
 
     s->sides |= (uint8_t)(1u << side);
     g->side = (uint8_t)side;
+    g->home = hash_stable(domain);
     g->window = side == SIDE_REMOTE ? WINDOW_REMOTE : WINDOW_OWN;
     return handle;
 }
@@ -237,7 +239,7 @@ static void dest_join(struct sched *s, uint32_t handle, struct strv key)
     to = (uint32_t)(uintptr_t)dict_get(s->by_key, key);
     if (!to) {
         /* The first one: what is known of a destination that stood alone is what is known of its hosts. */
-        to = g->key ? group_new(s, (enum sched_side)g->side) : d->group;
+        to = g->key ? group_new(s, (enum sched_side)g->side, SV(d->name + 1)) : d->group;
         g = group_at(s, to);
         g->key = strv_dup(key);
         dict_set(s->by_key, SV(g->key), (void *)(uintptr_t)to);
@@ -256,8 +258,10 @@ static void dest_limit(struct sched *s, uint32_t handle)
     if (!s->limits || group_at(s, d->group)->side != SIDE_REMOTE)
         return;
     s->limits(s->limits_arg, SV(d->name + 1), &l);
-    if (l.group.n)
+    if (l.group.n) {
         dest_join(s, handle, l.group);
+        group_at(s, d->group)->home = hash_stable(l.group); /* the same after a restart */
+    }
     group_limit(s, d->group, &l);
 }
 
@@ -330,7 +334,7 @@ uint32_t dest_get(struct sched *s, struct strv domain, bool local)
     d = dest_at(s, handle);
     d->name = strv_dup(strv_make(key, n + 1));
     dict_set(s->by_name, SV(d->name), (void *)(uintptr_t)handle);
-    dest_enter(s, handle, group_new(s, local ? SIDE_LOCAL : SIDE_REMOTE));
+    dest_enter(s, handle, group_new(s, local ? SIDE_LOCAL : SIDE_REMOTE, domain));
     dest_limit(s, handle);
     return handle;
 }

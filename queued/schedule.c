@@ -265,6 +265,11 @@ struct strv sched_group(const struct sched *s, uint32_t part)
     return key ? SV(key) : SV_LIT("");
 }
 
+uint64_t sched_home(const struct sched *s, uint32_t part)
+{
+    return group_of(s, part)->home;
+}
+
 struct strv sched_resting_group(const struct sched *s, uint32_t part)
 {
     return group_of(s, part)->rest.until ? sched_group(s, part) : SV_LIT("");

@@ -119,6 +119,8 @@ uint32_t sched_retry_limit(const struct sched *s, unsigned attempts, uint32_t no
 
 struct strv sched_domain(const struct sched *s, uint32_t part);
 struct strv sched_group(const struct sched *s, uint32_t part); /* its key; "": not known */
+/* A number that stays the same for its group, also while that gets a key: who has its connections. */
+uint64_t sched_home(const struct sched *s, uint32_t part);
 /* Its key when it rests; "": it does not, or has none. */
 struct strv sched_resting_group(const struct sched *s, uint32_t part);
 enum sched_side sched_side(const struct sched *s, uint32_t part);

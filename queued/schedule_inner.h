@@ -38,6 +38,7 @@ struct dest {
 struct group {
     char *key; /* owned; NULL: nobody knows; then it has one member */
     void *why;
+    uint64_t home; /* hash: of the first destination, which had connections before its hosts were known */
     uint32_t members, running;
     uint32_t turn;    /* ring of its destinations: whose turn it is; 0: empty */
     struct link link; /* groups of its side that may start a job now */

@@ -55,6 +55,7 @@ static void a_group_has_one_window(void **state)
 {
     struct sched *s = make();
     uint32_t a = 0, b = 0, picked[8];
+    uint64_t home;
 
     (void)state;
     for (uint32_t i = 0; i < 10; i++) {
@@ -62,9 +63,12 @@ static void a_group_has_one_window(void **state)
         b = part(s, "b.test", SIDE_REMOTE, 1);
     }
     expect_text("unknown", sched_group(s, a), "");
+    home = sched_home(s, a);
+    assert_true(sched_home(s, b) != home);
     sched_join(s, a, HOSTS);
     sched_join(s, b, HOSTS);
     expect_text("known", sched_group(s, b), "default|mxs mx.op.test:25");
+    assert_true(sched_home(s, a) == home && sched_home(s, b) == home);
     assert_int_equal(pick_all(s, SCHED_ANY, NULL, picked, 8), 5);
     /* They took turns. */
     for (int i = 0; i < 4; i++)
