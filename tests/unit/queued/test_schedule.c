@@ -347,7 +347,7 @@ static void ready_parts_can_leave_while_walked(void **state)
 
 /* What the schedule promises about one mailing and one letter, over the life of connections: the jobs of the
  * mailing that start after the letter was ready are at most one, and none at all when the mailing is alone. */
-static void a_mailing_of_100000_delays_a_letter_by_one_job_per_connection(void **state)
+static void a_mailing_of_100000_delays_a_letter_by_a_job_per_connection(void **state)
 {
     enum { MESSAGES = 1000, OTHERS = 3 };
 
@@ -394,7 +394,7 @@ int main(void)
         cmocka_unit_test(ticks_are_bounded),
         cmocka_unit_test(sides_have_room_of_their_own),
         cmocka_unit_test(senders_take_turns),
-        cmocka_unit_test(a_mailing_of_100000_delays_a_letter_by_one_job_per_connection),
+        cmocka_unit_test(a_mailing_of_100000_delays_a_letter_by_a_job_per_connection),
         cmocka_unit_test(windows_grow_and_shrink),
         cmocka_unit_test(a_limit_is_below_the_window),
         cmocka_unit_test(one_dead_destination_stops_nobody_else),
