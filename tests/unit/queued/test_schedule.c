@@ -345,8 +345,8 @@ static void ready_parts_can_leave_while_walked(void **state)
     sched_free(&s);
 }
 
-/* What the schedule promises about one mailing and one letter, over the life of connections: the jobs of the
- * mailing that start after the letter was ready are at most one, and none at all when the mailing is alone. */
+/* What the schedule promises about one mailing and one letter, over the life of connections: at most one job
+ * of the mailing starts after the letter was ready, and none at all when the mailing is alone. */
 static void a_mailing_of_100000_delays_a_letter_by_a_job_per_connection(void **state)
 {
     enum { MESSAGES = 1000, OTHERS = 3 };
