@@ -22,6 +22,7 @@
 /* What Q_SUBMIT holds besides recipients, words and content: numbers, field heads, the frame's header. */
 #define SUBMIT_FIXED (512u + MESSAGE_ID_MAX)
 #define RCPT_FIXED   64u           /* heads and numbers of one recipient's group */
+#define ALSO_FIXED   8u
 #define SUBMIT_MAX   IPC_CHUNK_MAX /* a last frame larger than this goes in several */
 #define STREAM_FROM  (48u * 1024u) /* body bytes from which one frame will not do */
 #define STREAM_STEP  (32u * 1024u) /* smaller chunks are not worth a frame while more is coming */
@@ -86,9 +87,13 @@ static void send_head(struct txn *t)
     t->head_sent += part.n;
 }
 
-static size_t final_size(const struct txn_final *f)
+static size_t final_size(const struct txn *t, const struct txn_final *f)
 {
-    return f->rcpt.n + f->original.n + f->orcpt.n + f->target.n + RCPT_FIXED;
+    size_t n = f->rcpt.n + f->original.n + f->orcpt.n + f->target.n + RCPT_FIXED;
+
+    for (uint32_t i = f->also; i; i = t->also[i - 1].next)
+        n += t->also[i - 1].address.n + ALSO_FIXED;
+    return n;
 }
 
 static void put_final(struct ipc_out *out, const struct txn *t, const struct txn_final *f)
@@ -104,6 +109,8 @@ static void put_final(struct ipc_out *out, const struct txn *t, const struct txn
         ipc_put_text(out, TAG_ORCPT, txn_view(t, f->orcpt));
     if (f->target.n)
         ipc_put_text(out, TAG_TARGET, txn_view(t, f->target));
+    for (uint32_t i = f->also; i; i = t->also[i - 1].next)
+        ipc_put_text(out, TAG_ALSO, txn_view(t, t->also[i - 1].address));
     ipc_group_end(out);
 }
 
@@ -111,8 +118,8 @@ static void put_finals(struct ipc_out *out, struct txn *t)
 {
     size_t room = SUBMIT_MAX;
 
-    while (t->final_sent < t->final_n && final_size(&t->finals[t->final_sent]) <= room) {
-        room -= final_size(&t->finals[t->final_sent]);
+    while (t->final_sent < t->final_n && final_size(t, &t->finals[t->final_sent]) <= room) {
+        room -= final_size(t, &t->finals[t->final_sent]);
         put_final(out, t, &t->finals[t->final_sent++]);
     }
 }
@@ -185,7 +192,7 @@ static size_t rest_size(const struct txn *t)
                t->envid.n;
 
     for (size_t i = t->final_sent; i < t->final_n && n <= SUBMIT_MAX; i++)
-        n += final_size(&t->finals[i]);
+        n += final_size(t, &t->finals[i]);
     return n;
 }
 

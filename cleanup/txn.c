@@ -20,6 +20,8 @@
 #define BODY_HELD_MAX (1024u * 1024u) /* above what credit lets smtpd send ahead (IPC_CREDIT_START) */
 #define INDEX_FROM    24              /* finals that are searched one by one */
 #define FINAL_KEY_MAX 8192
+#define ALSO_EACH     8   /* addresses that led to one recipient besides the first; what is over is "*" */
+#define ALSO_MAX      256 /* of a transaction */
 #define POOL_MAX      64
 #define POOL_BUF_MAX  (128u * 1024u) /* larger buffers are given back instead of pooled */
 
@@ -65,6 +67,7 @@ static void free_contents(struct txn *t)
         free(r);
     }
     MEM_FREE(t->finals);
+    MEM_FREE(t->also);
     dict_free(&t->final_index, NULL);
     notice_free(&t->notice);
     drop_free(&t->drop);
@@ -167,29 +170,34 @@ static struct strv final_key(struct buf *key, struct strv address, bool local, s
     return buf_view(key);
 }
 
-static bool final_is_there(struct txn *t, struct strv address, bool local, struct strv target)
+#define NOWHERE SIZE_MAX
+
+/* 1 + its place in finals; NOWHERE: it is barred; 0: it is not there. */
+static size_t final_find(struct txn *t, struct strv address, bool local, struct strv target)
 {
     struct buf key;
-    bool found;
+    size_t found;
 
     if (!t->final_index) {
         for (size_t i = 0; i < t->final_n; i++)
             if (final_same(t, &t->finals[i], address, local, target))
-                return true;
-        return false;
+                return 1 + i;
+        return 0;
     }
     buf_init(&key, FINAL_KEY_MAX);
-    found = dict_get(t->final_index, final_key(&key, address, local, target)) != NULL;
+    found = (uintptr_t)dict_get(t->final_index, final_key(&key, address, local, target));
     buf_clear(&key);
     return found;
 }
 
-static void index_add(struct txn *t, const struct txn_final *f)
+static void index_add(struct txn *t, size_t i)
 {
+    const struct txn_final *f = &t->finals[i];
     struct buf key;
 
     buf_init(&key, FINAL_KEY_MAX);
-    dict_set(t->final_index, final_key(&key, txn_view(t, f->rcpt), f->local, txn_view(t, f->target)), t);
+    dict_set(t->final_index, final_key(&key, txn_view(t, f->rcpt), f->local, txn_view(t, f->target)),
+             (void *)(uintptr_t)(1 + i));
     buf_clear(&key);
 }
 
@@ -200,10 +208,10 @@ void txn_final_bar(struct txn *t, struct strv address, bool local, struct strv t
     if (!t->final_index) {
         t->final_index = dict_new();
         for (size_t i = 0; i < t->final_n; i++)
-            index_add(t, &t->finals[i]);
+            index_add(t, i);
     }
     buf_init(&key, FINAL_KEY_MAX);
-    dict_set(t->final_index, final_key(&key, address, local, target), t);
+    dict_set(t->final_index, final_key(&key, address, local, target), (void *)(uintptr_t)NOWHERE);
     buf_clear(&key);
 }
 
@@ -213,12 +221,38 @@ static struct span known_as(const struct txn *t, const struct txn_rcpt *r)
     return t->forward && !r->given.n ? (struct span){ 0, 0 } : r->given.n ? r->given : r->rcpt;
 }
 
+/* Two addresses of the transaction lead to f. Who sends the message through here again must look for both:
+   only one may lead elsewhere by then. */
+static void also_add(struct txn *t, struct txn_final *f, struct span address)
+{
+    struct strv name = txn_view(t, address);
+    unsigned n = 0;
+
+    if (!name.n || strv_eq(name, txn_view(t, f->original)) ||
+        (f->also && strv_is(txn_view(t, t->also[f->also - 1].address), "*")))
+        return;
+    for (uint32_t i = f->also; i; i = t->also[i - 1].next, n++)
+        if (strv_eq(txn_view(t, t->also[i - 1].address), name))
+            return;
+    if (n == ALSO_EACH || t->also_n >= ALSO_MAX)
+        address = txn_keep(t, SV_LIT("*"));
+    if (t->also_n == t->also_cap) {
+        t->also_cap = t->also_cap ? t->also_cap * 2 : 4;
+        t->also = mem_resize(t->also, t->also_cap, sizeof *t->also);
+    }
+    t->also[t->also_n++] = (struct txn_also){ .address = address, .next = f->also };
+    f->also = t->also_n;
+}
+
 static void final_add(struct txn *t, const struct txn_rcpt *r, struct strv address, bool local,
                       struct strv target)
 {
+    size_t there = final_find(t, address, local, target);
     struct txn_final *f;
 
-    if (final_is_there(t, address, local, target))
+    if (there && there != NOWHERE && (!t->forward || t->again))
+        also_add(t, &t->finals[there - 1], known_as(t, r));
+    if (there)
         return;
     if (t->final_n == t->final_cap) {
         t->final_cap = t->final_cap ? t->final_cap * 2 : 4;
@@ -233,11 +267,11 @@ static void final_add(struct txn *t, const struct txn_rcpt *r, struct strv addre
                              .has_notify = r->has_notify,
                              .local = local };
     if (t->final_index) {
-        index_add(t, f);
+        index_add(t, t->final_n - 1);
     } else if (t->final_n == INDEX_FROM) {
         t->final_index = dict_new();
         for (size_t i = 0; i < t->final_n; i++)
-            index_add(t, &t->finals[i]);
+            index_add(t, i);
     }
 }
 

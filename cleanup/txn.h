@@ -42,6 +42,12 @@ struct txn_final {
     struct span target; /* what of it: docs/QUEUE.md; empty: everything */
     uint64_t notify;
     bool has_notify, local;
+    uint32_t also; /* of txn.also, 1 + the last address that led here too; 0: there is none */
+};
+
+struct txn_also {
+    struct span address;
+    uint32_t next; /* 1 + the one before it of the same final address; 0: none */
 };
 
 enum txn_phase {
@@ -88,6 +94,8 @@ struct txn {
     struct txn_final *finals; /* owned */
     size_t final_n, final_cap;
     struct dict *final_index; /* owned; NULL while there are few */
+    struct txn_also *also;    /* owned */
+    uint32_t also_n, also_cap;
 
     /* content */
     struct buf head; /* the message until its header's end is known; then the header alone */

@@ -161,6 +161,7 @@ void envelope_print_rcpt(const struct envelope_rcpt *r, struct buf *out)
     text_line(out, "original", r->original);
     text_line(out, "orcpt", r->orcpt);
     text_line(out, "target", r->target);
+    text_line(out, "also", r->also);
     number_line(out, "notify", r->notify);
 }
 
@@ -209,6 +210,8 @@ static bool line_rcpt(struct envelope *e, struct strv key, struct strv value)
         r->orcpt = value;
     else if (strv_eq(key, SV_LIT("target")))
         r->target = value;
+    else if (strv_eq(key, SV_LIT("also")))
+        r->also = value;
     else
         return strv_u64(value, 31, &r->notify);
     return true;
@@ -228,7 +231,8 @@ static bool line_take(struct envelope *e, struct strv key, struct strv value, bo
     void *at;
 
     if (strv_eq(key, SV_LIT("local")) || strv_eq(key, SV_LIT("remote")) || strv_eq(key, SV_LIT("original")) ||
-        strv_eq(key, SV_LIT("orcpt")) || strv_eq(key, SV_LIT("target")) || strv_eq(key, SV_LIT("notify")))
+        strv_eq(key, SV_LIT("orcpt")) || strv_eq(key, SV_LIT("target")) || strv_eq(key, SV_LIT("notify")) ||
+        strv_eq(key, SV_LIT("also")))
         return line_rcpt(e, key, value);
     if (strv_eq(key, SV_LIT("sender"))) {
         e->sender = value;

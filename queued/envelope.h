@@ -25,6 +25,7 @@ struct envelope_rcpt {
     struct strv original; /* as it was given in the transaction; empty: the same */
     struct strv orcpt;
     struct strv target; /* what of it: the user's own mailbox, a command, a file; empty: everything */
+    struct strv also;   /* other addresses of the transaction that led to it, LF between two; "*": and more */
     uint64_t notify;
     bool local; /* into a mailbox of ours */
 };

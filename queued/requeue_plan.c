@@ -2,7 +2,7 @@
  *
  * An address that the sender wrote, and that led to several recipients, is looked for again only as a whole:
  * when all of them wait. Otherwise those that wait stay the addresses they are, or somebody who has the
- * message would get it again.
+ * message would get it again. A recipient to whom several addresses led is looked for by each of them.
  */
 #include "queued/requeue.h"
 
@@ -48,9 +48,42 @@ static struct strv known_as(const struct envelope_rcpt *r)
     return r->original.n ? r->original : r->to;
 }
 
+/* Every address of the sender that led to r; it begins with rest.p NULL. */
+static bool name_next(const struct envelope_rcpt *r, struct strv *rest, struct strv *name)
+{
+    if (!rest->p) {
+        *rest = r->also.n ? r->also : SV_LIT("");
+        *name = known_as(r);
+        return true;
+    }
+    if (!rest->n || !strv_cut(rest, '\n', name))
+        return false;
+    if (!rest->p)
+        *rest = SV_LIT(""); /* the end, not the beginning */
+    return true;
+}
+
 static size_t rcpt_size(const struct envelope_rcpt *r)
 {
-    return r->to.n + known_as(r).n + r->orcpt.n + r->target.n + RCPT_FIX;
+    struct strv rest = { 0 }, name;
+    size_t n = r->to.n + r->orcpt.n + r->target.n;
+
+    while (name_next(r, &rest, &name))
+        n += 2 * name.n + RCPT_FIX;
+    return n;
+}
+
+static void group_count(struct plan *p, struct strv name, bool idle)
+{
+    struct group *g = dict_get(p->groups, name);
+
+    if (!g) {
+        g = mem_new(sizeof *g);
+        dict_set(p->groups, name, g);
+    }
+    g->count++;
+    /* "*": more than cleanup keeps */
+    g->blocked = g->blocked || !idle || strv_is(name, "*");
 }
 
 static void groups_make(struct plan *p)
@@ -62,20 +95,16 @@ static void groups_make(struct plan *p)
     buf_reset(&p->q->list);
     for (uint32_t i = 0; i < p->m->rcpt_n; i++) {
         const struct envelope_rcpt *r = &p->op->kept.rcpts[i];
-        struct group *g = dict_get(p->groups, known_as(r));
+        bool idle = requeue_is_idle(message_rcpt(p->m, i));
+        struct strv rest = { 0 }, name;
 
         if (r->notify & NOTIFY_EXPANDED)
             continue;
-        if (!g) {
-            g = mem_new(sizeof *g);
-            dict_set(p->groups, known_as(r), g);
-        }
-        g->count++;
-        if (requeue_is_idle(message_rcpt(p->m, i))) {
+        while (name_next(r, &rest, &name))
+            group_count(p, name, idle);
+        if (idle) {
             size += rcpt_size(r);
             list_write(&list, i);
-        } else {
-            g->blocked = true;
         }
     }
     list_finish(&list);
@@ -131,19 +160,35 @@ static void plan_edited(struct plan *p, uint32_t index, const struct envelope_rc
         return;
     }
     emit(p, REQUEUE_KEEP, r->to, r, known_as(r));
-    p->given = p->given || ((struct group *)dict_get(p->groups, known_as(r)))->blocked;
+    p->given = p->given || r->also.n || ((struct group *)dict_get(p->groups, known_as(r)))->blocked;
 }
 
 static void plan_again(struct plan *p, uint32_t index, const struct envelope_rcpt *r, bool as_given)
 {
-    struct group *g = dict_get(p->groups, known_as(r));
+    struct strv rest = { 0 }, name;
+    bool keep = as_given;
 
     list_write(&p->list, index);
-    if (as_given || g->blocked || (g->count > 1 && !p->whole)) {
+    while (name_next(r, &rest, &name)) {
+        const struct group *g = dict_get(p->groups, name);
+
+        keep = keep || g->blocked || (g->count > 1 && !p->whole);
+    }
+    if (keep) {
         emit(p, REQUEUE_KEEP, r->to, r, known_as(r));
         p->given = true;
-    } else if (!g->sent) {
-        emit(p, REQUEUE_RESOLVE, known_as(r), r, known_as(r));
+        return;
+    }
+    rest = (struct strv){ 0 };
+    while (name_next(r, &rest, &name)) {
+        struct group *g = dict_get(p->groups, name);
+        struct envelope_rcpt one = *r;
+
+        /* ORCPT is what the sender said of the first. */
+        if (!strv_eq(name, known_as(r)))
+            one.orcpt = SV_LIT("");
+        if (!g->sent)
+            emit(p, REQUEUE_RESOLVE, name, &one, name);
         g->sent = true;
     }
 }

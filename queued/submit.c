@@ -133,29 +133,6 @@ static void tx_header(struct mailq *q, struct tx *t, struct strv data)
     q->memory += data.n;
 }
 
-static size_t rcpts_print(struct ipc_in *in, struct buf *out)
-{
-    struct ipc_in group;
-    size_t at = 0, n = 0;
-
-    while (ipc_next_group(in, TAG_RCPT, &at, &group)) {
-        struct envelope_rcpt r = {
-            .to = ipc_get(&group, TAG_RCPT),
-            .original = ipc_get(&group, TAG_ORIGINAL),
-            .orcpt = ipc_get(&group, TAG_ORCPT),
-            .target = ipc_get(&group, TAG_TARGET),
-            .notify = ipc_get_u64(&group, TAG_NOTIFY),
-            .local = ipc_get_u64(&group, TAG_LOCAL) != 0,
-        };
-
-        if (r.to.n == 0)
-            continue;
-        envelope_print_rcpt(&r, out);
-        n++;
-    }
-    return n;
-}
-
 static void on_body(void *arg, struct channel *ch, struct ipc_in *in)
 {
     struct submitter *s = arg;
@@ -180,7 +157,7 @@ static void on_rcpts(void *arg, struct channel *ch, struct ipc_in *in)
     size_t before = t->rcpts.len;
 
     if (!t->failed && !tx_crowded(q, t)) {
-        t->rcpt_n += rcpts_print(in, &t->rcpts);
+        t->rcpt_n += submitter_rcpts_print(in, &t->rcpts);
         q->memory += t->rcpts.len - before;
         if (!buf_ok(&t->rcpts))
             t->failed = err_set(&t->err, ERR_PERM, "there are more recipients than the queue takes") || true;
@@ -324,7 +301,7 @@ static bool envelope_make(struct mailq *q, struct ipc_in *in, const struct tx *t
     envelope_print_head(&q->envelope, &q->scratch);
     if (t)
         buf_addv(&q->scratch, buf_view(&t->rcpts));
-    rcpts += rcpts_print(in, &q->scratch);
+    rcpts += submitter_rcpts_print(in, &q->scratch);
     envelope_print_end(&q->scratch);
     if (!buf_ok(&q->scratch))
         return err_set(err, ERR_PERM, "the envelope is larger than the queue takes");

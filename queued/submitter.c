@@ -95,3 +95,45 @@ void submitters_clear(struct mailq *q)
             submitter_lost(q, i);
     }
 }
+
+static void also_join(const struct ipc_in *group, struct buf *out)
+{
+    struct strv address;
+    size_t at = 0;
+
+    buf_reset(out);
+    while (ipc_next(group, TAG_ALSO, &at, &address)) {
+        if (out->len)
+            buf_addc(out, '\n');
+        buf_addv(out, address);
+    }
+}
+
+size_t submitter_rcpts_print(struct ipc_in *in, struct buf *out)
+{
+    struct ipc_in group;
+    struct buf also;
+    size_t at = 0, n = 0;
+
+    buf_init(&also, IPC_FRAME_MAX);
+
+    while (ipc_next_group(in, TAG_RCPT, &at, &group)) {
+        struct envelope_rcpt r = {
+            .to = ipc_get(&group, TAG_RCPT),
+            .original = ipc_get(&group, TAG_ORIGINAL),
+            .orcpt = ipc_get(&group, TAG_ORCPT),
+            .target = ipc_get(&group, TAG_TARGET),
+            .notify = ipc_get_u64(&group, TAG_NOTIFY),
+            .local = ipc_get_u64(&group, TAG_LOCAL) != 0,
+        };
+
+        if (r.to.n == 0)
+            continue;
+        also_join(&group, &also);
+        r.also = buf_view(&also);
+        envelope_print_rcpt(&r, out);
+        n++;
+    }
+    buf_clear(&also);
+    return n;
+}

@@ -16,6 +16,8 @@ struct submitter {
 /* The submitter of that number; NULL when it is gone. */
 struct submitter *submitter_find(const struct mailq *q, uint64_t number);
 void submitters_clear(struct mailq *q);
+/* The frame's recipients as lines of an envelope; how many. */
+size_t submitter_rcpts_print(struct ipc_in *in, struct buf *out);
 
 /* submit.c */
 void submit_on_frame(void *arg, struct channel *ch, struct ipc_in *in); /* arg: struct submitter */

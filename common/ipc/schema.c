@@ -202,6 +202,7 @@ FIELDS(g_rcpt_f) = { R(RCPT, TEXT, ADDRESS_MAX, "final recipient"),
                      O(NOTIFY, U64, 31, "RFC 3461 NOTIFY bits; 16: an alias that was expanded"),
                      O(ORCPT, TEXT, 512, "RFC 3461 ORCPT"),
                      O(TARGET, TEXT, TARGET_MAX, "what of the recipient: see docs/QUEUE.md"),
+                     M(ALSO, TEXT, ADDRESS_MAX, "another address of the transaction that led to it"),
                      END };
 static const struct ipc_group g_rcpt = { "rcpt", g_rcpt_f };
 FIELDS(f_q_rcpts) = { G(RCPT, g_rcpt, "more recipients"), END };

@@ -104,6 +104,7 @@ static const char *const tag_names[TAG__END] = {
     T(CURSOR, "cursor"),
     T(TARGET, "target"),
     T(MESSAGE_ID, "message-id"),
+    T(ALSO, "also"),
 #undef T
 };
 

@@ -99,7 +99,7 @@ void queued_answer(struct world *w, unsigned i, enum ipc_verdict verdict)
 static void take_rcpts(struct stored *s, const struct ipc_in *in)
 {
     struct ipc_in r;
-    size_t at = 0;
+    size_t at = 0, also;
 
     while (ipc_next_group(in, TAG_RCPT, &at, &r)) {
         struct strv original = ipc_get(&r, TAG_ORIGINAL);
@@ -108,6 +108,9 @@ static void take_rcpts(struct stored *s, const struct ipc_in *in)
                  ipc_get(&r, TAG_RCPT).p, ipc_get_u64(&r, TAG_LOCAL) ? "*" : "");
         if (original.n)
             buf_addf(&s->rcpts, "(%.*s)", (int)original.n, original.p);
+        also = 0;
+        while (ipc_next(&r, TAG_ALSO, &also, &original))
+            buf_addf(&s->rcpts, "(+%.*s)", (int)original.n, original.p);
     }
 }
 

@@ -60,6 +60,23 @@ static void it_passes_unchanged(void **state)
     expect_text("forwarded", buf_view(&w->forwarded), "0  ");
 }
 
+/* One of two addresses may lead elsewhere next time: each is kept. */
+static void every_way_to_one_is_kept(void **state)
+{
+    struct world *w = *state;
+
+    again(w, "s@far.test", "tl:both@own.test tl:bob@own.test tl:both@own.test tl:Alice@own.test", SV(""), 0);
+    expect_text("rcpts", buf_view(&w->stored[0].rcpts),
+                "bob@own.test*(+both@own.test) Alice@own.test*(+both@own.test)");
+    again(w, "s@far.test",
+          "kl:bob@own.test=a@x kl:bob@own.test=b@x kl:bob@own.test=c@x kl:bob@own.test=d@x "
+          "kl:bob@own.test=e@x kl:bob@own.test=f@x kl:bob@own.test=g@x kl:bob@own.test=h@x "
+          "kl:bob@own.test=i@x kl:bob@own.test=j@x kl:bob@own.test=k@x kl:bob@own.test=b@x",
+          SV(""), 0);
+    expect_text("rcpts", buf_view(&w->stored[1].rcpts),
+                "bob@own.test*(a@x)(+*)(+i@x)(+h@x)(+g@x)(+f@x)(+e@x)(+d@x)(+c@x)(+b@x)");
+}
+
 static void who_has_it_gets_none(void **state)
 {
     struct world *w = *state;
@@ -114,6 +131,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD(it_passes_unchanged),
+        WORLD(every_way_to_one_is_kept),
         WORLD(who_has_it_gets_none),
         WORLD(a_refusal_refuses_all),
     };

@@ -217,7 +217,6 @@ struct message *message(uint64_t id)
 
 /* ---- messages ---- */
 
-/* "l:a@b" or "r:a@b", "=" and the address that the sender wrote when it is another. */
 uint64_t message_new(const char *sender, const char *rcpts, const char *body)
 {
     struct strv rest = SV(rcpts), word, to;
@@ -234,8 +233,10 @@ uint64_t message_new(const char *sender, const char *rcpts, const char *body)
         ipc_group_begin(&out, TAG_RCPT);
         ipc_put_text(&out, TAG_RCPT, to);
         ipc_put_u64(&out, TAG_LOCAL, local);
-        if (word.p)
-            ipc_put_text(&out, TAG_ORIGINAL, word);
+        if (word.p && strv_cut(&word, '=', &to))
+            ipc_put_text(&out, TAG_ORIGINAL, to);
+        while (word.p && strv_cut(&word, '=', &to))
+            ipc_put_text(&out, TAG_ALSO, to);
         ipc_group_end(&out);
     }
     ipc_put_u64(&out, TAG_ARRIVAL, 1700000000000);

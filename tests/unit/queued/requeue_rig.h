@@ -40,6 +40,7 @@ int answer(uint64_t *cursor);
 int call(const char *act, uint64_t id, const char *const words[][2]); /* both, to the end */
 
 struct message *message(uint64_t id); /* NULL: it is over */
-/* Recipients "l:a@b" or "r:a@b", "=" and the address that the sender wrote when it is another. */
+/* Recipients "l:a@b" or "r:a@b", "=" and the address that the sender wrote when it is another, "=" and one
+   more that led to it. */
 uint64_t message_new(const char *sender, const char *rcpts, const char *body);
 void over(uint64_t id, const char *list); /* these recipients have it */

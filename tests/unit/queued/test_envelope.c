@@ -56,7 +56,7 @@ static void everything_comes_back(void **state)
         r->to = SV(i == 1 ? "a%b@c" : "x@y");
         r->local = i == 1;
         if (i == 2) {
-            r->original = SV("\"odd \\\" one\"@d");
+            r->original = SV("\"odd \\\" one\"@d"), r->also = SV("b@d\n*");
             r->orcpt = SV("rfc822;a+40b");
             r->notify = 7;
         }
@@ -74,6 +74,7 @@ static void everything_comes_back(void **state)
     for (size_t i = 0; i < 3; i++) {
         same("to", back.rcpts[i].to, e.rcpts[i].to);
         same("original", back.rcpts[i].original, e.rcpts[i].original);
+        same("also", back.rcpts[i].also, e.rcpts[i].also);
         same("orcpt", back.rcpts[i].orcpt, e.rcpts[i].orcpt);
         assert_true(back.rcpts[i].local == e.rcpts[i].local && back.rcpts[i].notify == e.rcpts[i].notify);
     }

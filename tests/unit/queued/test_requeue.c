@@ -44,6 +44,33 @@ static void as_a_whole_or_as_it_is(void **state)
     rig_kill(r);
 }
 
+static void by_every_way_to_him(void **state)
+{
+    static const char *const both =
+        "l:b@demo.test=one@demo.test=two@demo.test l:c@demo.test=two@demo.test";
+    uint64_t id;
+
+    (void)state;
+    rig_start(r);
+    /* b came by two aliases, which may have parted. */
+    id = message_new("s@x.test", both, "b\r\n");
+    assert_int_equal(call("requeue", id, NULL), 0);
+    assert_string_equal(got.rcpts, "resolve one@demo.test (one@demo.test) "
+                                   "resolve two@demo.test (two@demo.test) ");
+    origin_is(id, "0-1");
+    /* Somebody has it by one of them. */
+    id = message_new("s@x.test", both, "b\r\n");
+    over(id, "1");
+    assert_int_equal(call("requeue", id, NULL), 0);
+    assert_string_equal(got.rcpts, "keep b@demo.test (one@demo.test) ");
+    origin_is(id, "0/given");
+    /* There were more than the record has. */
+    id = message_new("s@x.test", "l:b@demo.test=one@demo.test=*=two@demo.test r:c@far.test", "b\r\n");
+    assert_int_equal(call("requeue", id, NULL), 0);
+    assert_string_equal(got.rcpts, "keep b@demo.test (one@demo.test) resolve c@far.test (c@far.test) ");
+    rig_kill(r);
+}
+
 static void envelope_of(uint64_t id, struct envelope *e)
 {
     struct err err;
@@ -290,6 +317,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(as_a_whole_or_as_it_is),
+        T(by_every_way_to_him),
         T(the_envelope_stays),
         T(what_is_refused_stays),
         T(what_comes_too_late_is_not_taken),
