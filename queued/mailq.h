@@ -127,6 +127,7 @@ struct mailq {
     struct forward *forwards; /* owned, forward.c: messages that cleanup submits anew */
 
     struct requeue *requeues; /* owned, requeue.c: messages that cleanup submits anew for an operator */
+    struct requeue_stale *requeue_stale; /* owned: those that were called back, until cleanup is done */
 
     struct qctl *ctl; /* owned, ctl.c; NULL before the first client */
 

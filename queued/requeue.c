@@ -29,9 +29,48 @@ static void op_free(struct requeue *op)
     envelope_clear(&op->kept);
     buf_clear(&op->edited);
     buf_clear(&op->list);
+    buf_clear(&op->ended);
     buf_clear(&op->failed);
     free(op->origin);
     free(op);
+}
+
+/* ---- called back ---- */
+
+static void stale_add(struct mailq *q, const struct requeue *op)
+{
+    struct requeue_stale *s = mem_new(sizeof *s);
+
+    *s = (struct requeue_stale){ q->requeue_stale, op->id, op->txn, op->ch };
+    q->requeue_stale = s;
+}
+
+/* ch NULL: all; txn 0: all of that cleanup. True: there was one. */
+static bool stale_drop(struct mailq *q, const struct channel *ch, uint64_t txn)
+{
+    struct requeue_stale **at = &q->requeue_stale;
+    bool found = false;
+
+    while (*at) {
+        struct requeue_stale *s = *at;
+
+        if ((ch && s->ch != ch) || (txn && s->txn != txn)) {
+            at = &s->next;
+            continue;
+        }
+        *at = s->next;
+        free(s);
+        found = true;
+    }
+    return found;
+}
+
+static bool stale_has(const struct mailq *q, uint64_t id)
+{
+    for (const struct requeue_stale *s = q->requeue_stale; s; s = s->next)
+        if (s->id == id)
+            return true;
+    return false;
 }
 
 /* The old message goes its way again, with what is left of it. */
@@ -212,12 +251,15 @@ const char *requeue_begin(struct requeue_run *run, uint32_t handle)
         return running ? "it is being delivered now" : "nobody of it waits; its sender is being told";
     if (!q->cleanup)
         return "cleanup is not there now";
+    if (stale_has(q, m->id))
+        return "cleanup is not done yet with what was asked before; try again in a moment";
     if (m->flags & MESSAGE_DAMAGED || !(bytes = message_bytes(q, handle, &err)))
         return why;
     op = mem_new(sizeof *op);
     envelope_init(&op->kept);
     buf_init(&op->edited, EDITED_MAX);
     buf_init(&op->list, ENVELOPE_MAX);
+    buf_init(&op->ended, ENVELOPE_MAX);
     buf_init(&op->failed, ENVELOPE_MAX);
     if (envelope_parse(bytes->envelope, &op->kept, &err) && op->kept.rcpt_n == m->rcpt_n) {
         edited_make(run, op);
@@ -267,6 +309,7 @@ bool requeue_stop(struct mailq *q, uint64_t id)
     if (!*at || dict_get(q->origins, SV((*at)->origin)))
         return !*at;
     /* What cleanup submits of it is not expected any more. */
+    stale_add(q, *at);
     op_kept(q, at, SV_LIT("something else was done with it meanwhile"));
     return true;
 }
@@ -323,7 +366,7 @@ static void op_done(struct requeue_run *run, struct requeue *op, uint64_t new_id
     const char *why;
 
     done_log(run, op, new_id);
-    end_lists(q, id, buf_view(&op->list), buf_view(&op->failed));
+    end_lists(q, id, buf_view(&op->ended), buf_view(&op->failed));
     message_let_go(q, id);
     requeue_row_done(run, op, new_id);
     op_free(op);
@@ -374,7 +417,7 @@ bool requeue_on_done(struct mailq *q, const struct channel *ch, const struct ipc
     while (*at && ((*at)->ch != ch || (*at)->txn != in->txn))
         at = &(*at)->next;
     if (!*at || dict_get(q->origins, SV((*at)->origin)))
-        return *at != NULL;
+        return *at || stale_drop(q, ch, in->txn);
     if (ipc_get_u64(in, TAG_VERDICT) == VERDICT_ACCEPT) {
         op = op_take(at);
         op_done(op->run, op, 0);
@@ -396,6 +439,8 @@ static void ops_drop(struct mailq *q, const struct channel *ch, int64_t before, 
             at = &(*at)->next;
             continue;
         }
+        if (!ch)
+            stale_add(q, *at);
         op_kept(q, at, SV(why));
         at = &q->requeues; /* the run may have begun another */
     }
@@ -403,6 +448,7 @@ static void ops_drop(struct mailq *q, const struct channel *ch, int64_t before, 
 
 void requeue_lost(struct mailq *q, const struct channel *ch)
 {
+    stale_drop(q, ch, 0);
     ops_drop(q, ch, INT64_MAX, "cleanup was lost while it had it");
 }
 
@@ -414,6 +460,7 @@ void requeue_sweep(struct mailq *q)
 
 void requeue_clear(struct mailq *q)
 {
+    stale_drop(q, NULL, 0);
     while (q->requeues) {
         struct requeue *op = op_take(&q->requeues);
         struct requeue_run *run = op->run;

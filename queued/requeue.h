@@ -44,9 +44,17 @@ struct requeue {
     struct envelope kept;     /* of the old record */
     struct strv hold;         /* of the new one; empty: it is not held */
     struct buf edited;        /* the same */
-    struct buf list, failed;  /* recipients that end with its commit; that fail with it, and are told */
+    struct buf list;          /* recipients that end with its commit, for the origin */
+    struct buf ended, failed; /* of these: without further ado; those that the sender is told of */
     uint32_t moved, running, emitted;
     bool rest; /* more recipients are to follow in another one */
+};
+
+/* What cleanup still has although nobody waits for it: its submission would look like that of the next. */
+struct requeue_stale {
+    struct requeue_stale *next;
+    uint64_t id, txn;
+    const struct channel *ch; /* compared only */
 };
 
 enum { REQUEUE_GIVEN = 1, REQUEUE_NOTICE = 2 };

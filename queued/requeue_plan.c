@@ -27,7 +27,7 @@ struct plan {
     struct message *m;
     struct edit *edit;
     struct dict *groups;
-    struct list_writer list, failed;
+    struct list_writer list, ended, failed;
     size_t room;
     bool whole; /* all that waits fits */
     bool given;
@@ -149,10 +149,10 @@ static void plan_edited(struct plan *p, uint32_t index, const struct envelope_rc
 
     if (edit_finds(p, "remove", r, &nth)) {
         p->given = p->given || ((struct group *)dict_get(p->groups, known_as(r)))->count > 1;
-        list_write(p->edit->notify ? &p->failed : &p->list, index);
+        list_write(p->edit->notify ? &p->failed : &p->ended, index);
         return;
     }
-    list_write(&p->list, index);
+    list_write(&p->ended, index);
     if (edit_finds(p, "old", r, &nth) && ctl_text_nth(p->edit->call, "new", nth, &address)) {
         /* The sender goes on knowing it as he wrote it. */
         emit(p, REQUEUE_RESOLVE, address, r, known_as(r));
@@ -168,7 +168,7 @@ static void plan_again(struct plan *p, uint32_t index, const struct envelope_rcp
     struct strv rest = { 0 }, name;
     bool keep = as_given;
 
-    list_write(&p->list, index);
+    list_write(&p->ended, index);
     while (name_next(r, &rest, &name)) {
         const struct group *g = dict_get(p->groups, name);
 
@@ -202,11 +202,12 @@ static void plan_rcpts(struct plan *p, bool as_given)
         p->op->running += state->state == RCPT_RUNNING;
         if (!requeue_is_idle(state))
             continue;
-        if (rcpt_size(r) > p->room || p->op->list.len + p->op->failed.len > LIST_MAX) {
+        if (rcpt_size(r) > p->room || p->op->list.len > LIST_MAX) {
             p->op->rest = true;
             break;
         }
         p->room -= rcpt_size(r);
+        list_write(&p->list, i);
         if (p->edit)
             plan_edited(p, i, r);
         else
@@ -214,6 +215,7 @@ static void plan_rcpts(struct plan *p, bool as_given)
         p->op->moved++;
     }
     list_finish(&p->list);
+    list_finish(&p->ended);
     list_finish(&p->failed);
 }
 
@@ -256,6 +258,7 @@ bool requeue_plan(struct mailq *q, struct requeue *op, struct message *m, struct
     struct plan p = { .q = q, .op = op, .m = m, .edit = edit, .room = ROOM };
 
     p.list.out = &op->list;
+    p.ended.out = &op->ended;
     p.failed.out = &op->failed;
     groups_make(&p);
     plan_rcpts(&p, *flags & REQUEUE_GIVEN);

@@ -195,6 +195,29 @@ def test_edit():
         assert not s.h.mailbox('user')
 
 
+def test_two_aliases_of_one_mailbox():
+    """They are one recipient, and part: each has its own."""
+    with Site(aliases='one: user\ntwo: user\n') as s:
+        tool(s.h, 'pause', 'out')
+        qid = s.submit({'one@demo.test': '', 'two@demo.test': ''})
+        assert s.recipients(qid) == {'user@demo.test'}
+        s.tables(aliases='one: second\ntwo: user\n')
+        now = s.requeue(qid)
+        assert s.recipients(now) == {'second@demo.test', 'user@demo.test'}
+        tool(s.h, 'resume', 'out')
+        s.h.wait_mail('second'), s.h.wait_mail('user')
+
+
+def test_another_instead_and_the_sender_is_told():
+    with Site() as s:
+        tool(s.h, 'pause', 'out')
+        now = s.edit(s.submit({'gone@far.test': ''}), '--remove', 'gone@far.test', '--add', 'third@demo.test', '--notify')
+        assert s.recipients(now) == {'third@demo.test'}
+        tool(s.h, 'resume', 'out')
+        s.h.wait_mail('third')
+        assert 'gone@far.test' in s.h.wait_mail('user')[0].decode() and not s.sink.messages
+
+
 def test_500_messages_while_cleanup_and_queued_die():
     """Whatever was moved when: each message arrives once."""
     count = 500

@@ -185,8 +185,12 @@ void send_call(const char *act, uint64_t id, const char *const words[][2], uint6
         blocking_number(&client, "all", 1);
         blocking_number(&client, "until", until);
     }
-    for (size_t i = 0; words && words[i][0]; i++)
-        blocking_text(&client, words[i][0], SV(words[i][1]));
+    for (size_t i = 0; words && words[i][0]; i++) {
+        if (strcmp(words[i][0], "notify") == 0)
+            blocking_number(&client, "notify", 1);
+        else
+            blocking_text(&client, words[i][0], SV(words[i][1]));
+    }
     assert_int_equal(blocking_send(&client, &err), BLOCKING_OK);
 }
 

@@ -2,6 +2,7 @@
 #include "tests/unit/queued/requeue_rig.h"
 
 #include "common/base/id.h"
+#include "queued/requeue.h"
 
 #include <stdlib.h>
 
@@ -176,6 +177,53 @@ static void what_comes_too_late_is_not_taken(void **state)
     rig_kill(r);
 }
 
+/* The second submission would be taken for what the first one asks for. */
+static void one_at_a_time(void **state)
+{
+    struct blocking first;
+    uint64_t id, cursor;
+
+    (void)state;
+    rig_start(r);
+    obedient = false;
+    id = message_new("s@x.test", "r:a@far.test", "b\r\n");
+    client_open();
+    send_call("requeue", id, NULL, 0);
+    RIG_UNTIL(r, got.n == 1);
+    first = client;
+    assert_int_equal(call("hold", id, NULL), 0);
+    client = first;
+    assert_int_equal(answer(&cursor), 0);
+    blocking_close(&client);
+    assert_int_equal(call("requeue", id, NULL), 0);
+    assert_true(kept == 1 && done == 0 && got.n == 1);
+    cleanup_says(VERDICT_REFUSE);
+    rig_rest(r);
+    obedient = true;
+    assert_int_equal(call("requeue", id, NULL), 0);
+    assert_true(done == 1 && got.n == 2 && !message(id));
+    rig_kill(r);
+}
+
+/* One goes, another comes, the sender is told of the one: nobody else of it ends. */
+static void who_is_removed_may_be_told(void **state)
+{
+    static const char *const words[][2] = {
+        { "remove", "a@far.test" }, { "add", "b@far.test" }, { "notify", "1" }, { NULL, NULL }
+    };
+    uint64_t id;
+
+    (void)state;
+    rig_start(r);
+    id = message_new("s@x.test", "r:a@far.test", "b\r\n");
+    assert_int_equal(call("edit", id, words), 0);
+    assert_true(done == 1 && kept == 0);
+    origin_is(id, "0");
+    assert_true(message(made[0]) && message(made[0])->rcpt_n == 1);
+    assert_true(message(id) && !requeue_is_idle(message_rcpt(message(id), 0)));
+    rig_kill(r);
+}
+
 static void who_is_being_delivered_to_is_left_out(void **state)
 {
     uint64_t id;
@@ -321,6 +369,8 @@ int main(void)
         T(the_envelope_stays),
         T(what_is_refused_stays),
         T(what_comes_too_late_is_not_taken),
+        T(one_at_a_time),
+        T(who_is_removed_may_be_told),
         T(who_is_being_delivered_to_is_left_out),
         T(a_message_is_edited),
         T(many_messages_and_many_recipients),
