@@ -68,8 +68,8 @@ void header_unfold(struct strv value, struct buf *out);
    whatever the value holds. Bytes over 127 are kept. Returns false (and writes nothing) for a bad name. */
 bool header_add(struct buf *out, const char *name, struct strv value);
 
-/* Appends text of one line as words for an unstructured field or a display name: as it is when it is ASCII,
-   else encoded words of RFC 2047 with UTF-8. */
+/* Appends text of one line as words for an unstructured field or a display name: as it is when it is ASCII
+   and has no "=?", else encoded words of RFC 2047 with UTF-8. */
 void header_encode(struct strv text, struct buf *out);
 
 /* Appends the block without the fields of that name (all, any case). Returns how many were left out. */

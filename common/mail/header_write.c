@@ -103,11 +103,12 @@ static bool is_inside(char c)
 
 void header_encode(struct strv text, struct buf *out)
 {
-    bool ascii = true;
+    bool plain = true;
 
+    /* Foreign words that look like encoded ones would be shown as what they hide. */
     for (size_t i = 0; i < text.n; i++)
-        ascii &= (unsigned char)text.p[i] < 0x80;
-    if (ascii) {
+        plain &= (unsigned char)text.p[i] < 0x80 && !(text.p[i] == '?' && i > 0 && text.p[i - 1] == '=');
+    if (plain) {
         buf_addv(out, text);
         return;
     }

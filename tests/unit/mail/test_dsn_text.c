@@ -1,6 +1,7 @@
 /* test_dsn_text.c - templates of notices: their file, each mistake at its line, and what is filled in */
 #include "common/mail/dsn.h"
 #include "common/mail/dsn_builtin.h"
+#include "common/mail/header.h"
 #include "tests/support/unit.h"
 
 #include <stdio.h>
@@ -209,6 +210,20 @@ static void words_stay_words(void **state)
     dsn_texts_free(&t);
 }
 
+static void foreign_words_are_shown_as_they_are(void **state)
+{
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 1000);
+    header_encode(SV_LIT("550 =?utf-8?B?4oCu?= no"), &out);
+    assert_true(strv_starts(buf_view(&out), SV_LIT("=?utf-8?B?NTUwID0/dXRmLTg/Qj80b0N1Pz0gbm8=?=")));
+    buf_reset(&out);
+    header_encode(SV_LIT("550 a=b? no"), &out);
+    assert_true(strv_is(buf_view(&out), "550 a=b? no"));
+    buf_clear(&out);
+}
+
 static void utf8_goes_over_every_hop(void **state)
 {
     struct dsn_texts *t = dsn_texts_read(SV_LIT("[delay]\nSubject: Zustellung verz\xc3\xb6gert: ${id}\nFrom: "
@@ -284,6 +299,7 @@ int main(void)
         cmocka_unit_test(lines_have_a_limit),
         cmocka_unit_test(each_line),
         cmocka_unit_test(words_stay_words),
+        cmocka_unit_test(foreign_words_are_shown_as_they_are),
         cmocka_unit_test(utf8_goes_over_every_hop),
         cmocka_unit_test(sample_is_what_is_built_in),
     };
