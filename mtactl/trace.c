@@ -16,6 +16,7 @@
 #include "mtactl/trace_words.h"
 
 #define LIMIT     20u /* messages */
+#define PART_WAIT_MS 2000 /* what is shown of the queue does not wait for a history that hangs */
 #define LIMIT_MAX 1000u
 #define AT_ONCE   30u    /* ids of one question */
 #define ROWS_MAX  20000u /* lines of one question: a mailing to half the world has more */
@@ -399,11 +400,14 @@ bool trace_of(struct tool *t, struct strv id, struct rows *out)
 {
     struct trace tr = { .t = t, .limit = 1 };
     struct collecting c = { .tr = &tr, .rows = out };
+    struct tool patient = *t;
     struct ask a;
 
+    if (patient.wait_ms > PART_WAIT_MS)
+        patient.wait_ms = PART_WAIT_MS;
     find_init(&a, &c, 0);
     ask_text(&a, "key", id);
-    ask_run(&a, t);
+    ask_run(&a, &patient);
     if (out->n)
         qsort(out->list, out->n, sizeof *out->list, by_time);
     trace_clear(&tr);

@@ -1,7 +1,8 @@
 /* supervise.c - starting in order, restarting what ends, and knowing why
  *
  * At the start of the suite one role after the other becomes READY; what fails then ends the suite, so that
- * nothing starts half. Later each child is restarted alone, with back-off.
+ * nothing starts half; only the history may fail, mail needs none. Later each child is restarted alone, with
+ * back-off.
  */
 #include "mtad/supervise.h"
 
@@ -24,6 +25,7 @@
 #include "mtad/status.h"
 
 static void child_failed(struct child *c, const char *why);
+static void row_go_on(struct generation *g);
 
 static void on_timer(void *arg)
 {
@@ -61,6 +63,11 @@ static void child_launch(struct child *c, int64_t after_ms)
     loop_timer_set(&c->timer, after_ms);
 }
 
+static bool is_in_row(const struct child *c, const struct generation *g)
+{
+    return c->gen == g && c->role == graph_roles[g->row].role;
+}
+
 static void child_failed(struct child *c, const char *why)
 {
     struct host *h = c->host;
@@ -68,7 +75,8 @@ static void child_failed(struct child *c, const char *why)
     char label[48];
 
     child_label(c, label);
-    if (h->phase == HOST_STARTING) {
+    /* Mail needs no history: it starts without, as it goes on without. */
+    if (h->phase == HOST_STARTING && c->role != ROLE_HISTORYD) {
         LOG(ERROR, "mtad.start.failed", KS("child", label), KS("why", why));
         h->status = 1;
         drain_now(h);
@@ -92,13 +100,10 @@ static void child_failed(struct child *c, const char *why)
         c->backoff_ms = h->options.restart_max_ms;
     LOG(ERROR, "mtad.child.ended", KS("child", label), KS("why", why), KMS("lived", lived),
         KMS("restart_in", c->backoff_ms));
+    if (h->phase == HOST_STARTING && is_in_row(c, c->gen))
+        row_go_on(c->gen);
     degraded_child(c, why);
     loop_timer_set(&c->timer, c->backoff_ms);
-}
-
-static bool is_in_row(const struct child *c, const struct generation *g)
-{
-    return c->gen == g && c->role == graph_roles[g->row].role;
 }
 
 /* False when there is nobody to start. */
@@ -154,6 +159,20 @@ static void all_ready(struct host *h)
         attempt_begin(h);
 }
 
+/* The row has started. */
+static void row_go_on(struct generation *g)
+{
+    struct host *h = g->host;
+
+    g->row++;
+    if (!rows_advance(g))
+        return;
+    if (h->phase == HOST_STARTING)
+        all_ready(h);
+    else if (h->phase == HOST_RUNNING)
+        reload_ready(g);
+}
+
 void supervise_ready(struct child *c)
 {
     struct host *h = c->host;
@@ -170,15 +189,8 @@ void supervise_ready(struct child *c)
             KMS("took", loop_now(h->loop) - c->started_ms));
     if (h->phase == HOST_RUNNING && c->role == ROLE_MAPD)
         reload_mapd_ready(h);
-    if (g->state != GENERATION_STARTING || !is_in_row(c, g) || !row_is_ready(g))
-        return;
-    g->row++;
-    if (!rows_advance(g))
-        return;
-    if (h->phase == HOST_STARTING)
-        all_ready(h);
-    else if (h->phase == HOST_RUNNING)
-        reload_ready(g);
+    if (g->state == GENERATION_STARTING && is_in_row(c, g) && row_is_ready(g))
+        row_go_on(g);
 }
 
 static void child_ended(struct child *c, int status)

@@ -1,6 +1,6 @@
 """test_trace.py - what became of a message: found by id, address, domain, Message-ID, client; with the words of all
 sides, from acceptance to the end; and a history that is full, damaged, killed or off, which is never in the mail's way"""
-import json, os, pathlib, signal, smtplib, subprocess, threading
+import json, os, pathlib, shutil, signal, smtplib, subprocess, threading
 
 import pytest
 
@@ -185,6 +185,35 @@ def test_a_full_disk_costs_lines_and_no_mail():
     finally:
         h.stop()
         subprocess.run(['umount', state], check=True)
+
+
+def test_the_queue_is_shown_while_it_hangs():
+    with Host() as h:
+        assert mtactl(h, 'pause', 'out').returncode == 0
+        mid = h.send('user@demo.test')
+        pid = h.pids()['historyd'][0]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            r = mtactl(h, '--wait', '120', 'queue', 'show', mid)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert r.returncode == 0 and 'user@demo.test' in r.stdout, r
+
+
+def test_one_that_cannot_start_keeps_no_mail_waiting(tmp_path, monkeypatch):
+    (tmp_path / 'bin').mkdir()
+    for program in (host.BUILD / 'bin').iterdir():
+        (tmp_path / 'bin' / program.name).symlink_to(program)
+    (tmp_path / 'bin/mtad').unlink()
+    shutil.copy(host.BUILD / 'bin/mtad', tmp_path / 'bin/mtad')
+    (tmp_path / 'bin/historyd').unlink()
+    shutil.copy('/bin/false', tmp_path / 'bin/historyd')
+    monkeypatch.setattr(host, 'BUILD', tmp_path)
+    with Host() as h:
+        h.send('user@demo.test')
+        h.wait_mail()
+        wait_for('it is said', lambda: 'historyd' in mtactl(h, 'status').stdout, step=0.1)
+        assert h.log_lines('mtad.child.ended', child='historyd[0]') and not h.log_lines('mtad.start.failed')
 
 
 def test_off_is_no_process_and_a_reload_follows():
