@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/os/fd.h"
 
 void batch_add(struct batch *b, struct deposit *d, uint64_t txn, const char *id)
@@ -51,9 +52,9 @@ void batch_drop(struct batch *b)
 
 enum step { SYNC, SHOW, SETTLE };
 
-static void step_all(struct batch *b, enum step step)
+static void steps(struct batch *b, unsigned from, unsigned to, enum step step)
 {
-    for (unsigned i = 0; i < b->n; i++) {
+    for (unsigned i = from; i < to; i++) {
         struct batch_item *item = &b->items[i];
         struct err err = { 0 };
         bool ok = true;
@@ -71,16 +72,34 @@ static void step_all(struct batch *b, enum step step)
     }
 }
 
+/* Those from this one on whose files are durable in time; where the next ones begin. */
+static unsigned part_sync(struct batch *b, unsigned from)
+{
+    int64_t until = clock_mono_ms() + b->part_ms;
+    unsigned to = from;
+
+    do {
+        steps(b, to, to + 1, SYNC);
+        to++;
+    } while (to < b->n && clock_mono_ms() < until);
+    return to;
+}
+
 void batch_commit(struct batch *b, void (*tell)(void *arg, const struct batch_item *item), void *arg)
 {
+    unsigned from = 0, to;
+
     for (unsigned i = 0; b->n > 1 && i < b->n; i++)
         maildir_write_begins(&b->items[i].file);
-    step_all(b, SYNC);
-    step_all(b, SHOW);
-    step_all(b, SETTLE);
-    for (unsigned i = 0; i < b->n; i++) {
-        tell(arg, &b->items[i]);
-        maildir_close(&b->items[i].box);
+    for (; from < b->n; from = to) {
+        to = part_sync(b, from);
+        steps(b, from, to, SHOW);
+        steps(b, from, to, SETTLE);
+        for (unsigned i = from; i < to; i++) {
+            tell(arg, &b->items[i]);
+            maildir_close(&b->items[i].box);
+        }
+        tell(arg, NULL);
     }
     b->n = 0;
 }

@@ -4,12 +4,16 @@
  * But all are on their way to the disk before the first sync waits, so that the file system commits once
  * for many, twice in all: for the files, and for their names. Nobody waits for company: a batch is what came
  * while the one before was being synced.
+ *
+ * On a disk that takes seconds for each a batch is told in parts: deliverd, which hears nothing for too long,
+ * would take us for hanging, end us, and send all of it again.
  */
 #pragma once
 
 #include "deliverd/agent/deposit.h"
 
 #define BATCH_MAX 32u           /* AGENTS_INFLIGHT_MAX: deliverd sends no more ahead */
+#define BATCH_PART_MS 10000     /* and it waits for a word some times as long */
 
 struct batch_item {
     uint64_t txn;
@@ -24,6 +28,7 @@ struct batch_item {
 
 struct batch {
     unsigned n;
+    int64_t part_ms;            /* what is not synced after so long follows those that are: BATCH_PART_MS */
     struct batch_item items[BATCH_MAX]; /* zeroed is not open: only the first n count */
 };
 
@@ -36,7 +41,8 @@ static inline bool batch_full(const struct batch *b)
 void batch_add(struct batch *b, struct deposit *d, uint64_t txn, const char *id);
 /* Withdrawn: nothing of it stays. False: it is not in here. */
 bool batch_remove(struct batch *b, uint64_t txn);
-/* Makes all durable; tell gets each with its result, in the order in which they came. Empty afterwards. */
+/* Makes all durable; tell gets each with its result, in the order in which they came, and NULL when those
+   before should be sent now. Empty afterwards. */
 void batch_commit(struct batch *b, void (*tell)(void *arg, const struct batch_item *item), void *arg);
 /* Forgets all, and what was written of them. */
 void batch_drop(struct batch *b);

@@ -30,14 +30,18 @@ static void result_put(struct session *s, uint64_t txn, const char *id, const ch
 
 static void tell(void *arg, const struct batch_item *item)
 {
-    result_put(arg, item->txn, item->id, item->rcpt, &item->result);
+    struct session *s = arg;
+
+    if (item)
+        result_put(s, item->txn, item->id, item->rcpt, &item->result);
+    else
+        channel_flush(s->ch);
 }
 
 static void batch_end(struct session *s)
 {
     loop_later_cancel(s->loop, &s->task);
     batch_commit(&s->batch, tell, s);
-    channel_flush(s->ch);
 }
 
 /* What the deposit has become. */
@@ -243,6 +247,7 @@ void session_start(struct session *s, struct loop *loop, int fd, enum role peer,
     s->taking = s->closing = false;
     s->id[0] = '\0';
     s->batch.n = 0;
+    s->batch.part_ms = BATCH_PART_MS;
     s->task = (struct loop_task){ .fn = on_task, .arg = s };
     deposit_init(&s->deposit, place);
     s->deposit.later = true;

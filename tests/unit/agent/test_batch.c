@@ -16,7 +16,7 @@ static struct deposit deposit;
 static struct batch batch;
 
 struct told {
-    unsigned n, delivered;
+    unsigned n, delivered, parts;
     uint64_t first, failed; /* txn */
     char status[8];
 };
@@ -25,6 +25,10 @@ static void tell(void *arg, const struct batch_item *item)
 {
     struct told *t = arg;
 
+    if (!item) {
+        t->parts++;
+        return;
+    }
     if (t->n++ == 0)
         t->first = item->txn;
     if (item->result.outcome == OUTCOME_DELIVERED) {
@@ -45,6 +49,7 @@ static int setup(void **state)
     deposit_init(&deposit, &place);
     deposit.later = true;
     batch.n = 0;
+    batch.part_ms = BATCH_PART_MS;
     return 0;
 }
 
@@ -91,10 +96,33 @@ static void all_together(void **state)
     lies(0, BATCH_MAX);
     assert_int_equal(t.delivered, BATCH_MAX);
     assert_int_equal(t.first, 100);
+    assert_int_equal(t.parts, 1);
     assert_int_equal(batch.n, 0);
     add(1);
     batch_commit(&batch, tell, &t);
     lies(0, BATCH_MAX + 1);
+}
+
+static void lies_in_parts(void *arg, const struct batch_item *item)
+{
+    struct told *t = arg;
+
+    tell(t, item);
+    if (item)
+        lies(5 - (int)t->n, (int)t->n); /* nothing of the next ones is shown yet */
+}
+
+/* A disk that takes its time for each. */
+static void told_in_parts(void **state)
+{
+    struct told t = { 0 };
+
+    (void)state;
+    batch.part_ms = 0;
+    add(5);
+    batch_commit(&batch, lies_in_parts, &t);
+    assert_int_equal(t.delivered, 5);
+    assert_int_equal(t.parts, 5);
 }
 
 static void one_fails(void **state)
@@ -148,6 +176,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(all_together, setup, teardown),
+        cmocka_unit_test_setup_teardown(told_in_parts, setup, teardown),
         cmocka_unit_test_setup_teardown(one_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(withdrawn, setup, teardown),
     };
