@@ -83,8 +83,8 @@ static uint32_t entry_find(struct ledger *l, uint64_t id)
 {
     uint32_t next = l->last_found + 1;
 
-    if (next > l->messages.used || ledger_at(l, next)->id != id)
-        next = ledger_find(l, id);
+    if (id == 0 || next > l->messages.used || ledger_at(l, next)->id != id)
+        next = ledger_find(l, id); /* 0 is nobody's, and that of every free slot */
     if (next)
         l->last_found = next;
     return next;

@@ -52,7 +52,9 @@ void measure_message(struct mailq *q, uint32_t handle)
     int64_t age = mailq_now_ms(q) - id_wall_ms(m->id), over = age - q->conf->expire_after * 1000;
     unsigned state = message_standing(m);
 
-    if (over <= 0 && age <= counting.oldest_ms[state])
+    /* Most are young and cost no look at their recipients. */
+    if (over <= 0 && age <= counting.oldest_ms[state] &&
+        (state != STANDING_ACTIVE || age <= counting.oldest_ms[OWED]))
         return;
     if (state == STANDING_ACTIVE && only_owes(m))
         state = OWED;

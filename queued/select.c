@@ -156,7 +156,8 @@ static bool matches(struct mailq *q, const struct selection *s, uint32_t message
     struct message *m = ledger_at(&q->ledger, message);
     int64_t age_s = (mailq_now_ms(q) - id_wall_ms(m->id)) / 1000;
 
-    if (s->until_ms && id_wall_ms(m->id) > (int64_t)s->until_ms)
+    /* Who says ids means those, also when a clock that was ahead made them. */
+    if (s->until_ms && !s->ids && id_wall_ms(m->id) > (int64_t)s->until_ms)
         return false;
     if ((s->older_s && age_s < (int64_t)s->older_s) || (s->younger_s && age_s > (int64_t)s->younger_s) ||
         (s->state.p && !strv_is(s->state, message_state(q, message))) ||

@@ -182,6 +182,24 @@ static void damage_is_counted(void **state)
     rig_kill(r);
 }
 
+/* Id 0 is what free places have: no entry of a damaged journal may take one for a message. */
+static void nobody_is_not_a_free_place(void **state)
+{
+    (void)state;
+    rig_start_bare(r);
+    rig_connect_cleanup(r);
+    rig_submit(r, 1, 1001, "s@x.test", "r:a@far.test", "body\r\n");
+    rig_submit(r, 2, 1002, "s@x.test", "r:a@far.test", "body\r\n");
+    RIG_UNTIL(r, r->answer_n == 2);
+    ledger_remove(&r->q.ledger, ledger_find(&r->q.ledger, 1002));
+    ledger_apply(&r->q.ledger, &(struct entry){ .kind = ENTRY_HOLD, .id = 1001, .text = SV_LIT("x") });
+    assert_int_equal(
+        ledger_apply(&r->q.ledger, &(struct entry){ .kind = ENTRY_HOLD, .id = 0, .text = SV_LIT("x") }),
+        LEDGER_UNKNOWN);
+    gauges_are_right();
+    rig_kill(r);
+}
+
 static void look(void)
 {
     uint32_t cursor = 0, handle;
@@ -245,6 +263,13 @@ static void nothing_is_older_than_it_may_be_unseen(void **state)
     look();
     assert_true(metric_cells[METRIC_QUEUE_OVERDUE][STANDING_ACTIVE] == 0);
     assert_true(metric_cells[METRIC_QUEUE_STATE_OLDEST][STANDING_ACTIVE] > 0);
+    /* Beside an older one that is to be delivered. */
+    rig_submit(r, 2, 1002, "s@x.test", "r:a@far.test", "body\r\n");
+    RIG_UNTIL(r, r->answer_n == 2);
+    message_rcpt(ledger_at(&r->q.ledger, ledger_find(&r->q.ledger, 1002)), 0)->state = RCPT_OWED;
+    look();
+    assert_true(metric_cells[METRIC_QUEUE_STATE_OLDEST][STANDING_ACTIVE] > 0);
+    assert_true(metric_cells[METRIC_QUEUE_STATE_OLDEST][OWED] > 0);
     rig_kill(r);
     measure_round(&r->q);
     measure_round(&r->q);
@@ -255,6 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(counted_is_what_is_there, setup, teardown),
         cmocka_unit_test_setup_teardown(damage_is_counted, setup, teardown),
+        cmocka_unit_test_setup_teardown(nobody_is_not_a_free_place, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_is_older_than_it_may_be_unseen, setup, teardown),
     };
 
