@@ -5,6 +5,8 @@
 #include "common/base/mem.h"
 #include "common/ipc/channel.h"
 #include "common/ipc/question.h"
+#include "common/net/loop.h"
+#include "dnsd/names.h"
 
 #include <stdlib.h>
 
@@ -13,6 +15,7 @@ struct dns_client {
     enum role self;
     struct channel *ch; /* owned; NULL when dnsd is away */
     struct asker *asker;
+    struct names *names; /* owned */
     struct ipc_out out;
 };
 
@@ -27,6 +30,8 @@ static void on_name(void *arg, struct ipc_in *in)
     q->handle = 0;
     if (answer == DNS_OK && name.n == 0)
         answer = DNS_TEMPFAIL; /* dnsd broke its own rule: no name is made of that */
+    if (in)                    /* no answer at all says nothing of the next one */
+        names_put(q->client->names, &q->addr, loop_now(q->client->loop), answer, name);
     q->name_done(q->arg, answer, answer == DNS_OK ? name : SV(""));
 }
 
@@ -89,11 +94,17 @@ void dns_client_name(struct dns_ask *q, struct dns_client *dc, const struct neta
 {
     char text[NETADDR_TEXT];
 
-    *q = (struct dns_ask){ .client = dc, .name_done = done, .arg = arg };
+    *q = (struct dns_ask){ .client = dc, .name_done = done, .arg = arg, .addr = *addr };
     netaddr_ip_text(addr, text, sizeof text);
     ipc_begin(&dc->out, IPC_DNS_CLIENT, asker_txn(dc->asker));
     ipc_put_text(&dc->out, TAG_ADDR, SV(text));
     q->handle = asker_ask(dc->asker, &dc->out, deadline_ms, on_name, q);
+}
+
+bool dns_client_known(const struct dns_client *dc, const struct netaddr *addr, enum ipc_dns *answer,
+                      struct strv *name)
+{
+    return names_get(dc->names, addr, loop_now(dc->loop), answer, name);
 }
 
 static void ask_hosts(struct dns_ask *q, enum ipc_type type, enum ipc_tag tag, struct strv name,
@@ -158,6 +169,7 @@ void dns_client_edge(struct dns_client *dc, int fd)
 {
     asker_set_channel(dc->asker, NULL);
     channel_free(&dc->ch);
+    names_forget(dc->names);
     dc->ch = channel_new(dc->loop, fd, dc->self, ROLE_DNSD, 0, &channel_ops, dc);
     asker_set_channel(dc->asker, dc->ch);
 }
@@ -174,6 +186,7 @@ struct dns_client *dns_client_new(struct loop *loop, enum role self)
     dc->loop = loop;
     dc->self = self;
     dc->asker = asker_new(loop);
+    dc->names = names_new();
     ipc_out_init(&dc->out);
     return dc;
 }
@@ -183,6 +196,7 @@ void dns_client_free(struct dns_client **dc)
     if (!*dc)
         return;
     asker_free(&(*dc)->asker);
+    names_free(&(*dc)->names);
     channel_free(&(*dc)->ch);
     ipc_out_clear(&(*dc)->out);
     MEM_FREE(*dc);

@@ -46,6 +46,7 @@ struct dns_ask {
     void (*name_done)(void *arg, enum ipc_dns answer, struct strv name);
     void (*hosts_done)(void *arg, const struct dns_hosts *hosts);
     void *arg;
+    struct netaddr addr; /* a name is asked for */
 };
 
 /* The name of a client whose PTR name leads back to its address: answer DNS_OK and the name (lower case, host
@@ -54,6 +55,11 @@ struct dns_ask {
 void dns_client_name(struct dns_ask *q, struct dns_client *dc, const struct netaddr *addr,
                      int64_t deadline_ms, void (*done)(void *arg, enum ipc_dns answer, struct strv name),
                      void *arg);
+
+/* What dnsd said of this client a moment ago (names.h), without asking; false when it must be asked. *name is
+   good until the loop goes on. */
+bool dns_client_known(const struct dns_client *dc, const struct netaddr *addr, enum ipc_dns *answer,
+                      struct strv *name);
 
 /* Where mail for a domain goes: MX, or its addresses when it has none. */
 void dns_mx(struct dns_ask *q, struct dns_client *dc, struct strv domain, enum ipc_family family,

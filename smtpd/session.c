@@ -472,6 +472,19 @@ static bool tls_comes_first(const struct session *s)
     return sv->tls && sv->listen->tls == CONF_TLS_IMPLICIT;
 }
 
+/* Before EHLO comes the answer is there as a rule. */
+static void name_ask(struct session *s)
+{
+    enum ipc_dns answer;
+    struct strv name;
+
+    s->engine.name_pending = true;
+    if (dns_client_known(s->host->dns, &s->engine.client, &answer, &name))
+        engine_name(&s->engine, answer == DNS_OK ? name : strv_make("", 0));
+    else
+        dns_client_name(&s->ask, s->host->dns, &s->engine.client, NAME_ASK_MS, on_name, s);
+}
+
 void session_begin(struct session *s)
 {
     s->engine.out = stream_out(s->stream);
@@ -484,10 +497,8 @@ void session_begin(struct session *s)
         session_end(s, END_PROTOCOL);
         return;
     }
-    if (dns_client_is_up(s->host->dns)) {
-        s->engine.name_pending = true;
-        dns_client_name(&s->ask, s->host->dns, &s->engine.client, NAME_ASK_MS, on_name, s);
-    }
+    if (dns_client_is_up(s->host->dns))
+        name_ask(s);
     deadline_arm(s);
 }
 

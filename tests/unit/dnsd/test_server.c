@@ -359,16 +359,35 @@ static void clients(void **state)
         { "IPv6 without PTR", "2001:db8::5", DNS_NXDOMAIN, "" },
     };
     struct world *w = *state;
+    struct netaddr addr;
+    enum ipc_dns answer;
+    struct strv name;
+    int fds[2];
 
     w->fakes[0].rows = zone;
     w->fakes[1].rows = zone;
     for (size_t i = 0; i < COUNT(cases); i++) {
-        struct netaddr a;
-
-        assert_true(netaddr_parse_ip(SV(cases[i].ip), &a));
-        dns_client_name(&w->ask, w->smtpd, &a, 5000, on_name, w);
+        assert_true(netaddr_parse_ip(SV(cases[i].ip), &addr));
+        dns_client_name(&w->ask, w->smtpd, &addr, 5000, on_name, w);
         until(w, (unsigned)i + 1);
         expect(w, cases[i].name, cases[i].answer, cases[i].text);
+        assert_int_equal(dns_client_known(w->smtpd, &addr, &answer, &name),
+                         cases[i].answer != DNS_TEMPFAIL);
+        if (cases[i].answer == DNS_TEMPFAIL)
+            continue;
+        assert_int_equal(answer, cases[i].answer);
+        assert_true(strv_eq(name, SV(cases[i].text)));
+    }
+    /* Another dnsd may know better, and that none is there is no answer. */
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    close(fds[1]);
+    dns_client_edge(w->smtpd, fds[0]);
+    dns_client_name(&w->ask, w->smtpd, &addr, 5000, on_name, w);
+    until(w, (unsigned)COUNT(cases) + 1);
+    expect(w, "dnsd is gone", DNS_TEMPFAIL, "");
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        assert_true(netaddr_parse_ip(SV(cases[i].ip), &addr));
+        assert_false(dns_client_known(w->smtpd, &addr, &answer, &name));
     }
 }
 

@@ -182,6 +182,7 @@ static void on_dns_frame(void *arg, struct channel *ch, struct ipc_in *in)
 {
     struct rig *r = arg;
 
+    r->names_asked += in->type == IPC_DNS_CLIENT;
     if (in->type != IPC_DNS_CLIENT || !r->name[0])
         return;
     ipc_begin(&r->out, IPC_DNS_CLIENT_ANSWER, in->txn);

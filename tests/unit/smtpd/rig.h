@@ -24,6 +24,7 @@ struct rig {
     bool mute_rcpt, mute_done, hold_credit;
     enum ipc_verdict stored; /* what it answers to TX_QUERY */
     char name[256];          /* what dnsd answers; "" = nothing comes */
+    unsigned names_asked; /* questions to dnsd */
 };
 
 /* more: text in place of the limits of section listen. */
