@@ -139,6 +139,10 @@ static int make(int dir, unsigned n)
         message_make(&m, i);
     segment_end(&m);
     must(journal_write(&m.journal, &err), &err);
+    buf_clear(&m.batch);
+    sidecar_clear(&m.sidecar);
+    envelope_clear(&m.envelope);
+    journal_clear(&m.journal);
     return 0;
 }
 
