@@ -16,6 +16,8 @@ extern const struct command commands[]; /* ends with name NULL */
 /* The command that the words begin with, the longest; *used: how many words. NULL: none. */
 const struct command *command_find(int argc, char **argv, int *used);
 void command_usage(struct buf *out);
+/* How to call the command of that name and those that it begins ("queue": all of the queue). false: none. */
+bool command_help(struct strv name, struct buf *out);
 /* mdoc list of all commands, for the manual page. For the completion of a shell: a line for each command, its
    name, a tab, and the options and choices that may follow. */
 void command_manual(struct buf *out);

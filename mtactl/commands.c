@@ -65,9 +65,8 @@ const struct command commands[] = {
     { "queue verify", "[SPOOL]",
       "Read every record, body and journal line of the spool, or of a copy of one, and say what is damaged.",
       0, 1, command_queue_verify },
-    { "notice show", "KIND [FILE]",
-      "What a notice says: failure, delay, success, relayed, expanded or double; with a file not in use yet.",
-      1, 2, command_notice_show },
+    { "notice show", "failure|delay|success|relayed|expanded|double [FILE]",
+      "What a notice says; with a file not in use yet.", 1, 2, command_notice_show },
     { "pause", "in|out", "Accept nothing, or deliver nothing, until resumed; a restart does not change it.",
       1, 1, command_pause },
     { "resume", "in|out", "End a pause.", 1, 1, command_resume },
@@ -131,6 +130,31 @@ const struct command *command_find(int argc, char **argv, int *used)
     return best;
 }
 
+static const char selectors[] =
+    "SELECTOR: ID, --sender A, --recipient A, --domain D, --older AGE, --younger AGE,\n"
+    "          --reason TEXT, --state held|deferred|running|active|damaged, --all\n";
+
+bool command_help(struct strv name, struct buf *out)
+{
+    bool any = false, selects = false;
+
+    for (const struct command *c = commands; c->name; c++) {
+        struct strv rest = SV(c->name);
+
+        if (!strv_starts(rest, name) || (rest.n > name.n && rest.p[name.n] != ' '))
+            continue;
+        buf_addf(out, "%s mtactl %s%s%s\n           %s\n", any ? "      " : "usage:", c->name,
+                 *c->arguments ? " " : "", c->arguments, c->doc);
+        any = true;
+        selects = selects || strstr(c->arguments, "SELECTOR");
+    }
+    if (selects)
+        buf_adds(out, selectors);
+    if (any)
+        buf_adds(out, "man mtactl says more\n");
+    return any;
+}
+
 void command_usage(struct buf *out)
 {
     buf_adds(out, "usage: mtactl [--json] [-c FILE | --runtime DIR] [--wait SECONDS] COMMAND "
@@ -145,9 +169,8 @@ void command_usage(struct buf *out)
             buf_addf(out, "%*s", (int)(36 - (out->len - begin)), "");
         buf_addf(out, "%s\n", c->doc);
     }
-    buf_adds(out, "SELECTOR: ID, --sender A, --recipient A, --domain D, --older AGE, --younger AGE,\n"
-                  "          --reason TEXT, --state held|deferred|running|active|damaged, --all\n"
-                  "exit status: 0 well, 1 degraded or found wanting, 64 wrong usage, 65 no such thing,\n"
+    buf_adds(out, selectors);
+    buf_adds(out, "exit status: 0 well, 1 degraded or found wanting, 64 wrong usage, 65 no such thing,\n"
                   "66 no password came, 67 no such address, 69 not running,\n"
                   "75 no answer in time or cannot now, 76 nonsense from the other side,\n"
                   "77 not permitted, 78 configuration\n");

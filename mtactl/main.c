@@ -58,6 +58,7 @@ static int option_take(struct tool *t, int c)
 /* A word that is none of the first words, or one that needs a second. */
 static int unknown(struct tool *t, int argc, char **argv)
 {
+    const char *longer = NULL; /* "delete" is "queue delete" */
     struct suggest near;
     struct buf seconds;
     char hint[128];
@@ -71,17 +72,44 @@ static int unknown(struct tool *t, int argc, char **argv)
         if (!strv_word(&rest, &first))
             continue;
         suggest_try(&near, first);
-        if (strv_is(first, argv[0]) && strv_word(&rest, &second))
+        if (!strv_word(&rest, &second))
+            continue;
+        if (strv_is(first, argv[0]))
             buf_addf(&seconds, "%s%.*s", seconds.len ? ", " : "", (int)second.n, second.p);
+        if (!longer && strv_is(second, argv[0]))
+            longer = c->name;
     }
     if (seconds.len)
         status = tool_end(t, EX_USAGE, "there is no command %s%s%s; there are %s", argv[0],
                           argc > 1 ? " " : "", argc > 1 ? argv[1] : "", buf_cstr(&seconds));
+    else if (longer)
+        status = tool_end(t, EX_USAGE, "there is no command %s; did you mean \"%s\"?", argv[0], longer);
     else
         status = tool_end(t, EX_USAGE, "there is no command %s%s (mtactl --help lists them)", argv[0],
                           suggest_text(&near, hint, sizeof hint));
     buf_clear(&seconds);
     return status;
+}
+
+/* --help anywhere behind a command, -h at its end: who asks how it works does not want it to work. */
+static bool help_wanted(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || (i + 1 == argc && strcmp(argv[i], "-h") == 0))
+            return true;
+    return false;
+}
+
+static bool help(struct strv name)
+{
+    struct buf text;
+    bool known;
+
+    buf_init(&text, 1u << 16);
+    known = command_help(name, &text);
+    fputs(buf_cstr(&text), stdout);
+    buf_clear(&text);
+    return known;
 }
 
 static int run(struct tool *t, int argc, char **argv)
@@ -92,12 +120,15 @@ static int run(struct tool *t, int argc, char **argv)
     if (argc == 0)
         return print(command_usage, stderr, EX_USAGE);
     command = command_find(argc, argv, &used);
+    if (help_wanted(argc, argv) && help(SV(command ? command->name : argv[0])))
+        return 0;
     if (!command)
         return unknown(t, argc, argv);
     argc -= used;
     argv += used;
     if ((unsigned)argc < command->min || (unsigned)argc > command->max)
-        return tool_end(t, EX_USAGE, "usage: mtactl %s %s", command->name, command->arguments);
+        return tool_end(t, EX_USAGE, "usage: mtactl %s%s%s", command->name,
+                        *command->arguments ? " " : "", command->arguments);
     return command->run(t, argc, argv);
 }
 

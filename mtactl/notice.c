@@ -152,8 +152,8 @@ int command_notice_show(struct tool *t, int argc, char **argv)
     int code = 0;
 
     if (!dsn_kind_find(SV(argv[0]), &kind))
-        return tool_end(t, EX_USAGE, "%s: KIND is failure, delay, success, relayed, expanded or double",
-                        argv[0]);
+        return tool_end(t, EX_USAGE, "there is no notice %s; there are failure, delay, success, relayed, "
+                        "expanded and double", argv[0]);
     if (!tool_conf(t, NULL, &conf))
         return tool_end(t, EX_CONFIG, "%s is not in order", t->conf_path);
     path = argc > 1 ? argv[1] : conf_notices_templates(conf->queue);

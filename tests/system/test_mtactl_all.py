@@ -115,6 +115,21 @@ def test_every_command_has_a_row_and_a_place_in_the_manual():
     assert used <= documented
 
 
+def test_help_of_each_command():
+    """It says how the command is called, and does nothing else: the host need not run, nothing is deleted."""
+    for command in ROWS:
+        for words in ([*command.split(), '--help'], [*command.split(), '-h'], [*command.split(), 'x', '--help', '--yes']):
+            p = subprocess.run([str(TOOL), '-c', '/nowhere', *words], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+            assert p.returncode == 0 and not p.stderr and p.stdout.startswith('usage: mtactl ' + command), (words, p)
+            assert ('SELECTOR: ID' in p.stdout) == ('SELECTOR' in p.stdout.split('SELECTOR: ')[0]), p
+    p = subprocess.run([str(TOOL), 'queue', '--help'], capture_output=True, text=True)
+    assert p.returncode == 0 and all(f' mtactl {c}' in p.stdout for c in ROWS if c.startswith('queue ')) and 'mtactl map' not in p.stdout
+    p = subprocess.run([str(TOOL), 'hold', '0S9TMGJ4R4PWR'], capture_output=True, text=True)
+    assert p.returncode == 64 and 'did you mean "queue hold"?' in p.stderr
+    p = subprocess.run([str(TOOL), 'cue', '--help'], capture_output=True, text=True)
+    assert p.returncode == 64 and 'there is no command cue' in p.stderr
+
+
 def test_every_command_in_words_and_as_json():
     with with_logins() as h:
         message = h.send('a@remote.test', sender='me@demo.test')
@@ -227,6 +242,7 @@ def test_completion_knows_the_table():
     assert complete('mtactl queue ') == {c.split()[1] for c in table if c.startswith('queue ')}
     assert complete('mtactl --json --wait 3 queue sh') == {'show'}
     assert complete('mtactl sta') == {'status'}
+    assert complete('mtactl notice show d') == {'delay', 'double'}
     assert complete('mtactl queue list --state h') == {'held'}
     assert complete('mtactl queue list --sort s') == {'size', 'sender'}
     assert complete('mtactl queue summary --by ') == {'destination', 'sender', 'reason', 'age'}
