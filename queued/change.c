@@ -3,16 +3,16 @@
 #include "common/ipc/schema.h"
 #include "queued/ctl.h"
 
-static void change_log(const char *event, uint64_t id, struct strv reason)
+static void change_log(const char *event, uint64_t id, unsigned uid, struct strv reason)
 {
     char text[ID_TEXT_SIZE];
 
     id_text(id, text);
     log_emit(LOG_LV_INFO, event,
-             (const struct kv[]){ KS("id", text), KV("reason", reason), { .key = NULL } });
+             (const struct kv[]){ KS("id", text), KI("uid", uid), KV("reason", reason), { .key = NULL } });
 }
 
-static bool hold(struct mailq *q, uint32_t message, struct strv reason)
+static bool hold(struct mailq *q, uint32_t message, unsigned uid, struct strv reason)
 {
     struct message *m = ledger_at(&q->ledger, message);
 
@@ -22,11 +22,11 @@ static bool hold(struct mailq *q, uint32_t message, struct strv reason)
                                           .id = m->id,
                                           .text = reason.n ? reason : SV_LIT("by the operator") });
     message_settle(q, message);
-    change_log("queue.message.held", m->id, reason);
+    change_log("queue.message.held", m->id, uid, reason);
     return true;
 }
 
-static bool release(struct mailq *q, uint32_t message, struct strv reason)
+static bool release(struct mailq *q, uint32_t message, unsigned uid, struct strv reason)
 {
     struct message *m = ledger_at(&q->ledger, message);
 
@@ -34,7 +34,7 @@ static bool release(struct mailq *q, uint32_t message, struct strv reason)
         return false;
     store_note(q->store, &(struct entry){ .kind = ENTRY_RELEASE, .id = m->id });
     message_settle(q, message);
-    change_log("queue.message.released", m->id, reason);
+    change_log("queue.message.released", m->id, uid, reason);
     return true;
 }
 
@@ -69,13 +69,13 @@ static bool list_states(struct mailq *q, uint32_t message, unsigned states, int 
     return q->list.len > 0;
 }
 
-static bool delete (struct mailq *q, uint32_t message, struct strv reason)
+static bool delete (struct mailq *q, uint32_t message, unsigned uid, struct strv reason)
 {
     uint64_t id = ledger_at(&q->ledger, message)->id;
 
     if (!list_states(q, message, ~(1u << RCPT_DONE), -1))
         return false;
-    change_log("queue.message.deleted", id, reason);
+    change_log("queue.message.deleted", id, uid, reason);
     jobs_cancel(q, ledger_at(&q->ledger, message));
     store_note(q->store,
                &(struct entry){
@@ -84,7 +84,7 @@ static bool delete (struct mailq *q, uint32_t message, struct strv reason)
 }
 
 /* Recipients that a job has are left to it: its result, a failure too, is news of its own. */
-static bool bounce(struct mailq *q, uint32_t message, struct strv reason)
+static bool bounce(struct mailq *q, uint32_t message, unsigned uid, struct strv reason)
 {
     const unsigned idle = 1u << RCPT_OPEN | 1u << RCPT_WAIT;
     uint64_t id = ledger_at(&q->ledger, message)->id;
@@ -102,7 +102,7 @@ static bool bounce(struct mailq *q, uint32_t message, struct strv reason)
         verdict_note(q, id, buf_view(&q->list), &v, wants > 0);
     }
     if (any)
-        change_log("queue.message.returned", id, reason);
+        change_log("queue.message.returned", id, uid, reason);
     if (ledger_find(&q->ledger, id) != message)
         return any;
     message_settle(q, message);
@@ -110,11 +110,12 @@ static bool bounce(struct mailq *q, uint32_t message, struct strv reason)
     return any;
 }
 
-static bool flush(struct mailq *q, uint32_t message, struct strv reason)
+static bool flush(struct mailq *q, uint32_t message, unsigned uid, struct strv reason)
 {
     struct message *m = ledger_at(&q->ledger, message);
     bool any = false;
 
+    (void)uid;
     (void)reason;
     if (m->flags & (MESSAGE_HELD | MESSAGE_DAMAGED))
         return false;

@@ -354,7 +354,7 @@ static void change_each(struct walk *w, uint32_t handle)
     if (ledger_at(&w->q->ledger, handle)->flags & MESSAGE_MOVING &&
         !requeue_stop(w->q, ledger_at(&w->q->ledger, handle)->id))
         return;
-    if (!c->run(w->q, handle, strv_sub(ctl_text(w->call, "why"), 0, 256)))
+    if (!c->run(w->q, handle, ctl_uid(w->call), strv_sub(ctl_text(w->call, "why"), 0, 256)))
         return;
     ctl_row(w->call, "changed");
     ctl_put(w->call, "id", SV(id));

@@ -34,9 +34,9 @@ struct bytes *message_envelope(struct mailq *q, uint32_t message);
 bool message_peek(struct mailq *q, uint32_t message, uint64_t *size);
 const char *message_state(struct mailq *q, uint32_t message);
 
-/* change.c: one change of one message; true: something was noted. */
+/* change.c: one change of one message, by whom; true: something was noted. */
 struct change {
     const char *name;
-    bool (*run)(struct mailq *q, uint32_t message, struct strv reason);
+    bool (*run)(struct mailq *q, uint32_t message, unsigned uid, struct strv reason);
 };
 extern const struct change changes[]; /* ends with name NULL */

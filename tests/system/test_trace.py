@@ -104,6 +104,19 @@ address {{ virtual = names }}'''
             wait_for('the way back', lambda: {s['id'] for s in trace(h, mid)[1]} == {mid, notice}, step=0.1)
 
 
+def test_who_changed_it_is_told():
+    with Host(conf='route default { via = "127.0.0.1:1" }', relay_from=['127.0.0.0/8']) as h:
+        mid = h.send('bob@remote.test')
+        wait_steps(h, mid, 'delivery.result', status='deferred')
+        for words in (('hold', mid, '--why', 'looking'), ('release', mid), ('delete', mid, '--yes')):
+            assert mtactl(h, 'queue', *words).returncode == 0
+        steps = wait_steps(h, mid, 'queue.message.deleted')
+        done = {s['event'].split('.')[-1]: str(s.get('uid')) for s in steps if s['event'].startswith('queue.message.') and 'uid' in s}
+        assert done == {e: str(os.getuid()) for e in ('held', 'released', 'deleted')}
+        text = mtactl(h, 'trace', mid).stdout
+        assert f'held by uid {os.getuid()}: looking' in text and f'deleted by uid {os.getuid()}\n' in text, text
+
+
 def test_without_historyd_mail_goes_on_and_trace_says_so():
     with Host() as h:
         first = h.send('user@demo.test')
