@@ -149,11 +149,13 @@ def test_install_upgrade_remove_purge(root, deb):
     wait_for('the third message', lambda: root.sh('ls /srv/maria/Maildir/new | wc -l').strip() == '3')
     root.sh('kill $(pgrep -o -x mtad); while pgrep -x mtad >/dev/null; do sleep 0.1; done')
 
-    # Removal keeps configuration and mail; purge keeps a spool that holds something, with a word.
+    # Removal keeps configuration and mail; purge keeps a spool that holds something, with a word, and of the state what may be mail.
+    assert set(root.sh('ls /var/lib/mansio').split()) >= {'history', 'historyd', 'mapd'}
     root.sh('dpkg -r mansio && test -e /etc/mansio/mansio.conf && test -d /var/spool/mansio && ! test -e /usr/sbin/mtad')
     out = root.sh('touch /etc/mansio/passwords; dpkg -P mansio')
     assert '/var/spool/mansio is kept' in out and '/etc/mansio is kept' in out, out
     root.sh('! test -e /etc/mansio/mansio.conf && test -e /etc/mansio/passwords && test -d /var/spool/mansio')
+    assert root.sh('ls /var/lib/mansio 2>/dev/null; true').split() in ([], ['mail'])
 
 
 @pytest.mark.root
