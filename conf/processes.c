@@ -29,7 +29,8 @@ static const struct conf_field fields[] = {
     FIELD(conf_processes, runtime, CT_PATH, "/run/mansio",
           .doc = "Directory of control sockets and the empty jail."),
     FIELD(conf_processes, state, CT_PATH, "/var/lib/mansio",
-          .doc = "Directory of compiled maps and counters."),
+          .doc = "Directory of compiled maps, the history, kept configurations and the mailbox of "
+                 "postmaster."),
     FIELD_END
 };
 

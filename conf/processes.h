@@ -13,5 +13,5 @@ struct conf_processes {
     int64_t drain;                  /* seconds that sessions in progress get at a stop */
     int64_t watchdog;               /* seconds without an answer that end a daemon; 0: never */
     char *runtime;                  /* directory of ctl/ and of the empty jail */
-    char *state;                    /* directory of compiled maps and shared counters */
+    char *state;                    /* directory of compiled maps, the history, kept configurations */
 };

@@ -84,7 +84,7 @@ static const struct conf_field fields[] = {
         conf_queue, postmaster, CT_STRING, "\"\"", .max = 254,
         .roles = ROLE_BIT(ROLE_QUEUED) | ROLE_BIT(ROLE_CLEANUP) | ROLE_BIT(ROLE_MAPD),
         .doc =
-            "Address that gets mail for `postmaster` when no alias and no mailbox has that name. \"\"\": the "
+            "Address that gets mail for `postmaster` when no alias and no mailbox has that name. \"\": the "
             "section `mailbox postmaster` says where it goes."),
     FIELD(conf_queue, notices, CT_BLOCK, .block = &notices_kind,
           .roles = ROLE_BIT(ROLE_QUEUED) | ROLE_BIT(ROLE_SMTPD) | ROLE_BIT(ROLE_CLEANUP),
