@@ -242,6 +242,8 @@ static int change(struct tool *t, const char *act, const char *done, const char 
     ask_run(&a, t);
     if (a.code)
         return tool_end(t, a.code, "%s (%zu messages were %s before)", a.text, changed.n, done);
+    if (changed.n == 0 && strcmp(act, "flush") == 0)
+        done = "to be tried now (what is held waits for queue release)";
     return tool_end(t, 0, "%zu message%s %s", changed.n, changed.n == 1 ? "" : "s", done);
 }
 

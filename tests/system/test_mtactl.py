@@ -126,6 +126,7 @@ def test_queue_commands():
         h.kill('queued')  # what was answered is durable
         h.wait_log('mtad.child.ready', child='queued[0]')
         assert {i: m['state'] for i, m in queue(h).items()} == {two: 'held'}
+        assert change(h, 'queue', 'flush', two)['message'] == '0 messages to be tried now (what is held waits for queue release)'
         assert change(h, 'queue', 'release', '--state', 'held')['message'] == '1 message released'
         before = len(h.log_lines('delivery.result', id=two))
         assert change(h, 'queue', 'flush', '--all')['message'] == '1 message to be tried now'
