@@ -25,6 +25,7 @@ static struct {
     int64_t second; /* of stamp */
     char stamp[64], zone[32];
     bool dead;
+    bool torn; /* the last line in the file has no end: the disk was full */
     void (*on_wait)(void *arg, bool dead);
     void *arg;
     char *ring; /* owned; lines as u16 length + bytes, oldest at 0 */
@@ -94,12 +95,27 @@ static size_t line_make(char *dst, enum log_level level, const char *line, size_
 
 enum outcome { WRITTEN, SLOW, DEAD, GONE };
 
+/* One write per line: lines of several processes in one file must not mix (O_APPEND). */
+static enum outcome file_write(int fd, const char *line, size_t len)
+{
+    ssize_t n;
+
+    if (sink.torn && !fd_write_full(fd, "\n", 1))
+        return GONE;
+    sink.torn = false;
+    do {
+        n = write(fd, line, len);
+    } while (n < 0 && errno == EINTR);
+    if (n > 0 && ((size_t)n == len || fd_write_full(fd, line + n, len - (size_t)n)))
+        return WRITTEN;
+    sink.torn = n > 0;
+    return GONE;
+}
+
 static enum outcome line_write(const char *line, size_t len)
 {
-    if (sink.kind != LOGSINK_SYSLOG) {
-        /* One write per line: lines of several processes in one file must not mix (O_APPEND). */
-        return fd_write_full(sink.kind == LOGSINK_FILE ? sink.fd : STDERR_FILENO, line, len) ? WRITTEN : GONE;
-    }
+    if (sink.kind != LOGSINK_SYSLOG)
+        return file_write(sink.kind == LOGSINK_FILE ? sink.fd : STDERR_FILENO, line, len);
     if (sink.fd < 0)
         return DEAD;
     while (send(sink.fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
@@ -125,6 +141,16 @@ static void ring_add(const char *line, size_t len)
     sink.used += sizeof n + len;
 }
 
+static void lost_tell(void)
+{
+    char text[128], line[LINE_SIZE];
+    unsigned lost = sink.lost;
+    int len = snprintf(text, sizeof text, "event=log.lines.lost lines=%u", lost);
+
+    if (lost > 0 && line_write(line, line_make(line, LOG_LV_WARN, text, (size_t)len)) != GONE)
+        sink.lost = 0;
+}
+
 static enum outcome ring_write(void)
 {
     enum outcome outcome = WRITTEN;
@@ -142,13 +168,8 @@ static enum outcome ring_write(void)
     if (at > 0)
         memmove(sink.ring, sink.ring + at, sink.used - at);
     sink.used -= at;
-    if (sink.used == 0 && sink.lost > 0) {
-        char text[128], line[LINE_SIZE];
-        int len = snprintf(text, sizeof text, "event=log.lines.lost lines=%u", sink.lost);
-
-        sink.lost = 0;
-        line_write(line, line_make(line, LOG_LV_WARN, text, (size_t)len));
-    }
+    if (sink.used == 0)
+        lost_tell();
     return sink.used == 0 ? WRITTEN : outcome;
 }
 
@@ -174,6 +195,8 @@ static void sink_line(void *arg, enum log_level level, const char *text, size_t 
     len = line_make(line, level, text, text_len);
     waited = sink.used > 0;
     outcome = waited ? ring_write() : WRITTEN;
+    if (!waited && sink.kind != LOGSINK_SYSLOG)
+        lost_tell();
     if (outcome == WRITTEN || outcome == GONE)
         outcome = line_write(line, len);
     if (outcome == SLOW || outcome == DEAD) {
@@ -193,7 +216,7 @@ void logsink_open(enum logsink_kind kind, int fd, int facility, const char *host
     sink.kind = kind;
     sink.fd = fd;
     sink.facility = facility;
-    sink.dead = false;
+    sink.dead = sink.torn = false;
     sink.stamp[0] = '\0';
     sink.owner = pthread_self();
     snprintf(sink.host, sizeof sink.host, "%s", host);
@@ -209,7 +232,7 @@ void logsink_replace(int fd)
     pthread_mutex_lock(&sink.lock);
     fd_close(&sink.fd);
     sink.fd = fd;
-    sink.dead = false;
+    sink.dead = sink.torn = false;
     pthread_mutex_unlock(&sink.lock);
     /* All processes write what they kept at once: the reader's queue is short, and the rest waits again. */
     if (!logsink_flush() && !sink.dead && sink.on_wait)

@@ -7,11 +7,14 @@
 
 #include <fcntl.h>
 #include <regex.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -60,6 +63,34 @@ static void a_file_gets_whole_lines(void **state)
     assert_true(fd_pread_full(fd, text, sizeof text - 1, 0) > 0);
     assert_true(matches("^20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\\.[0-9]{3}[+-][0-9]{2}:[0-9]{2} mx\\.test "
                         "mansio/queued\\[[0-9]+\\]: WARN event=a\\.b k=\"two words\"\n$",
+                        text));
+    close(fd);
+}
+
+/* A full disk takes a part of a line, then nothing: here a limit of the size. */
+static void a_full_disk_tears_no_further_line(void **state)
+{
+    char text[4096] = "";
+    struct rlimit whole, limit;
+    int fd = memfd_create("log", 0);
+    struct stat st;
+
+    (void)state;
+    signal(SIGXFSZ, SIG_IGN);
+    logsink_open(LOGSINK_FILE, dup(fd), LOG_MAIL, "mx.test");
+    LOG(INFO, "first", KS("k", "v"));
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &whole), 0);
+    limit = (struct rlimit){ .rlim_cur = (rlim_t)st.st_size + 10, .rlim_max = whole.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    LOG(INFO, "torn", KS("k", "v"));
+    LOG(INFO, "gone", KS("k", "v"));
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &whole), 0);
+    LOG(INFO, "last", KS("k", "v"));
+    LOG(INFO, "more", KS("k", "v"));
+    assert_true(fd_pread_full(fd, text, sizeof text - 1, 0) > 0);
+    assert_true(matches("^[^\n]* event=first k=v\n.{10}\n[^\n]* event=log\\.lines\\.lost lines=2\n"
+                        "[^\n]* event=last k=v\n[^\n]* event=more k=v\n$",
                         text));
     close(fd);
 }
@@ -229,6 +260,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_gets_whole_lines),
+        cmocka_unit_test(a_full_disk_tears_no_further_line),
         cmocka_unit_test(the_stamp_is_local_time_with_offset),
         cmocka_unit_test(syslog_gets_rfc_3164),
         cmocka_unit_test(a_restart_of_syslog_loses_nothing),
