@@ -102,6 +102,34 @@ static void pause_text(struct buf *out, const struct row *r, const char *field, 
     buf_addc(out, '\n');
 }
 
+/* Times of a message for people; scripts take --json. */
+static void message_text(struct buf *out, const struct row *r)
+{
+    struct rows rows = { 0 };
+    struct row *shown = rows_add(&rows, r->kind);
+    struct buf text;
+
+    buf_init(&text, 256);
+    for (size_t i = 0; i < r->n; i++) {
+        const struct value *v = &r->values[i];
+
+        buf_reset(&text);
+        if (strcmp(v->name, "arrival") == 0)
+            trace_when(&text, v->number * 1000);
+        else if (strcmp(v->name, "age") == 0)
+            print_age(&text, v->number);
+        if (text.len)
+            row_put(shown, v->name, buf_view(&text));
+        else if (v->text)
+            row_put(shown, v->name, strv_make(v->text, v->text_n));
+        else
+            row_put_number(shown, v->name, v->number);
+    }
+    print_list(out, shown);
+    buf_clear(&text);
+    rows_clear(&rows);
+}
+
 static void recipient_text(struct buf *out, const struct row *r, const struct rows *steps)
 {
     list_text(out, r);
@@ -125,6 +153,8 @@ int command_queue_show(struct tool *t, int argc, char **argv)
                 tool_row(t, &rows.list[i]);
             else if (strcmp(rows.list[i].kind, "recipient") == 0)
                 recipient_text(&t->out, &rows.list[i], &steps);
+            else if (strcmp(rows.list[i].kind, "message") == 0)
+                message_text(&t->out, &rows.list[i]);
             else
                 print_list(&t->out, &rows.list[i]);
         }
@@ -241,7 +271,8 @@ static int change(struct tool *t, const char *act, const char *done, const char 
         return status;
     ask_run(&a, t);
     if (a.code)
-        return tool_end(t, a.code, "%s (%zu messages were %s before)", a.text, changed.n, done);
+        return changed.n ? tool_end(t, a.code, "%s (%zu messages were %s before)", a.text, changed.n, done) :
+                           tool_end(t, a.code, "%s", a.text);
     if (changed.n == 0 && strcmp(act, "flush") == 0)
         done = "to be tried now (what is held waits for queue release)";
     return tool_end(t, 0, "%zu message%s %s", changed.n, changed.n == 1 ? "" : "s", done);

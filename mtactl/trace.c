@@ -159,11 +159,35 @@ static int find_stories(struct trace *tr, struct ask *a, struct rows *out)
 
 /* ---- order ---- */
 
+struct order {
+    uint64_t at;
+    size_t i;
+};
+
+/* The newest came first, also of those of one millisecond. */
 static int by_time(const void *a, const void *b)
 {
-    uint64_t x = row_number(a, "at"), y = row_number(b, "at");
+    const struct order *x = a, *y = b;
 
-    return (x > y) - (x < y);
+    if (x->at != y->at)
+        return x->at > y->at ? 1 : -1;
+    return (x->i < y->i) - (x->i > y->i);
+}
+
+static void rows_order(struct rows *rows)
+{
+    struct order *order = mem_resize(NULL, rows->n + 1, sizeof *order);
+    struct row *sorted = mem_resize(NULL, rows->n + 1, sizeof *sorted);
+
+    for (size_t i = 0; i < rows->n; i++)
+        order[i] = (struct order){ .at = row_number(&rows->list[i], "at"), .i = i };
+    qsort(order, rows->n, sizeof *order, by_time);
+    for (size_t i = 0; i < rows->n; i++)
+        sorted[i] = rows->list[order[i].i];
+    free(order);
+    free(rows->list);
+    rows->list = sorted;
+    rows->cap = rows->n + 1;
 }
 
 static int by_begin(const void *a, const void *b)
@@ -175,8 +199,7 @@ static int by_begin(const void *a, const void *b)
 
 static void stories_order(struct trace *tr, struct rows *rows)
 {
-    if (rows->n)
-        qsort(rows->list, rows->n, sizeof *rows->list, by_time);
+    rows_order(rows);
     for (size_t i = 0; i < rows->n; i++) {
         bool sid;
         struct story *s = story_find(tr, story_id(&rows->list[i], &sid));
@@ -408,8 +431,7 @@ bool trace_of(struct tool *t, struct strv id, struct rows *out)
     find_init(&a, &c, 0);
     ask_text(&a, "key", id);
     ask_run(&a, &patient);
-    if (out->n)
-        qsort(out->list, out->n, sizeof *out->list, by_time);
+    rows_order(out);
     trace_clear(&tr);
     return a.code == 0;
 }

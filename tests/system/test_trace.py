@@ -1,6 +1,6 @@
 """test_trace.py - what became of a message: found by id, address, domain, Message-ID, client; with the words of all
 sides, from acceptance to the end; and a history that is full, damaged, killed or off, which is never in the mail's way"""
-import json, os, pathlib, shutil, signal, smtplib, subprocess, threading
+import json, os, pathlib, re, shutil, signal, smtplib, subprocess, threading
 
 import pytest
 
@@ -52,6 +52,8 @@ def test_a_delivered_message_is_found_by_everything():
         assert f'{mid}  Message-ID <Some.Thing$1@far.test>' in text and 'accepted from 127.0.0.1' in text
         assert 'delivered to user@demo.test' in text and 'it is in the queue' not in text
         assert trace(h, mid, '--since', '1h')[1] == steps
+        own = [s['event'] for s in steps if s['daemon'] == 'queued[0]']  # as they were written, also those of one millisecond
+        assert own == [re.search(r'event=(\S+)', line)[1] for line in h.log_lines(id=mid) if '/queued[' in line], own
 
 
 def test_refusals_and_logins():
@@ -75,6 +77,7 @@ def test_deferred_then_delivered_with_the_words_of_both_attempts():
             wait_steps(h, mid, 'delivery.result', status='deferred')
             assert 'it is in the queue now' in mtactl(h, 'trace', mid).stdout
             shown = mtactl(h, 'queue', 'show', mid).stdout
+            assert re.search(r'^arrival: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d', shown, re.M) and re.search(r'^age: \d+s$', shown, re.M), shown
             assert 'deferred to bob@remote.test' in shown and '451 4.2.1 come back later' in shown
             sink.replies['RCPT'] = {}
             assert mtactl(h, 'queue', 'flush', mid).returncode == 0
