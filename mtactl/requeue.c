@@ -90,9 +90,11 @@ static int finish(struct tool *t, struct ask *a, struct progress *p)
     ask_run(a, t);
     if (p->told)
         fputs("\r\n", stderr);
-    if (a->code)
+    if (a->code && p->messages)
         return tool_end(t, a->code, "%s (%" PRIu64 " messages were %s before)", a->text, p->messages,
                         p->done);
+    if (a->code)
+        return tool_end(t, a->code, "%s", a->text);
     code = !p->kept ? 0 : p->refused ? EX_DATAERR : EX_TEMPFAIL;
     return tool_end(t, code, "%" PRIu64 " message%s %s, %" PRIu64 " kept as %s", p->messages,
                     p->messages == 1 ? "" : "s", p->done, p->kept, p->kept == 1 ? "it is" : "they are");

@@ -195,7 +195,8 @@ static bool someone_is_meant(struct mailq *q, struct ctl_call *call, struct mess
             return true;
         running = running || message_rcpt(m, i)->state == RCPT_RUNNING;
     }
-    ctl_done(call, EX_DATAERR, "%.*s %s", (int)(address.n > 300 ? 300 : address.n), address.p,
+    ctl_done(call, running ? EX_TEMPFAIL : EX_DATAERR, "%.*s %s",
+             (int)(address.n > 300 ? 300 : address.n), address.p,
              running ? "is being delivered now" : "is no recipient of it that waits");
     return false;
 }

@@ -165,7 +165,8 @@ static enum blocking_trouble silent(const struct blocking *b, struct err *err)
 
 static enum blocking_trouble ended(const struct blocking *b, struct err *err)
 {
-    err_set(err, ERR_TEMP, "%s closed the connection: it ended, restarts, or has too many callers",
+    err_set(err, ERR_TEMP,
+            "%s closed the connection: it ended, restarts, has too many callers, or is of another version",
             role_name(b->peer));
     return BLOCKING_BROKEN;
 }
