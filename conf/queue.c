@@ -102,10 +102,24 @@ static void check_bulk(struct conf_check *check, const struct conf_queue *queue,
                         queue->bulk_senders.v[i]);
 }
 
+/* A whole address, or the name of somebody here. cleanup parses it; this is for what cannot be meant. */
+static bool is_somebody(struct strv s)
+{
+    size_t at;
+
+    for (size_t i = 0; i < s.n; i++)
+        if (byte_in_set(s.p[i], " \t<>,;"))
+            return false;
+    return !strv_rfind(s, '@', &at) || (at > 0 && at + 1 < s.n);
+}
+
 static void check_queue(struct conf_check *check, void *section)
 {
     struct conf_queue *queue = section;
 
+    if (queue->notices && !is_somebody(SV(queue->notices->double_bounce)))
+        conf_check_fail(check, queue->notices, "double_bounce", 0, "\"%.60s\" is no address",
+                        queue->notices->double_bounce);
     for (size_t i = 0; i < queue->bulk_senders.n; i++)
         check_bulk(check, queue, i);
     if (!conf_field_granted(&fields[0], check->conf->role))

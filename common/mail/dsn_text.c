@@ -69,6 +69,7 @@ struct reader {
     enum place place;
     enum dsn_kind kind;
     bool seen[DSN_KINDS], bad;
+    bool stray; /* told: it may be another file altogether */
     unsigned line, begun; /* begun: where the kind was */
     const char *text;     /* first byte of the kind's text */
 };
@@ -223,7 +224,9 @@ static void line_read(struct reader *r, struct strv line)
     } else if (r->place == PLACE_FIELDS) {
         field_read(r, line);
     } else {
-        complain(r, "before the first kind, such as [failure]");
+        if (!r->stray)
+            complain(r, "before the first kind, such as [failure]");
+        r->stray = true;
     }
 }
 

@@ -409,6 +409,11 @@ static const struct mistake mistakes[] = {
       "m.conf:1:22: warn_after is not before expire_after\n"
       "    queue { warn_after = 5d }\n"
       "                         ^^\n" },
+    { "queue double bounce",
+      "queue { notices { double_bounce = \"not an address\" } }\n",
+      "m.conf:1:35: \"not an address\" is no address\n"
+      "    queue { notices { double_bounce = \"not an address\" } }\n"
+      "                                      ^^^^^^^^^^^^^^^^\n" },
     { "queue empty retry",
       "queue { retry = [ ] }\n",
       "m.conf:1:9: retry needs one time at least\n"

@@ -38,7 +38,7 @@ static const struct {
     { "CRLF", "[delay]\r\nSubject: x\r\n\r\ntext\r\n", "" },
     { "a byte order mark", "\xef\xbb\xbf[delay]\n\nx\n", "" },
     { "an escape", "[delay]\n\n$${count} $x $ 5$ ${count}\n", "" },
-    { "text before the first kind", "hello\n", "1:before the first kind, such as [failure]" },
+    { "text before the first kind", "hello\nroot:x:0\n", "1:before the first kind, such as [failure]" },
     { "no such kind", "#\n[bounce]\n\nx\n", "2:there is no kind of notice \"bounce\"!!bounce" },
     { "a kind without its end", "[failure\n\nx\n", "1:there is no kind of notice \"failur\"!!failur" },
     { "a kind twice", "[delay]\n\nx\n[delay]\n\ny\n", "4:the kind stands twice" },
