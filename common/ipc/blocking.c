@@ -193,6 +193,8 @@ enum blocking_trouble blocking_send(struct blocking *b, struct err *err)
 
 static ssize_t receive(const struct blocking *b, int64_t until, bool *late, int *flags)
 {
+    bool reset = false;
+
     for (;;) {
         struct iovec iov = { .iov_base = b->frame, .iov_len = IPC_FRAME_MAX };
         /* Without room for descriptors the kernel closes what came along, and says so. */
@@ -200,6 +202,12 @@ static ssize_t receive(const struct blocking *b, int64_t until, bool *late, int 
         ssize_t n = recvmsg(b->fd, &msg, MSG_CMSG_CLOEXEC);
 
         *flags = msg.msg_flags;
+        if (n < 0 && errno == ECONNRESET && !reset) {
+            /* Told once, before what was sent to us: the other side closed without reading our call, as who
+               refuses does. Its words come next. */
+            reset = true;
+            continue;
+        }
         if (n >= 0 || (errno != EAGAIN && errno != EINTR))
             return n;
         if (!wait_for(b, POLLIN, until)) {

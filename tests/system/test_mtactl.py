@@ -348,3 +348,10 @@ def test_long_runtime_path(tmp_path):
     base.chmod(0o755)
     with Host(base=str(base)) as h:
         assert ctl(h, 'status')[1]['code'] == 0
+
+
+def test_the_words_of_who_refuses_arrive():
+    """mtad tells that a daemon is off, and closes, perhaps with the call unread."""
+    with Host(conf='history { keep = 0 }') as h:
+        for _ in range(30):
+            assert 'history.keep' in ctl(h, 'trace', 'user@demo.test', code=75)[0]
