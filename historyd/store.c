@@ -265,13 +265,35 @@ static int count_of(MDB_txn *txn, MDB_dbi dbi, uint64_t *n)
     return rc;
 }
 
-static bool is_due(const struct store *s, MDB_val v, uint64_t count, int64_t now_ms)
+/* The first block is from a clock that was ahead: it is too old when one that was written later is. Looked at
+   are those 1, 2, 4, 8... behind it, for there may be many such blocks and this is asked often. */
+static bool later_is_due(const struct store *s, MDB_cursor *cursor, uint64_t first, int64_t before_ms)
+{
+    for (uint64_t step = 1; step <= s->last - first; step *= 2) {
+        uint64_t number = first + step;
+        struct block_view view;
+        MDB_val k = key_val(&number), v;
+
+        if (mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE))
+            return false;
+        if (block_view(strv_make(v.mv_data, v.mv_size), &view) && view.last_ms < before_ms)
+            return true;
+    }
+    return false;
+}
+
+/* Of the first block, on which the cursor is; it may be elsewhere then. */
+static bool is_due(const struct store *s, MDB_cursor *cursor, MDB_val k, MDB_val v, uint64_t count,
+                   int64_t now_ms)
 {
     struct block_view view;
+    int64_t before_ms = now_ms - s->limits.keep_ms;
 
     if (count > store_blocks_max(s->limits.size) || !block_view(strv_make(v.mv_data, v.mv_size), &view))
         return true;
-    return view.last_ms < now_ms - s->limits.keep_ms;
+    if (view.last_ms < before_ms)
+        return true;
+    return view.last_ms > now_ms && later_is_due(s, cursor, key_read(k), before_ms);
 }
 
 static int trim(struct store *s, MDB_txn *txn, int64_t now_ms, size_t least, size_t *removed)
@@ -286,9 +308,12 @@ static int trim(struct store *s, MDB_txn *txn, int64_t now_ms, size_t least, siz
     if (rc)
         return rc;
     while (*removed < STORE_BATCH && !(rc = mdb_cursor_get(cursor, &k, &v, MDB_FIRST))) {
-        if (key_read(k) == s->open || (*removed >= least && !is_due(s, v, count - *removed, now_ms)))
+        if (key_read(k) == s->open ||
+            (*removed >= least && !is_due(s, cursor, k, v, count - *removed, now_ms)))
             break;
-        rc = mdb_cursor_del(cursor, 0);
+        rc = mdb_cursor_get(cursor, &k, &v, MDB_FIRST);
+        if (!rc)
+            rc = mdb_cursor_del(cursor, 0);
         if (rc)
             break;
         ++*removed;
@@ -338,9 +363,8 @@ static bool look_at(struct store *s, const struct store_query *q, uint64_t numbe
         s->damaged++;
         return true;
     }
-    if (view.last_ms < q->since_ms)
-        return false;
-    if (!has_any(&view, q))
+    /* No end: behind blocks of a clock that was back for a while there are newer ones. */
+    if (view.last_ms < q->since_ms || !has_any(&view, q))
         return true;
     if (!block_sound(bytes)) {
         s->damaged++;

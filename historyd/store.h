@@ -38,7 +38,7 @@ bool store_trim(struct store *s, int64_t now_ms, size_t least, bool *more, struc
 
 /* Blocks from `from` down (UINT64_MAX: from the newest), at most `max` of them, that hold any of the keys.
    fn: false ends it. *next: where to go on, 0: that was all. Blocks whose lines are all older than since_ms
-   end it too. */
+   are left out. */
 struct store_query {
     const uint32_t *keys;
     size_t key_n;

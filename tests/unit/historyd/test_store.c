@@ -188,6 +188,48 @@ static void bounded_by_age(void **state)
     store_close(&s);
 }
 
+static uint64_t trimmed(struct store *s, int64_t now_ms)
+{
+    struct store_state look;
+    struct err err = { 0 };
+    bool more = true;
+
+    while (more)
+        assert_true(store_trim(s, now_ms, 0, &more, &err));
+    assert_true(store_look(s, &look, &err));
+    return look.blocks;
+}
+
+/* Ten blocks of a clock that was a year ahead for ten hours stand before those of later hours. */
+static void a_clock_that_was_ahead(void **state)
+{
+    struct store *s = open_store(false);
+    const int64_t year = (int64_t)365 * 24 * HOUR;
+
+    (void)state;
+    for (int i = 0; i < 48; i++)
+        put(s, i == 30 ? "LATE" : "A", (int64_t)i * HOUR + (i < 10 ? year : 0), false);
+    assert_int_equal(trimmed(s, 0), 48); /* back for a while: nothing is lost of that */
+    assert_int_equal(trimmed(s, (int64_t)30 * HOUR), 48);
+    assert_int_equal(trimmed(s, (int64_t)48 * HOUR), 24);
+    assert_int_equal(find(s, "late", 0), 1);
+    store_close(&s);
+}
+
+/* One block of a host that started without a clock hides nothing that is older. */
+static void a_clock_that_was_back(void **state)
+{
+    struct store *s = open_store(false);
+
+    (void)state;
+    for (int i = 0; i < 20; i++)
+        put(s, i == 5 ? "EARLY" : "A", i == 15 ? 0 : (int64_t)i * HOUR, false);
+    assert_int_equal(find(s, "early", (int64_t)4 * HOUR), 1);
+    assert_int_equal(find(s, "early", (int64_t)6 * HOUR), 0);
+    assert_int_equal(find(s, "a", (int64_t)14 * HOUR), 5);
+    store_close(&s);
+}
+
 static void damage(size_t at, const char *what, size_t n, long cut)
 {
     int fd = open("history.mdb", O_RDWR);
@@ -284,6 +326,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_open_block_is_replaced, setup, teardown),
         cmocka_unit_test_setup_teardown(bounded_by_size, setup, teardown),
         cmocka_unit_test_setup_teardown(bounded_by_age, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_clock_that_was_ahead, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_clock_that_was_back, setup, teardown),
         cmocka_unit_test_setup_teardown(a_damaged_file_is_moved_aside, setup, teardown),
         cmocka_unit_test_setup_teardown(a_damaged_block_is_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(two_ends_while_opening, setup, teardown),
