@@ -166,7 +166,7 @@ static void hand_over(struct ctl *c, int fd)
         snprintf(why, sizeof why,
                  child_find(c->host, c->role, 0)
                      ? "%s is not working now: it starts or restarts; see the log of mtad"
-                     : "%s is off: history.keep was 0 at the start",
+                     : "%s is off: history.keep was 0 at the start, or its directory is bad (mtactl status)",
                  role_name(c->role));
         refuse(c, fd, why);
         return;

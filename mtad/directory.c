@@ -18,6 +18,7 @@
 #include "conf/processes.h"
 #include "conf/queue.h"
 #include "conf/users.h"
+#include "mtad/degraded.h"
 #include "mtad/opener.h"
 
 /* mkdir -p; what exists is left as it is. */
@@ -165,12 +166,27 @@ static int own_prepare(struct host *h, const char *name, enum role role, struct 
     return own;
 }
 
+/* Mail needs no history: a full disk at the first start after an upgrade must not keep it waiting. */
+static void history_prepare(struct host *h)
+{
+    struct err err = { 0 };
+    char text[sizeof err.text + 64];
+
+    if (!graph_count(h->conf, ROLE_HISTORYD))
+        return;
+    h->history_fd = own_prepare(h, "historyd", ROLE_HISTORYD, &err);
+    if (h->history_fd >= 0)
+        return;
+    snprintf(text, sizeof text, "there is no history until the next start: %s", err.text);
+    degraded_set(h, "history", text, "mtactl check --install repairs it; then restart the service");
+}
+
 static bool state_prepare(struct host *h, struct err *err)
 {
     h->state_fd = own_prepare(h, "mapd", ROLE_MAPD, err);
-    if (h->state_fd >= 0 && graph_count(h->conf, ROLE_HISTORYD))
-        h->history_fd = own_prepare(h, "historyd", ROLE_HISTORYD, err);
-    return h->state_fd >= 0 && (h->history_fd >= 0 || !graph_count(h->conf, ROLE_HISTORYD));
+    if (h->state_fd >= 0)
+        history_prepare(h);
+    return h->state_fd >= 0;
 }
 
 /* A root that nobody wrote (postmaster's) is ours to make; those of the configuration must exist. */

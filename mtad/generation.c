@@ -92,10 +92,16 @@ static void child_make(struct generation *g, enum role role)
     *c = (struct child){ .host = h, .role = role, .index = index, .process = process, .gen = g };
 }
 
+/* None without the directory that it would be locked into. */
+static size_t children_wanted(const struct generation *g, enum role role)
+{
+    return role == ROLE_HISTORYD && g->host->history_fd < 0 ? 0 : graph_count(g->conf, role);
+}
+
 static void children_make(struct generation *g, bool first)
 {
     for (const struct graph_role *r = graph_roles; r->role != ROLE_COUNT; r++) {
-        for (size_t i = 0; (first || !role_is_lasting(r->role)) && i < r->count(g->conf); i++)
+        for (size_t i = 0; (first || !role_is_lasting(r->role)) && i < children_wanted(g, r->role); i++)
             child_make(g, r->role);
     }
 }

@@ -232,6 +232,27 @@ def test_one_that_cannot_start_keeps_no_mail_waiting(tmp_path, monkeypatch):
         assert h.log_lines('mtad.child.ended', child='historyd[0]') and not h.log_lines('mtad.start.failed')
 
 
+def test_a_directory_that_is_no_good_keeps_no_mail_waiting():
+    h = Host()
+    h.write()
+    (h.dir / 'state').mkdir(exist_ok=True)
+    (h.dir / 'state/historyd').write_text('not a directory\n')
+    with h:
+        assert 'historyd' not in h.pids()
+        h.send('user@demo.test')
+        h.wait_mail()
+        status = mtactl(h, 'status')
+        assert 'there is no history until the next start' in status.stdout, status
+        assert mtactl(h, 'reload').returncode == 0 and 'historyd' not in h.pids()
+        wait_for('a word', lambda: 'mtactl status' in mtactl(h, 'trace', 'user@demo.test').stderr)
+        assert 'no history' in mtactl(h, 'status').stdout
+        h.stop()
+        (h.dir / 'state/historyd').unlink()
+        h.start()
+        wait_steps(h, h.send('user@demo.test'), 'queue.message.finished')
+        assert 'no history' not in mtactl(h, 'status').stdout
+
+
 def test_off_is_no_process_and_a_reload_follows():
     with Host(conf='history { keep = 0 }') as h:
         assert 'historyd' not in h.pids()
