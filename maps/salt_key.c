@@ -2,9 +2,11 @@
 #include "maps/salt_key.h"
 
 #include "common/base/hash.h"
+#include "common/base/mem.h"
 #include "common/os/fd.h"
 #include "common/os/file.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -12,16 +14,24 @@
 #define NAME     "salt.key"
 #define NAME_NEW "salt.key.new"
 
-static bool key_read(uint8_t key[AUTH_SALT_KEY])
+enum found { FOUND_KEY, FOUND_NONE, FOUND_UNREADABLE };
+
+static enum found key_read(uint8_t key[AUTH_SALT_KEY], struct err *err)
 {
     uint8_t bytes[AUTH_SALT_KEY + 1];
     int fd = file_openat(AT_FDCWD, NAME, O_RDONLY, 0);
-    bool ok = fd >= 0 && fd_read_full(fd, bytes, sizeof bytes) == AUTH_SALT_KEY;
+    ssize_t n = fd >= 0 ? fd_read_full(fd, bytes, sizeof bytes) : -1;
+    enum found found = n == AUTH_SALT_KEY ? FOUND_KEY : FOUND_NONE;
 
-    if (ok)
+    if (found == FOUND_KEY)
         memcpy(key, bytes, AUTH_SALT_KEY);
+    if (n < 0 && !(fd < 0 && errno == ENOENT)) {
+        found = FOUND_UNREADABLE;
+        err_sys(err, "read " NAME);
+    }
+    mem_wipe(bytes, sizeof bytes);
     fd_close(&fd);
-    return ok;
+    return found;
 }
 
 static bool key_write(const uint8_t key[AUTH_SALT_KEY], struct err *err)
@@ -43,8 +53,11 @@ static bool key_write(const uint8_t key[AUTH_SALT_KEY], struct err *err)
 
 bool salt_key_load(uint8_t key[AUTH_SALT_KEY], struct err *err)
 {
-    if (key_read(key))
+    enum found found = key_read(key, err);
+
+    if (found == FOUND_KEY)
         return true;
     rand_bytes(key, AUTH_SALT_KEY);
-    return key_write(key, err);
+    /* What cannot be read for a moment (EMFILE, EIO) is the key of the next start. */
+    return found == FOUND_NONE && key_write(key, err);
 }

@@ -20,6 +20,7 @@
 #define DELAY_GOOD   2000
 #define PROVED_MS    (30LL * 86400 * 1000) /* how long a login is remembered to have come in from a network */
 #define KEY_MAX      1024u
+#define WALK_MS      (60 * 1000) /* all of a full table are looked at once in this time, not by every login */
 
 /* Failures are a time that runs out: each adds FORGIVE_MS. */
 struct network {
@@ -37,6 +38,7 @@ struct pair {
 struct tries {
     struct loop *loop;
     struct dict *networks, *pairs;
+    int64_t networks_walk, pairs_walk; /* not before */
 };
 
 struct tries *tries_new(struct loop *loop)
@@ -68,6 +70,17 @@ void tries_free(struct tries **tp)
     MEM_FREE(*tp);
 }
 
+static void walk_if_full(struct tries *t, struct dict *dict, size_t max, int64_t *due,
+                         void (*drop)(void *arg, struct strv key, void *value))
+{
+    int64_t now = loop_now(t->loop);
+
+    if (dict_count(dict) < max || now < *due)
+        return;
+    *due = now + WALK_MS;
+    dict_each(dict, drop, t);
+}
+
 /* ---- networks ---- */
 
 /* The /64 of an IPv6 address is one customer. */
@@ -97,8 +110,7 @@ static struct network *network_of(struct tries *t, const char *name)
 
     if (n)
         return n;
-    if (dict_count(t->networks) >= NETWORKS_MAX)
-        dict_each(t->networks, drop_if_over, t);
+    walk_if_full(t, t->networks, NETWORKS_MAX, &t->networks_walk, drop_if_over);
     n = mem_new(sizeof *n);
     dict_set(t->networks, SV(name), n);
     return n;
@@ -177,8 +189,8 @@ static bool is_proved(const struct tries *t, const struct pair *p)
 /* Too many of them, and the newest is not remembered: it shares the network's places next time. */
 static void pair_prove(struct tries *t, struct pair *p)
 {
-    if (!is_proved(t, p) && dict_count(t->pairs) >= PAIRS_MAX)
-        dict_each(t->pairs, forget_if_over, t);
+    if (!is_proved(t, p))
+        walk_if_full(t, t->pairs, PAIRS_MAX, &t->pairs_walk, forget_if_over);
     if (is_proved(t, p) || dict_count(t->pairs) < PAIRS_MAX)
         p->proved_until = loop_now(t->loop) + PROVED_MS;
 }
