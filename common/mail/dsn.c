@@ -229,21 +229,51 @@ void dsn_end(const char *boundary, struct buf *out)
     buf_addf(out, "\r\n--%s--\r\n", boundary);
 }
 
+/* Up to where the body goes, or with body and end. */
+static bool compose(const struct dsn *d, const char *boundary, bool eight, bool whole, struct buf *out)
+{
+    bool ok = begin(d, boundary, eight, out);
+
+    if (whole && d->body.p)
+        add_content(d->body, out);
+    if (whole)
+        dsn_end(boundary, out);
+    return ok && buf_ok(out);
+}
+
+/* The templates of a file may say the same words of a hundred hosts several times and so outgrow every limit;
+   a sender who hears in other words is better off than one who never does. */
+static bool compose_some(const struct dsn *d, const char *boundary, bool eight, bool whole, struct buf *out)
+{
+    struct dsn plain = *d;
+    struct dsn_texts *texts;
+    struct buf message;
+    bool ok;
+
+    buf_init(&message, out->max - out->len);
+    ok = compose(d, boundary, eight, whole, &message);
+    if (!ok) {
+        plain.texts = texts = dsn_texts_new();
+        buf_reset(&message);
+        ok = compose(&plain, boundary, eight, whole, &message);
+        dsn_texts_free(&texts);
+    }
+    if (ok)
+        buf_addv(out, buf_view(&message));
+    buf_clear(&message);
+    return ok && buf_ok(out);
+}
+
 bool dsn_begin(const struct dsn *d, const char *boundary, struct buf *out)
 {
-    return begin(d, boundary, true, out);
+    return compose_some(d, boundary, true, false, out);
 }
 
 bool dsn_compose(const struct dsn *d, struct buf *out, bool *has_8bit)
 {
     char boundary[DSN_BOUNDARY];
-    bool ok;
 
     *has_8bit = has_eight_bit(d->header) || (d->body.p && has_eight_bit(d->body));
     choose_boundary(d, boundary, sizeof boundary);
-    ok = begin(d, boundary, *has_8bit, out);
-    if (d->body.p)
-        add_content(d->body, out);
-    dsn_end(boundary, out);
-    return ok && buf_ok(out);
+    return compose_some(d, boundary, *has_8bit, true, out);
 }

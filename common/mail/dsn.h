@@ -43,8 +43,9 @@ struct dsn {
    quoted-printable: what the next hop takes is known to nobody yet. *has_8bit: the returned content
    holds bytes over 127, the part is labelled 8bit and the notice needs BODY=8BITMIME. Re-encoding is no way
    out: RFC 2046 5.2.1 forbids an encoding on message/rfc822, and mail that came in by 8BITMIME goes back
-   where 8BITMIME is spoken almost always. NUL bytes in the content are written as '?'. False when out is
-   over its limit. */
+   where 8BITMIME is spoken almost always. NUL bytes in the content are written as '?'. What
+   outgrows the limit of out, or of a text, with the templates of a file is composed with the built-in ones;
+   false when that is too long, too. */
 bool dsn_compose(const struct dsn *d, struct buf *out, bool *has_8bit) __attribute__((warn_unused_result));
 
 /* The same in pieces, for a body that is not in memory: all before it, and all behind it. d->body is empty,

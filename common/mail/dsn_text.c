@@ -10,6 +10,7 @@
 
 #define LINE_BYTES_MAX 500u /* with its variables it stays below the 998 of RFC 5322 2.1.1, or is wrapped */
 #define NAME_BYTES_MAX 100u
+#define SEVERAL_MAX    4u /* of a kind: each can be as long as all replies together */
 
 struct dsn_texts {
     char *file; /* owned; NULL: only the built-in ones */
@@ -71,6 +72,7 @@ struct reader {
     bool seen[DSN_KINDS], bad;
     bool stray; /* told: it may be another file altogether */
     unsigned line, begun; /* begun: where the kind was */
+    unsigned several;     /* lines of the kind that stand for several */
     const char *text;     /* first byte of the kind's text */
 };
 
@@ -121,6 +123,10 @@ static void check_marks(struct reader *r, struct strv line)
             snprintf(what, sizeof what, "${%.*s} stands for several lines: only alone on a line of the text",
                      (int)m.name.n, m.name.p);
             complain(r, what);
+        } else if (several && ++r->several > SEVERAL_MAX) {
+            snprintf(what, sizeof what, "${%.*s}: a kind has up to four lines that stand for several",
+                     (int)m.name.n, m.name.p);
+            complain(r, what);
         }
     }
 }
@@ -153,6 +159,7 @@ static void kind_begin(struct reader *r, struct strv line)
     kind_end(r, line.p);
     r->place = PLACE_FIELDS;
     r->text = NULL;
+    r->several = 0;
     r->begun = r->line;
     if (!strv_ends(line, SV_LIT("]")) || !dsn_kind_find(name, &r->kind)) {
         r->kind = DSN_KIND_FAILURE;

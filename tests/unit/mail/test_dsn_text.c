@@ -60,6 +60,13 @@ static const struct {
       "2:${recipients} stands for several lines: " },
     { "several lines in a line", "[delay]\n\nTo ${addresses}\n",
       "3:${addresses} stands for several lines: o" },
+    { "several lines often",
+      "[delay]\n\n${recipients}\n${addresses}\n${recipients}\n${addresses}\n\n"
+      "[failure]\n\n${recipients}\n${addresses}\n${recipients}\n# ${recipients}\n${addresses}\n",
+      "" },
+    { "several lines too often",
+      "[delay]\n\n${recipients}\n${recipients}\n${recipients}\n${recipients}\n${addresses}\n",
+      "7:${addresses}: a kind has up to four line" },
     { "not UTF-8", "[delay]\n\nGr\xfc\xdf\x65\n", "3:not UTF-8" },
     { "a control", "[delay]\n\na\x1b[1m\n", "3:a control character" },
     { "a control of C1", "[delay]\n\na\xc2\x9b\n", "3:a control character" },
@@ -248,6 +255,54 @@ static void utf8_goes_over_every_hop(void **state)
     dsn_texts_free(&t);
 }
 
+/* A notice must go out: words that outgrow their limit with a file's texts are told with the built-in ones. */
+static void too_long_for_a_file_is_told_without_it(void **state)
+{
+    static char said[900];
+    static struct dsn_rcpt many[400];
+    struct dsn_texts *t = dsn_texts_read(
+        SV_LIT("[delay]\nSubject: MINE\n\nOUR WORDS\n${recipients}\n${recipients}\n${recipients}\n"
+               "${recipients}\n"),
+        NULL, NULL);
+    struct dsn d = notice(t);
+    struct buf out;
+    bool eight;
+
+    (void)state;
+    memset(said, 'x', sizeof said);
+    for (size_t i = 0; i < COUNT(many); i++) {
+        many[i] = rcpts[0];
+        many[i].diagnostic = strv_make(said, sizeof said);
+    }
+    buf_init(&out, 4u << 20);
+    buf_adds(&out, "before");
+    d.rcpts = many;
+    for (d.rcpt_count = 100; d.rcpt_count <= 400; d.rcpt_count += 300) {
+        bool mine = d.rcpt_count == 100;
+
+        for (int whole = 0; whole < 2; whole++) {
+            d.body = whole ? SV_LIT("body\r\n") : (struct strv){ 0 };
+            buf_cut(&out, 6);
+            assert_true(dsn_compose(&d, &out, &eight));
+            assert_true(strv_starts(buf_view(&out), SV_LIT("beforeFrom: ")));
+            assert_true((memmem(out.data, out.len, "OUR WORDS", 9) != NULL) == mine);
+            assert_true((memmem(out.data, out.len, "Subject: MINE", 13) != NULL) == mine);
+            assert_true(buf_ok(&out));
+        }
+        buf_cut(&out, 6);
+        d.body = SV_LIT("");
+        assert_true(dsn_begin(&d, "=_b", &out));
+        assert_true(strv_starts(buf_view(&out), SV_LIT("beforeFrom: ")));
+        assert_true((memmem(out.data, out.len, "OUR WORDS", 9) != NULL) == mine);
+    }
+    buf_clear(&out);
+    d.rcpt_count = COUNT(many);
+    buf_init(&out, 1u << 16); /* too long in any words */
+    assert_false(dsn_compose(&d, &out, &eight));
+    buf_clear(&out);
+    dsn_texts_free(&t);
+}
+
 /* ---- the sample ---- */
 
 static struct dsn_texts *sample(char **text)
@@ -301,6 +356,7 @@ int main(void)
         cmocka_unit_test(words_stay_words),
         cmocka_unit_test(foreign_words_are_shown_as_they_are),
         cmocka_unit_test(utf8_goes_over_every_hop),
+        cmocka_unit_test(too_long_for_a_file_is_told_without_it),
         cmocka_unit_test(sample_is_what_is_built_in),
     };
 
