@@ -3,8 +3,8 @@
  * The file is UTF-8. "[failure]" begins a kind; "Subject:" and "From:" (a name for display) may follow, then,
  * behind an empty line, the text up to the next kind. A line that begins with "#" is a comment. ${name} is a
  * variable, $${ stands for "${". What a variable holds is never looked at for further ones, is printable
- * ASCII and stays on its line; only those that stand for several lines are different, and alone on theirs, four
- * of them in a kind. A line of the text of which a variable has no value is left out.
+ * ASCII and stays on its line; only those that stand for several lines are different, and alone on theirs,
+ * four of them in a kind. A line of the text of which a variable has no value is left out.
  */
 #pragma once
 

@@ -255,7 +255,7 @@ static void utf8_goes_over_every_hop(void **state)
     dsn_texts_free(&t);
 }
 
-/* A notice must go out: words that outgrow their limit with a file's texts are told with the built-in ones. */
+/* A notice must go out: what outgrows its limit with a file's texts is told with the built-in ones. */
 static void too_long_for_a_file_is_told_without_it(void **state)
 {
     static char said[900];
