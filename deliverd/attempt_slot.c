@@ -28,6 +28,10 @@ void attempt_tell_group(struct attempt *a)
         key = SV(text);
     } else if (a->route.kind == ROUTE_MX && strv_eq(key, SV(a->route.key))) {
         key = SV_LIT(""); /* the domain's own, until its hosts are known */
+    } else if (key.n >= IPC_GROUP_MAX) {
+        /* Alone, which has to be said: it may have been among others before, and its hosts' silence is not
+           theirs. */
+        key = SV(a->route.key);
     }
     job_group(a->job, key);
 }

@@ -28,6 +28,7 @@ struct pool {
     struct deliverd *d;
     struct dict *dests;
     struct dict *aliases; /* key -> struct alias, owned */
+    size_t alias_bytes;   /* of both since they were last forgotten, or more */
     size_t idle_n;
     bool closed;
 };
@@ -76,8 +77,11 @@ void pool_learn(struct pool *p, struct strv key, struct strv shared, int64_t ms)
     a->until = loop_now(p->d->loop) + ms;
     a->n = shared.n;
     memcpy(a->shared, shared.p, shared.n);
-    if (dict_count(p->aliases) >= POOL_ALIAS_MAX)
+    if (dict_count(p->aliases) >= POOL_ALIAS_MAX || p->alias_bytes > POOL_ALIAS_BYTES) {
         dict_each(p->aliases, alias_drop, p->aliases);
+        p->alias_bytes = 0;
+    }
+    p->alias_bytes += key.n + shared.n;
     free(dict_set(p->aliases, key, a));
 }
 

@@ -12,6 +12,8 @@ struct pool;
 
 #define POOL_IDLE_MAX  512   /* idle connections of the process; more are closed instead of kept */
 #define POOL_ALIAS_MAX 10000 /* keys of which we know what they share; then all are found out anew */
+/* So many bytes of them too: strangers choose how long the names of their hosts are. */
+#define POOL_ALIAS_BYTES (8u * 1024u * 1024u)
 
 /* A place in the line; embedded by whoever waits, zeroed. */
 struct pool_wait {

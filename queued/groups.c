@@ -228,6 +228,24 @@ static void dest_enter(struct sched *s, uint32_t handle, uint32_t group)
     dest_update(s, handle);
 }
 
+/* A group of its own, beginning with what the rate of the old one left: new hosts are no new allowance. */
+static uint32_t group_split(struct sched *s, uint32_t handle)
+{
+    const struct dest *d = dest_at(s, handle);
+    const struct group *old = group_at(s, d->group);
+    uint32_t to = group_new(s, (enum sched_side)old->side, SV(d->name + 1));
+    struct group *g = group_at(s, to);
+
+    g->rate = old->rate;
+    g->tokens = old->tokens;
+    g->filled = old->filled;
+    if (g->rate) {
+        bucket_fill(s, g);
+        group_pace(s, to);
+    }
+    return to;
+}
+
 static void dest_join(struct sched *s, uint32_t handle, struct strv key)
 {
     struct dest *d = dest_at(s, handle);
@@ -239,7 +257,7 @@ static void dest_join(struct sched *s, uint32_t handle, struct strv key)
     to = (uint32_t)(uintptr_t)dict_get(s->by_key, key);
     if (!to) {
         /* The first one: what is known of a destination that stood alone is what is known of its hosts. */
-        to = g->key ? group_new(s, (enum sched_side)g->side, SV(d->name + 1)) : d->group;
+        to = g->key ? group_split(s, handle) : d->group;
         g = group_at(s, to);
         g->key = strv_dup(key);
         dict_set(s->by_key, SV(g->key), (void *)(uintptr_t)to);
@@ -248,6 +266,11 @@ static void dest_join(struct sched *s, uint32_t handle, struct strv key)
         return;
     dest_leave(s, handle);
     dest_enter(s, handle, to);
+}
+
+static bool key_has_label(struct strv key, struct strv label)
+{
+    return strv_starts(key, label) && key.n > label.n && key.p[label.n] == '|';
 }
 
 static void dest_limit(struct sched *s, uint32_t handle)
@@ -261,6 +284,13 @@ static void dest_limit(struct sched *s, uint32_t handle)
     if (l.group.n) {
         dest_join(s, handle, l.group);
         group_at(s, d->group)->home = hash_stable(l.group); /* the same after a restart */
+    } else if (l.label.n && group_at(s, d->group)->key &&
+               !key_has_label(SV(group_at(s, d->group)->key), l.label)) {
+        /* A reload gave it a route of its own: the others keep their limits. */
+        uint32_t alone = group_split(s, handle);
+
+        dest_leave(s, handle);
+        dest_enter(s, handle, alone);
     }
     group_limit(s, d->group, &l);
 }
@@ -268,8 +298,15 @@ static void dest_limit(struct sched *s, uint32_t handle)
 void sched_join(struct sched *s, uint32_t part, struct strv key)
 {
     uint32_t handle = sched_part(s, part)->dest, before = dest_at(s, handle)->group;
+    const struct group *g = group_at(s, before);
+    struct sched_limits l = { .max_jobs = 0 };
 
-    if (group_at(s, before)->side != SIDE_REMOTE)
+    if (g->side != SIDE_REMOTE || (g->key && strv_eq(SV(g->key), key)))
+        return;
+    if (s->limits)
+        s->limits(s->limits_arg, SV(dest_at(s, handle)->name + 1), &l);
+    /* Another route's: a deliverd from before a reload says so. Those domains keep their limits. */
+    if (l.label.n && !key_has_label(key, l.label))
         return;
     dest_join(s, handle, key);
     if (dest_at(s, handle)->group != before)

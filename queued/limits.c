@@ -22,6 +22,7 @@ static void on_limits(void *arg, struct strv domain, struct sched_limits *l)
         return;
     l->max_jobs = (uint32_t)route->max_connections;
     l->rate = (uint32_t)route->rate;
+    l->label = SV(route->head.name);
     /* As deliverd calls it. */
     if (route_has_host(route)) {
         snprintf(group, sizeof group, "%s|via", route->head.name);

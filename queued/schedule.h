@@ -61,6 +61,7 @@ struct sched_limits {
     uint32_t max_jobs; /* at once; 0: as many as the window allows */
     uint32_t rate;     /* begun in a minute; 0: as many as there are */
     struct strv group; /* its group's key when that is known beforehand; n 0: it is not */
+    struct strv label; /* every key of a group that it may be in begins with this and "|"; n 0: any */
 };
 
 struct sched;

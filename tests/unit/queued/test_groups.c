@@ -323,6 +323,74 @@ static void a_rate_survives(void **state)
     sched_free(&s);
 }
 
+/* New hosts are no new allowance: the DNS may name others each time it is asked. */
+static void a_rate_follows_to_other_hosts(void **state)
+{
+    struct sched *s = make();
+    uint32_t p;
+
+    (void)state;
+    given = (struct sched_limits){ .rate = 1 };
+    sched_on_limits(s, on_limits, NULL);
+    sched_tick(s, 1000);
+    part(s, "a.test", SIDE_REMOTE, 1);
+    part(s, "a.test", SIDE_REMOTE, 1);
+    p = sched_pick(s, SCHED_ANY);
+    for (int i = 0; i < 4; i++) {
+        sched_join(s, p, i % 2 ? HOSTS : OTHER);
+        assert_int_equal(sched_pick(s, SCHED_ANY), 0);
+    }
+    sched_ended(s, p, SCHED_SUCCESS, 1000);
+    sched_tick(s, 1060);
+    assert_true(sched_pick(s, SCHED_ANY));
+    sched_free(&s);
+}
+
+static bool reloaded;
+
+static void on_routes(void *arg, struct strv domain, struct sched_limits *l)
+{
+    (void)arg;
+    l->label = SV_LIT("default");
+    if (reloaded && strv_is(domain, "slow.test")) {
+        l->label = SV_LIT("slow.test");
+        l->rate = 1;
+    }
+}
+
+/* One of a group gets a route of its own: its limits are not the others', whatever a deliverd says that has
+   not heard of it. */
+static void a_new_route_is_not_for_the_old_group(void **state)
+{
+    struct sched *s = make();
+    uint32_t a = 0, slow = 0;
+
+    (void)state;
+    reloaded = false;
+    sched_on_limits(s, on_routes, NULL);
+    sched_tick(s, 1000);
+    for (int i = 0; i < 3; i++) {
+        a = part(s, "a.test", SIDE_REMOTE, 1);
+        slow = part(s, "slow.test", SIDE_REMOTE, 1);
+    }
+    sched_join(s, a, HOSTS);
+    sched_join(s, slow, HOSTS);
+    assert_true(sched_are_one(s, a, slow));
+    reloaded = true;
+    sched_on_limits(s, on_routes, NULL);
+    for (int i = 0; i < 2; i++) {
+        assert_false(sched_are_one(s, a, slow));
+        assert_int_equal(pick_all(s, SCHED_ANY, "slow.test", NULL, 0), i == 0);
+        assert_int_equal(sched_running(s, a), 3);
+        assert_int_equal(sched_paced_until(s, a), 0);
+        sched_join(s, slow, HOSTS);
+    }
+    sched_join(s, slow, SV_LIT("slow.test|mxs mx.op.test:25"));
+    expect_text("own", sched_group(s, slow), "slow.test|mxs mx.op.test:25");
+    assert_int_equal(sched_paced_until(s, slow), 1059);
+    sched_free(&s);
+}
+
 static void three_sides(void **state)
 {
     struct sched *s = make();
@@ -451,6 +519,8 @@ int main(void)
         cmocka_unit_test(limits_are_the_groups),
         cmocka_unit_test(a_rate_is_kept),
         cmocka_unit_test(a_rate_survives),
+        cmocka_unit_test(a_rate_follows_to_other_hosts),
+        cmocka_unit_test(a_new_route_is_not_for_the_old_group),
         cmocka_unit_test(three_sides),
         cmocka_unit_test(sides_are_learned),
         cmocka_unit_test(all_at_random),
