@@ -277,10 +277,11 @@ static void rcpt_words(struct ledger *l, struct rcpt *r, const struct entry *e)
     r->words = words_ref(&l->words, e->enhanced, e->relay, e->reply, e->remote);
 }
 
-static void rcpt_done(struct ledger *l, struct message *m, struct rcpt *r)
+static void rcpt_done(struct ledger *l, struct message *m, struct rcpt *r, bool success)
 {
     words_unref(&l->words, &r->words);
     r->noticing = 0;
+    r->success = success;
     rcpt_state_set(m, r, RCPT_DONE);
     m->open--;
 }
@@ -301,11 +302,11 @@ static void rcpt_apply(struct ledger *l, struct message *m, struct rcpt *r, cons
     if (r->state == RCPT_DONE)
         return;
     switch (e->kind) {
-    case ENTRY_DELIVERED:
-    case ENTRY_DROPPED: rcpt_done(l, m, r); break;
+    case ENTRY_DELIVERED: rcpt_done(l, m, r, true); break;
+    case ENTRY_DROPPED: rcpt_done(l, m, r, false); break;
     case ENTRY_NOTICE:
-        /* Also when the failure itself did not survive a power cut: the sender was told, so it is over. */
-        rcpt_done(l, m, r);
+        /* Also when the result itself did not survive a power cut: the sender was told, so it is over. */
+        rcpt_done(l, m, r, e->notice == NOTICE_SUCCESS);
         break;
     case ENTRY_FAILED:
     case ENTRY_SUCCEEDED:
@@ -508,7 +509,7 @@ enum ledger_result ledger_apply(struct ledger *l, const struct entry *e)
 static enum entry_kind told_as(const struct rcpt *r)
 {
     switch ((enum rcpt_state)r->state) {
-    case RCPT_DONE: return ENTRY_DELIVERED;
+    case RCPT_DONE: return r->success ? ENTRY_DELIVERED : ENTRY_DROPPED;
     case RCPT_OWED: return r->success ? ENTRY_SUCCEEDED : ENTRY_FAILED;
     case RCPT_WAIT: return ENTRY_DEFERRED;
     case RCPT_RUNNING:

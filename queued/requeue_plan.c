@@ -230,7 +230,14 @@ static void plan_added(struct plan *p)
     p->edit->added = true;
 }
 
-/* Everybody else of the record. */
+/* Who of it has the message already, or is about to: not who failed, or went away in a part before. Who was over
+   when a journal of an older version was taken down counts as one who has it. */
+static bool has_it(const struct rcpt *r)
+{
+    return r->success || (r->state != RCPT_DONE && r->state != RCPT_OWED);
+}
+
+/* Everybody else of the record to whom the message went or will go. */
 static void barred_make(struct plan *p, struct buf *out)
 {
     struct strv rest = buf_view(&p->op->list);
@@ -242,7 +249,7 @@ static void barred_make(struct plan *p, struct buf *out)
 
         if (more && i > last)
             more = ranges_next(&rest, &first, &last);
-        if ((more && i >= first && i <= last) || r->notify & NOTIFY_EXPANDED)
+        if ((more && i >= first && i <= last) || r->notify & NOTIFY_EXPANDED || !has_it(message_rcpt(p->m, i)))
             continue;
         buf_addc(out, r->local ? 'l' : 'r');
         buf_addv(out, r->to);

@@ -205,6 +205,9 @@ static void snapshots_tell_everything(void **state)
           .attempts = 3,
           .due = 99,
           .reply = SV_LIT("later") },
+        { .kind = ENTRY_DROPPED, .id = 1, .list = SV_LIT("3") },
+        { .kind = ENTRY_SUCCEEDED, .id = 1, .list = SV_LIT("7-8"), .flags = SUCCESS_RELAYED },
+        { .kind = ENTRY_NOTICE, .id = 1, .list = SV_LIT("7"), .notice = NOTICE_SUCCESS },
         { .kind = ENTRY_NOTICE, .id = 2, .list = SV_LIT("0"), .notice = NOTICE_DELAY },
         { .kind = ENTRY_HOLD, .id = 3, .text = SV_LIT("x") },
         { .kind = ENTRY_DELIVERED, .id = 4, .list = SV_LIT("0-1") },
@@ -224,7 +227,8 @@ static void snapshots_tell_everything(void **state)
         add(&b, id, id == 1 ? 9 : 2, "s@x");
     }
     for (size_t i = 0; i < COUNT(entries); i++)
-        assert_int_equal(ledger_apply(&a, &entries[i]), i == 5 ? LEDGER_OVER : LEDGER_APPLIED);
+        assert_int_equal(ledger_apply(&a, &entries[i]),
+                         i + 1 == COUNT(entries) ? LEDGER_OVER : LEDGER_APPLIED);
     assert_int_equal(ledger_count(&a), 3);
     ledger_apply(&b, &(struct entry){ .kind = ENTRY_BEGIN });
     while ((handle = ledger_next(&a, &cursor)))
@@ -244,6 +248,15 @@ static void snapshots_tell_everything(void **state)
         ledger_tell(&b, handle, &scratch, collect, &second);
     if (!strv_eq(buf_view(&first), buf_view(&second)))
         fail_msg("first:\n%s\nsecond:\n%s", buf_cstr(&first), buf_cstr(&second));
+    /* Who is over has it, or has it not. */
+    for (uint32_t i = 0; i < 9; i++) {
+        const struct rcpt *got = message_rcpt(ledger_at(&b, ledger_find(&b, 1)), i);
+
+        if (got->state == RCPT_DONE)
+            assert_int_equal(got->success, i != 3);
+        else
+            assert_int_equal(got->success, i == 8 ? 1 + SUCCESS_RELAYED : 0);
+    }
     buf_clear(&first);
     buf_clear(&second);
     buf_clear(&scratch);

@@ -72,6 +72,32 @@ static void by_every_way_to_him(void **state)
     rig_kill(r);
 }
 
+/* Who failed, or was removed, may get it by another address now. */
+static void who_failed_is_not_barred(void **state)
+{
+    static const char *const five =
+        "r:a@far.test r:b@far.test r:c@far.test r:d@far.test r:e@far.test=list@demo.test";
+    static const struct {
+        enum entry_kind kind;
+        const char *list;
+    } entries[] = { { ENTRY_DROPPED, "0" }, { ENTRY_FAILED, "1" }, { ENTRY_DELIVERED, "2" } };
+    uint64_t id;
+
+    (void)state;
+    rig_start(r);
+    id = message_new("s@x.test", five, "b\r\n");
+    for (size_t i = 0; i < COUNT(entries); i++)
+        store_note(r->q.store,
+                   &(struct entry){ .kind = entries[i].kind, .id = id, .list = SV(entries[i].list) });
+    rig_rest(r);
+    rig_kill(r);
+    rig_start(r);
+    assert_int_equal(call("requeue", id, NULL), 0);
+    assert_string_equal(got.rcpts, "resolve d@far.test (d@far.test) resolve list@demo.test (list@demo.test) ");
+    assert_string_equal(got.barred, "rc@far.test\n");
+    rig_kill(r);
+}
+
 static void envelope_of(uint64_t id, struct envelope *e)
 {
     struct err err;
@@ -366,6 +392,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(as_a_whole_or_as_it_is),
         T(by_every_way_to_him),
+        T(who_failed_is_not_barred),
         T(the_envelope_stays),
         T(what_is_refused_stays),
         T(what_comes_too_late_is_not_taken),
