@@ -6,6 +6,7 @@
  */
 #include "queued/summary.h"
 
+#include "common/base/clock.h"
 #include "common/base/dict.h"
 #include "common/base/mem.h"
 #include "queued/walk.h"
@@ -50,6 +51,8 @@ struct summary {
     struct dict *groups; /* owned, values too */
     struct group total, other;
     uint64_t limit;
+    struct group **list; /* owned: all in their order, once they are counted; NULL until then */
+    size_t n, told;
 };
 
 /* ---- counting ---- */
@@ -181,18 +184,13 @@ static void row(struct summary *s, const struct group *g)
         group_row(s, s->by->name, g, g->key);
 }
 
-struct sorting {
-    struct group **list;
-    size_t n;
-};
-
 static void on_group(void *arg, struct strv key, void *value)
 {
-    struct sorting *all = arg;
+    struct summary *s = arg;
     struct group *g = value;
 
     g->key = key;
-    all->list[all->n++] = g;
+    s->list[s->n++] = g;
 }
 
 static int most_first(const void *a, const void *b)
@@ -221,23 +219,39 @@ static void group_add(struct group *to, const struct group *g)
         to->ages[i] += g->ages[i];
 }
 
+static void groups_sort(struct summary *s)
+{
+    s->list = mem_array(dict_count(s->groups) + 1, sizeof *s->list);
+    dict_each(s->groups, on_group, s);
+    qsort(s->list, s->n, sizeof *s->list, s->by->in_order ? young_first : most_first);
+    for (size_t i = s->limit; i < s->n; i++)
+        group_add(&s->other, s->list[i]);
+    if (s->n > s->limit)
+        s->n = s->limit;
+}
+
+/* A name may be a read from a cold disk. */
+static bool tell(struct walk *w, int64_t until)
+{
+    struct summary *s = (struct summary *)w;
+
+    if (!s->list)
+        groups_sort(s);
+    while (s->told < s->n) {
+        row(s, s->list[s->told++]);
+        if (clock_mono_ms() > until)
+            return true;
+    }
+    return false;
+}
+
 static void end(struct walk *w)
 {
     struct summary *s = (struct summary *)w;
-    struct sorting all = { .list = mem_array(dict_count(s->groups) + 1, sizeof *all.list) };
 
-    dict_each(s->groups, on_group, &all);
-    qsort(all.list, all.n, sizeof *all.list, s->by->in_order ? young_first : most_first);
-    for (size_t i = 0; i < all.n; i++) {
-        if (i < s->limit)
-            row(s, all.list[i]);
-        else
-            group_add(&s->other, all.list[i]);
-    }
     if (s->other.recipients)
         group_row(s, "other", &s->other, SV_LIT("(others)"));
     group_row(s, "total", &s->total, SV_LIT("TOTAL"));
-    free(all.list);
     ctl_done(w->call, 0, NULL);
 }
 
@@ -245,6 +259,7 @@ static void clear(struct walk *w)
 {
     struct summary *s = (struct summary *)w;
 
+    free(s->list);
     dict_free(&s->groups, free);
     free(s);
 }
@@ -276,8 +291,8 @@ void summary_run(struct mailq *q, struct ctl_call *call)
     }
     ctl_number(call, "limit", &limit);
     s = mem_new(sizeof *s);
-    s->walk = (struct walk){ .q = q, .call = call, .selection = selection, .each = each, .end = end,
-                             .clear = clear, .progress = true };
+    s->walk = (struct walk){ .q = q, .call = call, .selection = selection, .each = each, .tell = tell,
+                             .end = end, .clear = clear, .progress = true };
     s->by = by;
     s->groups = dict_new();
     s->limit = limit < TELL_MAX ? limit : TELL_MAX;

@@ -33,10 +33,9 @@ static bool portion_is_full(const struct walk *w)
     return w->portions && ctl_rows(w->call) >= CTL_PORTION;
 }
 
-static void walk_step(void *arg)
+/* False: not all were seen. */
+static bool walk_on(struct walk *w, int64_t until)
 {
-    struct walk *w = arg;
-    int64_t until = clock_mono_ms() + TURN_MS;
     unsigned budget = STEP_BUDGET;
     uint32_t handle;
 
@@ -50,7 +49,16 @@ static void walk_step(void *arg)
         if (portion_is_full(w) || clock_mono_ms() > until)
             break;
     }
-    if (w->cursor && !portion_is_full(w)) {
+    return !w->cursor || portion_is_full(w);
+}
+
+static void walk_step(void *arg)
+{
+    struct walk *w = arg;
+    int64_t until = clock_mono_ms() + TURN_MS;
+
+    w->over = w->over || walk_on(w, until);
+    if (!w->over || (w->tell && w->tell(w, until))) {
         progress_row(w);
         loop_timer_set(&w->timer, PAUSE_MS);
         return;

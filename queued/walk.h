@@ -12,6 +12,9 @@ struct walk {
     struct ctl_call *call;
     struct selection selection;
     void (*each)(struct walk *w, uint32_t message);
+    /* NULL, or what is to be done when all were seen, before the end, and may take long. True: there is more
+       than could be done until then; it is called again soon. */
+    bool (*tell)(struct walk *w, int64_t until_mono_ms);
     /* All were seen (cursor 0), or the portion is over: answers the call. */
     void (*end)(struct walk *w);
     void (*clear)(struct walk *w); /* frees the walk, which is the first member of something larger */
@@ -20,6 +23,7 @@ struct walk {
     uint64_t cursor;
     /* the walk's own */
     uint64_t seen;
+    bool over; /* all were seen */
     int64_t told; /* mono ms */
     struct loop_timer timer;
 };

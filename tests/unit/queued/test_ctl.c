@@ -185,6 +185,28 @@ static void an_id_is_meant_whatever_its_time(void **state)
     rig_kill(r);
 }
 
+/* Their names are read from the disk, one after the other. */
+static void senders_are_summed_up(void **state)
+{
+    (void)state;
+    rig_start(r);
+    assert_int_equal(call("pause", "side", "out"), 0);
+    for (uint64_t id = 101; id <= 130; id++) {
+        char sender[32];
+
+        snprintf(sender, sizeof sender, "s%u@x.test", (unsigned)id % 25);
+        rig_submit(r, id, id, sender, "r:a@far.test", "body\r\n");
+    }
+    RIG_UNTIL(r, r->answer_n == 30);
+    rig_kill(r);
+    rig_start(r);
+    assert_int_equal(call("summary", "by", "sender"), 0);
+    assert_int_equal(rows, 22); /* 20, the others, all */
+    assert_int_equal(call("summary", "by", "destination"), 0);
+    assert_int_equal(rows, 2);
+    rig_kill(r);
+}
+
 static void an_answer_waits_for_the_sync(void **state)
 {
     char peek;
@@ -242,6 +264,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(decisions_survive_a_crash, setup, teardown),
         cmocka_unit_test_setup_teardown(an_id_is_meant_whatever_its_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(senders_are_summed_up, setup, teardown),
         cmocka_unit_test_setup_teardown(an_answer_waits_for_the_sync, setup, teardown),
         cmocka_unit_test_setup_teardown(a_caller_who_leaves_is_forgotten, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_calls, setup, teardown),
