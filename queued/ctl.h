@@ -20,6 +20,8 @@ struct selection {
     struct strv state;                             /* "held", "deferred", "running", "active", "damaged" */
     bool ids;                                      /* given one by one: cursor counts them */
     bool any;                                      /* something was given */
+    uint64_t id_n;                                 /* ids that were gone through, */
+    size_t id_next;                                /* and where in the call the next one is */
 };
 /* False: err tells what is wrong with the arguments. */
 bool selection_read(struct selection *s, const struct ctl_call *call, struct err *err);
@@ -27,7 +29,7 @@ bool selection_read(struct selection *s, const struct ctl_call *call, struct err
    at the clock after each. */
 #define TURN_MS 4
 /* The next message; *cursor goes on; *budget falls by what it cost, 0: the portion is over. 0 at the end. */
-uint32_t selection_next(struct mailq *q, const struct selection *s, uint64_t *cursor, unsigned *budget);
+uint32_t selection_next(struct mailq *q, struct selection *s, uint64_t *cursor, unsigned *budget);
 /* Its envelope (in q->envelope), for who needs names. NULL: unreadable. bytes_unref. */
 struct bytes *message_envelope(struct mailq *q, uint32_t message);
 /* The same for who goes through many; size: of the message, with its body. False: unreadable. */

@@ -55,7 +55,7 @@ bool selection_read(struct selection *s, const struct ctl_call *call, struct err
 {
     struct strv id;
     uint64_t value, all = 0;
-    size_t at;
+    size_t at, next = 0;
 
     *s = (struct selection){
         .call = call,
@@ -69,7 +69,7 @@ bool selection_read(struct selection *s, const struct ctl_call *call, struct err
     ctl_number(call, "older", &s->older_s);
     ctl_number(call, "younger", &s->younger_s);
     ctl_number(call, "until", &s->until_ms);
-    for (size_t i = 0; s->ids && ctl_text_nth(call, "id", i, &id); i++)
+    while (s->ids && ctl_text_next(call, "id", &next, &id))
         if (!id_parse(id, &value))
             return err_set(err, ERR_CONF, "%.*s is no message id", (int)(id.n > 40 ? 40 : id.n), id.p);
     s->any = s->ids || s->sender.p || s->recipient.p || s->domain.p || s->reason.p || s->state.p ||
@@ -171,10 +171,24 @@ static bool matches(struct mailq *q, const struct selection *s, uint32_t message
     return names_match(q, s, message);
 }
 
-static uint32_t candidate(struct mailq *q, const struct selection *s, uint64_t *cursor, bool *end)
+/* The id that the cursor is at: mostly the one behind the last. False: the end. */
+static bool id_at(struct selection *s, uint64_t cursor, uint64_t *id)
+{
+    struct strv text;
+
+    if (cursor != s->id_n)
+        s->id_n = s->id_next = 0;
+    while (s->id_n < cursor && ctl_text_next(s->call, "id", &s->id_next, &text))
+        s->id_n++;
+    if (s->id_n < cursor || !ctl_text_next(s->call, "id", &s->id_next, &text))
+        return false;
+    s->id_n++;
+    return id_parse(text, id);
+}
+
+static uint32_t candidate(struct mailq *q, struct selection *s, uint64_t *cursor, bool *end)
 {
     uint32_t at = (uint32_t)*cursor, handle;
-    struct strv text;
     uint64_t id;
 
     *end = false;
@@ -184,12 +198,12 @@ static uint32_t candidate(struct mailq *q, const struct selection *s, uint64_t *
         *end = handle == 0;
         return handle;
     }
-    *end = !ctl_text_nth(s->call, "id", (size_t)*cursor, &text) || !id_parse(text, &id);
+    *end = !id_at(s, *cursor, &id);
     ++*cursor;
     return *end ? 0 : ledger_find(&q->ledger, id);
 }
 
-uint32_t selection_next(struct mailq *q, const struct selection *s, uint64_t *cursor, unsigned *budget)
+uint32_t selection_next(struct mailq *q, struct selection *s, uint64_t *cursor, unsigned *budget)
 {
     int64_t until = clock_mono_ms() + TURN_MS;
 

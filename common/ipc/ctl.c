@@ -50,14 +50,32 @@ struct ctl_server {
 
 /* ---- arguments ---- */
 
+static bool argument_next(const struct ctl_call *call, const char *name, size_t *at, struct ipc_in *group)
+{
+    while (ipc_next_group(&call->in, TAG_ITEM, at, group))
+        if (strv_is(ipc_get(group, TAG_NAME), name))
+            return true;
+    return false;
+}
+
 static bool argument(const struct ctl_call *call, const char *name, size_t nth, struct ipc_in *group)
 {
     size_t at = 0;
 
-    while (ipc_next_group(&call->in, TAG_ITEM, &at, group))
-        if (strv_is(ipc_get(group, TAG_NAME), name) && nth-- == 0)
+    while (argument_next(call, name, &at, group))
+        if (nth-- == 0)
             return true;
     return false;
+}
+
+bool ctl_text_next(const struct ctl_call *call, const char *name, size_t *at, struct strv *out)
+{
+    struct ipc_in group;
+
+    if (!argument_next(call, name, at, &group) || !ipc_has(&group, TAG_VALUE))
+        return false;
+    *out = ipc_get(&group, TAG_VALUE);
+    return true;
 }
 
 bool ctl_text_nth(const struct ctl_call *call, const char *name, size_t nth, struct strv *out)

@@ -37,6 +37,8 @@ const char *ctl_act_name(const struct ctl_call *call);
 uint64_t ctl_cursor(const struct ctl_call *call); /* 0 at first */
 /* The nth (from 0) of an argument that was given several times. */
 bool ctl_text_nth(const struct ctl_call *call, const char *name, size_t nth, struct strv *out);
+/* The same for who goes through thousands: the next one; *at is 0 at first. */
+bool ctl_text_next(const struct ctl_call *call, const char *name, size_t *at, struct strv *out);
 
 /* A row: begin, values, end. Texts are cut at 16 KiB, rows must stay below a frame (a value that does not fit
    any more is left out). Rows go out together, at the latest at the end of the loop's iteration. */

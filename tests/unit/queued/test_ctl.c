@@ -207,6 +207,42 @@ static void senders_are_summed_up(void **state)
     rig_kill(r);
 }
 
+static void call_of_ids(const char *act, uint64_t cursor)
+{
+    struct err err = { 0 };
+    char text[ID_TEXT_SIZE];
+
+    client_open();
+    blocking_call(&client, act, cursor);
+    for (uint64_t id = 1; id <= 1500; id++) {
+        id_text(id, text);
+        blocking_text(&client, "id", SV(text));
+    }
+    assert_int_equal(blocking_send(&client, &err), BLOCKING_OK);
+    assert_int_equal(answer(), 0);
+    blocking_close(&client);
+}
+
+/* From the first one, and from the midst of them as a later portion of an answer begins. */
+static void thousands_of_ids_are_gone_through(void **state)
+{
+    (void)state;
+    rig_start(r);
+    assert_int_equal(call("pause", "side", "out"), 0);
+    for (uint64_t id = 501; id <= 530; id++)
+        rig_submit(r, id, id, "s@x.test", "r:a@far.test", "body\r\n");
+    RIG_UNTIL(r, r->answer_n == 30);
+    call_of_ids("hold", 0);
+    assert_int_equal(rows, 30);
+    call_of_ids("list", 0);
+    assert_int_equal(rows, 60);
+    call_of_ids("list", 510);
+    assert_int_equal(rows, 40);
+    for (uint64_t id = 501; id <= 530; id++)
+        assert_true(message(id)->flags & MESSAGE_HELD);
+    rig_kill(r);
+}
+
 static void an_answer_waits_for_the_sync(void **state)
 {
     char peek;
@@ -265,6 +301,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(decisions_survive_a_crash, setup, teardown),
         cmocka_unit_test_setup_teardown(an_id_is_meant_whatever_its_time, setup, teardown),
         cmocka_unit_test_setup_teardown(senders_are_summed_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(thousands_of_ids_are_gone_through, setup, teardown),
         cmocka_unit_test_setup_teardown(an_answer_waits_for_the_sync, setup, teardown),
         cmocka_unit_test_setup_teardown(a_caller_who_leaves_is_forgotten, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_calls, setup, teardown),
