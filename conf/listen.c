@@ -57,9 +57,9 @@ static const struct conf_field fields[] = {
           .doc = "How long a client may be silent."),
     FIELD(conf_listen, crowded_timeout, CT_SECONDS, "30s", .min = 1, .max = 3600, SMTPD,
           .doc = "How long a client that neither logged in nor is in `relay.from` may be silent between "
-                 "messages, or take for TLS, while four fifths of `max_sessions` are taken (until less "
-                 "than seven tenths are); never longer than `timeout`. A TLS handshake gets a minute at most "
-                 "in any case."),
+                 "messages and behind MAIL, or take for TLS, while four fifths of `max_sessions` are taken "
+                 "(until less than seven tenths are); four times that behind RCPT, and for reading replies; "
+                 "never longer than `timeout`. A TLS handshake gets a minute at most in any case."),
     FIELD(conf_listen, session_timeout, CT_SECONDS, "4h", .min = 10, .max = 604800, SMTPD,
           .doc = "How long a session may last."),
     FIELD(conf_listen, min_rate, CT_BYTES, "50", .min = 0, .max = GIB, SMTPD,

@@ -17,7 +17,7 @@ struct conf_listen {
     int64_t max_commands;           /* per session, not counting those of an accepted message */
     int64_t max_errors;             /* refused or unknown commands per session */
     int64_t timeout;                /* seconds for one command or one read of data */
-    int64_t crowded_timeout;        /* of strangers outside a transaction, when sessions are short */
+    int64_t crowded_timeout;        /* of strangers without a recipient, when sessions are short */
     int64_t session_timeout;        /* seconds for the whole session */
     int64_t min_rate;               /* bytes/s while data is expected; 0 is off */
 };

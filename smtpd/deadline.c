@@ -14,17 +14,35 @@
 #define CLEANUP_WAIT_MS (5 * 1000)
 /* A handshake is a few round trips of programs; nobody types in it. */
 #define HANDSHAKE_MS (60 * 1000)
+/* How often crowded_timeout a stranger has in a crowd whose message has recipients. */
+#define PATIENCE 4
 
 static int64_t earlier(int64_t a, int64_t b)
 {
     return a < b ? a : b;
 }
 
-/* Nobody of ours, and nothing of his is under way: whoever wants all our sessions opens these by the
-   hundred. RFC 5321 4.5.3.2.7 grants five minutes; in a crowd that would leave nothing for those who send. */
-static bool is_idle_stranger(const struct engine *e)
+/* Whoever wants all our sessions opens these by the hundred: strangers of whom nothing is under way. RFC 5321
+   4.5.3.2.7 grants five minutes; in a crowd that would leave nothing for those who send. A sender alone is
+   said as easily as nothing, and no program thinks behind it. Who named a recipient, or has replies to read,
+   may be slow, but not for as long as he likes. INT64_MAX: no limit. */
+static int64_t crowd_time(const struct session *s)
 {
-    return !e->own && !e->login && !(e->phase & (PH_MAIL | PH_RCPT | PH_BODY));
+    const struct engine *e = &s->engine;
+    int64_t time = e->service->listen->crowded_timeout * 1000;
+
+    if (!e->service->crowded || e->own || e->login || e->phase == PH_BODY)
+        return INT64_MAX;
+    return e->phase == PH_RCPT || s->step == STEP_FLUSH ? PATIENCE * time : time;
+}
+
+/* The ordinary time since then, or less in a crowd. */
+static int64_t due_since(struct session *s, int64_t began, int64_t time)
+{
+    int64_t soon = crowd_time(s);
+
+    s->hurried = soon < time;
+    return began + earlier(time, soon);
 }
 
 static int64_t command_time(const struct session *s)
@@ -32,6 +50,11 @@ static int64_t command_time(const struct session *s)
     int64_t time = s->engine.service->listen->timeout * 1000;
 
     return s->shaking ? earlier(time, HANDSHAKE_MS) : time;
+}
+
+static void wake_at(struct session *s, int64_t due, int64_t now)
+{
+    loop_timer_set(&s->timer, due > now ? due - now : 0);
 }
 
 static void wait_client(struct session *s, int64_t now)
@@ -49,16 +72,17 @@ static void wait_client(struct session *s, int64_t now)
         if (s->command_began == 0 || s->command_mark != e->commands_total)
             s->command_began = now;
         s->command_mark = e->commands_total;
-        due = s->command_began + command_time(s);
-        if (e->service->crowded && is_idle_stranger(e)) {
-            int64_t soon = s->command_began + listen->crowded_timeout * 1000;
-
-            s->hurried = soon < due;
-            due = earlier(due, soon);
-        }
+        due = due_since(s, s->command_began, command_time(s));
     }
-    due = earlier(due, s->session_due);
-    loop_timer_set(&s->timer, due > now ? due - now : 0);
+    wake_at(s, earlier(due, s->session_due), now);
+}
+
+/* He does not read what we answer. */
+static void wait_reader(struct session *s, int64_t now)
+{
+    int64_t due = due_since(s, s->flush_began, s->engine.service->listen->timeout * 1000);
+
+    wake_at(s, earlier(due, s->session_due), now);
 }
 
 void deadline_arm(struct session *s)
@@ -84,7 +108,8 @@ void deadline_arm(struct session *s)
     case STEP_STALL: loop_timer_set(&s->timer, DONE_WAIT_MS); return;
     case STEP_FLUSH:
         s->command_began = 0;
-        loop_timer_set(&s->timer, s->engine.service->listen->timeout * 1000);
+        s->flush_began = now;
+        wait_reader(s, now);
         return;
     case STEP_NEXT:
     case STEP_CLOSE: return;
@@ -95,4 +120,6 @@ void deadline_again(struct session *s)
 {
     if (s->step == STEP_READ || s->step == STEP_TLS)
         deadline_arm(s);
+    else if (s->step == STEP_FLUSH)
+        wait_reader(s, loop_now(s->host->loop));
 }

@@ -42,6 +42,7 @@ struct session {
     enum engine_step step;  /* of the last pump */
     int64_t began, session_due;
     int64_t command_began; /* when the command that is awaited began to be; 0: not yet */
+    int64_t flush_began;   /* since when replies wait for the client to read */
     size_t taken;          /* bytes of the input that the engine used and the stream still holds */
     uint64_t command_mark; /* commands when command_began was set */
     bool shaking;          /* TLS is being begun */

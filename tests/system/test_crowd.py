@@ -82,15 +82,29 @@ def test_silent_strangers_make_room_for_others():
     with CrowdedHost() as h:
         own, sender = greeted(h.port, OWN), greeted(h.port, '127.0.0.20')
         assert ask(sender, b'HELO a').startswith(b'250') and ask(sender, b'MAIL FROM:<a@far.test>').startswith(b'250')
+        assert ask(sender, b'RCPT TO:<user@demo.test>').startswith(b'250') and ask(sender, b'DATA').startswith(b'354')
         words, others = ended(strangers_come(h, lambda source: greeted(h.port, source)), 2)
         assert set(words) == {b'421 4.4.2 Timeout. Closing\r\n'}
         h.wait_log('smtp.crowd.ended', listener='smtp')
         assert ask(own, b'NOOP').startswith(b'250'), 'own clients stay'
-        assert ask(sender, b'RCPT TO:<user@demo.test>').startswith(b'250'), 'so does a message that has begun'
+        assert ask(sender, b'hello\r\n.').startswith(b'250'), 'so does a message that has begun'
         assert any(float(l.split()[-1]) > 0 for l in mtactl(h, 'metrics').stdout.splitlines() if l.startswith('mansio_smtp_sessions_hurried_total'))
         with greeted(h.port, '127.0.0.21') as s:
             assert ask(s, b'HELO b').startswith(b'250')
         for s in (own, sender, *others):
+            s.close()
+
+
+def test_senders_without_recipients_make_room():
+    def begun(source):
+        s = greeted(h.port, source)
+        assert ask(s, b'HELO a').startswith(b'250') and ask(s, b'MAIL FROM:<a@far.test>').startswith(b'250')
+        return s
+    with CrowdedHost() as h:
+        words, others = ended(strangers_come(h, begun), 2)
+        assert set(words) == {b'421 4.4.2 Timeout. Closing\r\n'}
+        h.wait_log('smtp.crowd.ended', listener='smtp')
+        for s in others:
             s.close()
 
 

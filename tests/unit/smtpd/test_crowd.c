@@ -4,6 +4,8 @@
 #include "common/base/metric.h"
 #include "rig.h"
 
+#include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define GREETING "220 mx.own.test ESMTP\r\n"
@@ -53,9 +55,10 @@ static void idle_strangers_make_room(void **state)
     own = stranger(&r, NULL);
     sender = stranger(&r, "127.0.0.3");
     ask(&r, sender, "HELO client\r\n", "250 mx.own.test\r\n");
-    ask(&r, sender, "MAIL FROM:<a@far.test>\r\n", "250 2.1.0 Sender ok\r\n");
     rig_pass(&r, 100 * 1000);
     stays(&r, idle); /* three of five: no crowd */
+    ask(&r, sender, "MAIL FROM:<a@far.test>\r\n", "250 2.1.0 Sender ok\r\n");
+    ask(&r, sender, "RCPT TO:<user@own.test>\r\n", "250 2.1.5 Recipient ok\r\n");
     rig_pass(&r, 29 * 1000);
     assert_int_equal(tellings, 0);
     late = stranger(&r, "127.0.0.4");
@@ -107,6 +110,100 @@ static void the_clock_is_that_of_the_command(void **state)
     rig_close(&r);
 }
 
+/* A sender alone is as cheap to say as nothing; who named a recipient gets four times as long, not all. */
+static void messages_that_do_not_come_make_room(void **state)
+{
+    uint64_t hurried = metric_cells[METRIC_HURRIED][0];
+    int fds[4];
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, "max_sessions = 5  crowded_timeout = 10s  timeout = 100s");
+    for (size_t i = 0; i < COUNT(fds); i++) {
+        fds[i] = stranger(&r, i == 2 ? NULL : "127.0.0.2");
+        ask(&r, fds[i], "HELO client\r\n", "250 mx.own.test\r\n");
+        ask(&r, fds[i], "MAIL FROM:<a@far.test>\r\n", "250 2.1.0 Sender ok\r\n");
+        if (i > 0)
+            ask(&r, fds[i], "RCPT TO:<user@own.test>\r\n", "250 2.1.5 Recipient ok\r\n");
+        if (i == 3)
+            ask(&r, fds[i], "DATA\r\n", "354 End data with <CR><LF>.<CR><LF>\r\n");
+    }
+    rig_pass(&r, 11 * 1000);
+    rig_expect_end(&r, fds[0], LATE);
+    rig_spin(&r, 20);
+    fds[0] = stranger(&r, "127.0.0.4");
+    rig_pass(&r, 9 * 1000);
+    stays(&r, fds[0]);
+    stays(&r, fds[1]);
+    stays(&r, fds[2]);
+    for (int i = 0; i < 4; i++) {
+        rig_pass(&r, 9500);
+        stays(&r, fds[0]);
+    }
+    rig_pass(&r, 2 * 1000);
+    rig_expect_end(&r, fds[1], LATE);
+    assert_int_equal(metric_cells[METRIC_HURRIED][0], hurried + 2);
+    stays(&r, fds[2]);
+    ask(&r, fds[3], "hello\r\n.\r\n", "250 2.0.0 Ok: queued as ID\r\n");
+    close(fds[0]);
+    close(fds[2]);
+    close(fds[3]);
+    rig_close(&r);
+}
+
+/* Sends until neither side has room; the replies are never read. */
+static void fill_up(struct rig *r, int fd)
+{
+    static char commands[65536];
+    size_t n = 0;
+    int small = 2048;
+
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+    while (n + 7 < sizeof commands)
+        n += (size_t)snprintf(commands + n, sizeof commands - n, "RSET\r\n");
+    for (int idle = 0; idle < 20; idle++) {
+        if (send(fd, commands, n - n % 6, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+            idle = 0;
+        rig_spin(r, 1);
+    }
+}
+
+/* The time runs from when the replies began to wait, whatever the crowd does meanwhile. */
+static void who_reads_no_replies_makes_room(void **state)
+{
+    uint64_t hurried = metric_cells[METRIC_HURRIED][0];
+    int fds[3], deaf;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, "max_sessions = 5  crowded_timeout = 10s  timeout = 100s  max_commands = 1000000");
+    tellings = 0;
+    server_watch(r.server, on_room, NULL);
+    deaf = stranger(&r, "127.0.0.2");
+    ask(&r, deaf, "HELO client\r\n", "250 mx.own.test\r\n");
+    fill_up(&r, deaf);
+    fds[0] = stranger(&r, NULL);
+    fds[1] = stranger(&r, NULL);
+    rig_pass(&r, 30 * 1000);
+    fds[2] = stranger(&r, NULL);
+    assert_int_equal(told, ROOM_LITTLE);
+    rig_pass(&r, 8 * 1000);
+    rig_spin(&r, 5);
+    assert_int_equal(told, ROOM_LITTLE);
+    assert_int_equal(metric_cells[METRIC_HURRIED][0], hurried);
+    rig_pass(&r, 5 * 1000);
+    rig_spin(&r, 20);
+    assert_int_equal(metric_cells[METRIC_HURRIED][0], hurried + 1);
+    rig_pass(&r, 30 * 1000); /* the last words wait for him, too */
+    rig_spin(&r, 20);
+    assert_int_equal(told, ROOM_ENOUGH);
+    assert_int_equal(tellings, 2);
+    close(deaf);
+    for (size_t i = 0; i < COUNT(fds); i++)
+        close(fds[i]);
+    rig_close(&r);
+}
+
 /* Full is full: refused, said once, and over when a tenth is free. */
 static void full_is_said(void **state)
 {
@@ -142,6 +239,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(idle_strangers_make_room),
         cmocka_unit_test(the_clock_is_that_of_the_command),
+        cmocka_unit_test(messages_that_do_not_come_make_room),
+        cmocka_unit_test(who_reads_no_replies_makes_room),
         cmocka_unit_test(full_is_said),
     };
 
