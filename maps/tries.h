@@ -4,7 +4,8 @@
  * be open at once, so that slowness cannot be bought off with connections. But a webmail host is one network
  * for all its users: a login that came in from there before, and has not failed since, does not share those
  * places, and no single login takes more than half of them. So one user's old password keeps nobody else
- * out, while whoever goes through many logins has as few places as ever.
+ * out, while whoever goes through many logins has as few places as ever. The price: who shares a network and
+ * takes its places learns which logins came in from there before (they are answered, others hear 454).
  */
 #pragma once
 
