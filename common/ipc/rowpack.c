@@ -74,8 +74,9 @@ static char *number_write(char *to, uint64_t v)
     return to;
 }
 
-/* Room for the name and `size` bytes of value, with the name written; NULL: the row does without it. */
-static char *value_begin(struct rowpack *p, const char *name, unsigned text, size_t size)
+/* Room for the name, one of names_max, and `size` bytes of value, with the name written; NULL: the row does
+   without it. */
+static char *name_begin(struct rowpack *p, const char *name, unsigned names_max, unsigned text, size_t size)
 {
     size_t n = strlen(name), max = NUMBER_MAX + 1 + n + size;
     unsigned i;
@@ -84,7 +85,7 @@ static char *value_begin(struct rowpack *p, const char *name, unsigned text, siz
     if (n > ROWPACK_NAME_MAX || p->bytes.len - p->row_at + max + 1 > ROWPACK_MAX)
         return NULL;
     i = name_find(&p->names, p->guess, name);
-    to = i < ROWPACK_NAMES ? buf_reserve(&p->bytes, max) : NULL;
+    to = i < names_max ? buf_reserve(&p->bytes, max) : NULL;
     if (!to)
         return NULL;
     p->guess = i + 1;
@@ -98,6 +99,11 @@ static char *value_begin(struct rowpack *p, const char *name, unsigned text, siz
     return to;
 }
 
+static char *value_begin(struct rowpack *p, const char *name, unsigned text, size_t size)
+{
+    return name_begin(p, name, ROWPACK_NAMES, text, size);
+}
+
 static void value_end(struct rowpack *p, const char *to)
 {
     buf_commit(&p->bytes, (size_t)(to - (p->bytes.data + p->bytes.len)));
@@ -105,7 +111,7 @@ static void value_end(struct rowpack *p, const char *to)
 
 void rowpack_begin(struct rowpack *p, const char *kind)
 {
-    char *to = value_begin(p, kind, 0, 0);
+    char *to = name_begin(p, kind, ROWPACK_NAMES + ROWPACK_KINDS, 0, 0);
 
     if (to)
         value_end(p, to);
@@ -203,7 +209,7 @@ static const char *name_read(struct rowread *r, struct strv *rest, uint64_t head
         return NULL;
     if (i < r->names.n)
         return r->names.list[i]->text;
-    if (i >= ROWPACK_NAMES || rest->n == 0)
+    if (i >= ROWPACK_NAMES + ROWPACK_KINDS || rest->n == 0)
         return NULL;
     n = (unsigned char)rest->p[0];
     if (n > ROWPACK_NAME_MAX || n >= rest->n || memchr(rest->p + 1, '\0', n))

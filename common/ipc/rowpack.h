@@ -14,6 +14,7 @@
 #include "common/base/buf.h"
 
 #define ROWPACK_NAMES    1000u /* of one call; what has a further one is left out */
+#define ROWPACK_KINDS    16u   /* beyond them, for kinds alone: a row without one would be nonsense */
 #define ROWPACK_NAME_MAX 63u
 #define ROWPACK_MAX      61440u /* bytes of a frame, of a row too */
 

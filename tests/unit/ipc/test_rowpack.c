@@ -142,6 +142,8 @@ static void a_row_fits_a_frame(void **state)
 static void names_are_bounded(void **state)
 {
     char name[ROWPACK_NAME_MAX + 2];
+    struct rowread_value v;
+    struct strv rest;
 
     (void)state;
     rowpack_begin(&pack, "k");
@@ -151,6 +153,18 @@ static void names_are_bounded(void **state)
     }
     assert_false(rowpack_number(&pack, "one more", 1));
     assert_true(rowpack_number(&pack, "name999", 1));
+    rowpack_end(&pack);
+    /* A row that comes then still has its kind. */
+    rowpack_begin(&pack, "last");
+    assert_true(rowpack_number(&pack, "name1", 7));
+    assert_false(rowpack_number(&pack, "one more", 1));
+    rowpack_end(&pack);
+    rest = rowpack_rows(&pack);
+    assert_string_equal(rowread_begin(&reader, &rest), "k");
+    while (rowread_next(&reader, &rest, &v) == ROWREAD_VALUE)
+        ;
+    assert_string_equal(rowread_begin(&reader, &rest), "last");
+    expect_number(&rest, "name1", 7);
     memset(name, 'x', sizeof name - 1);
     name[sizeof name - 1] = '\0';
     rowpack_reset(&pack);
