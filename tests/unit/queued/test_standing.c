@@ -92,7 +92,7 @@ static void change_one(void)
     uint32_t handle = any_message();
 
     if (handle)
-        changes[below(5)].run(&r->q, handle, SV_LIT("test"));
+        changes[below(5)].run(&r->q, handle, 0, SV_LIT("test"));
 }
 
 static void again(void)
@@ -176,7 +176,7 @@ static void damage_is_counted(void **state)
     gauges_are_right();
     assert_int_equal(r->q.ledger.standings[STANDING_DAMAGED], 1);
     ledger_at(&r->q.ledger, handle)->place.offset--;
-    assert_true(changes[1].run(&r->q, handle, SV_LIT("")));
+    assert_true(changes[1].run(&r->q, handle, 0, SV_LIT("")));
     gauges_are_right();
     assert_int_equal(r->q.ledger.standings[STANDING_ACTIVE], 1);
     rig_kill(r);
