@@ -228,7 +228,7 @@ void drops_pump(struct mailq *q)
         d->suspects_turn |= launch(q, drop_fresh_pop(&d->users));
     }
     if (d->users.rescan && !loop_timer_is_set(&d->step_timer))
-        loop_timer_set(&d->step_timer, 1);
+        loop_timer_set(&d->step_timer, drop_look_in(&d->users, loop_now(q->loop)));
 }
 
 /* ---- how it went ---- */

@@ -174,7 +174,7 @@ static bool scan_begin(struct mailq *q)
         fd_close(&fd);
         return false;
     }
-    d->users.rescan = false;
+    drop_look_begins(&d->users, loop_now(q->loop));
     d->unreadable = 0;
     d->skipping = 0;
     d->bad_hidden = 0;
@@ -194,6 +194,7 @@ static bool scan_step(struct mailq *q, unsigned names)
             closedir(d->scan);
             d->scan = NULL;
             d->skipped = d->skipping;
+            drop_look_ends(&d->users, loop_now(q->loop));
             return false;
         }
         if (strncmp(e->d_name, ".bad.", 5) == 0)

@@ -47,6 +47,22 @@ void drop_users_clear(struct drop_users *us)
     us->tail = &us->first;
 }
 
+void drop_look_begins(struct drop_users *us, int64_t now)
+{
+    us->rescan = false;
+    us->began = now;
+}
+
+void drop_look_ends(struct drop_users *us, int64_t now)
+{
+    us->rested = now + (now - us->began);
+}
+
+unsigned drop_look_in(const struct drop_users *us, int64_t now)
+{
+    return us->rested > now ? (unsigned)(us->rested - now) : 1;
+}
+
 static struct drop_user *user_get(struct drop_users *us, uint32_t uid)
 {
     struct drop_user *u = dict_get_u64(us->by_uid, uid);

@@ -49,10 +49,16 @@ struct drop_users {
     struct drop_user *first, **tail; /* the ring: who has fresh files, next one first */
     size_t known;
     bool rescan; /* somebody who had more than he may has room again: the directory is to be read */
+    int64_t began, rested; /* mono ms: the present look at it; the next one for rescan is not before */
 };
 
 void drop_users_init(struct drop_users *us);
 void drop_users_clear(struct drop_users *us); /* not the files */
+/* A look at the directory begins, is complete. Of very many names it is long, and soon wanted again. */
+void drop_look_begins(struct drop_users *us, int64_t now);
+void drop_look_ends(struct drop_users *us, int64_t now);
+/* ms until the one that rescan asks for: looks take no more than half of the time. */
+unsigned drop_look_in(const struct drop_users *us, int64_t now);
 /* Counts f as a file of this user. False: he has too many; the directory keeps it for later. */
 bool drop_user_enter(struct drop_users *us, uint32_t uid, struct drop_file *f)
     __attribute__((warn_unused_result));

@@ -122,6 +122,28 @@ static void deferred_files_count(void **state)
     assert_int_equal(take(), 7);
 }
 
+/* A million names are not read again and again for each thousand that are done. */
+static void looks_take_half_of_the_time(void **state)
+{
+    (void)state;
+    assert_int_equal(drop_look_in(&users, 5000), 1);
+    drop_look_begins(&users, 5000);
+    drop_look_ends(&users, 5000);
+    assert_int_equal(drop_look_in(&users, 5000), 1);
+    drop_look_begins(&users, 6000);
+    drop_look_ends(&users, 9000);
+    assert_int_equal(drop_look_in(&users, 9000), 3000);
+    assert_int_equal(drop_look_in(&users, 11999), 1);
+    assert_int_equal(drop_look_in(&users, 20000), 1);
+    while (submit(7))
+        ;
+    for (unsigned i = 0; i < USER_KNOWN_MAX / 2; i++)
+        assert_int_equal(take(), 7);
+    assert_true(users.rescan);
+    drop_look_begins(&users, 20000);
+    assert_false(users.rescan);
+}
+
 static int teardown_files(void **state)
 {
     while (take())
@@ -135,6 +157,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(users_take_turns, setup, teardown_files),
         cmocka_unit_test_setup_teardown(a_flood_leaves_room, setup, teardown_files),
         cmocka_unit_test_setup_teardown(many_floods_leave_room_too, setup, teardown_files),
+        cmocka_unit_test_setup_teardown(looks_take_half_of_the_time, setup, teardown_files),
         cmocka_unit_test_setup_teardown(deferred_files_count, setup, teardown_files),
     };
 

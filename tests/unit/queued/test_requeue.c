@@ -93,7 +93,8 @@ static void who_failed_is_not_barred(void **state)
     rig_kill(r);
     rig_start(r);
     assert_int_equal(call("requeue", id, NULL), 0);
-    assert_string_equal(got.rcpts, "resolve d@far.test (d@far.test) resolve list@demo.test (list@demo.test) ");
+    assert_string_equal(got.rcpts,
+                        "resolve d@far.test (d@far.test) resolve list@demo.test (list@demo.test) ");
     assert_string_equal(got.barred, "rc@far.test\n");
     rig_kill(r);
 }
