@@ -10,9 +10,10 @@
    LMTP server, is nobody's small host. */
 #define WINDOW_REMOTE 5.0f
 #define WINDOW_OWN    20.0f
-#define WINDOW_MAX    50.0f /* connections beyond this help nobody */
+#define WINDOW_MAX    50.0f  /* connections beyond this help nobody */
 #define TOKEN         0.999f /* for one job; sums of fractions are not exact */
-#define WINDOW_FAST   20.0f /* below it one success is one more, above it one window of successes is */
+#define PASSED_MAX    7u     /* turns of letters in a row while mailings wait */
+#define WINDOW_FAST   20.0f  /* below it one success is one more, above it one window of successes is */
 
 /* ---- rings ---- */
 
@@ -28,9 +29,10 @@ static struct link *link_of_group(const struct sched *s, uint32_t handle)
 
 typedef struct link *link_of(const struct sched *s, uint32_t handle);
 
-static void ring_leave(struct sched *s, link_of *at, uint32_t *turn, uint32_t handle)
+static void ring_leave(struct sched *s, link_of *at, struct turns *t, uint32_t handle)
 {
     struct link *l = at(s, handle);
+    uint32_t *turn = &t->next[l->tier];
 
     if (!l->next)
         return;
@@ -46,12 +48,15 @@ static void ring_leave(struct sched *s, link_of *at, uint32_t *turn, uint32_t ha
 }
 
 /* A newcomer gets the last place of this round. */
-static void ring_join(struct sched *s, link_of *at, uint32_t *turn, uint32_t handle)
+static void ring_join(struct sched *s, link_of *at, struct turns *t, enum tier tier, uint32_t handle)
 {
     struct link *l = at(s, handle);
+    uint32_t *turn = &t->next[tier];
 
-    if (l->next)
+    if (l->next && l->tier == tier)
         return;
+    ring_leave(s, at, t, handle);
+    l->tier = (uint8_t)tier;
     if (!*turn) {
         l->prev = l->next = *turn = handle;
         return;
@@ -62,27 +67,54 @@ static void ring_join(struct sched *s, link_of *at, uint32_t *turn, uint32_t han
     at(s, *turn)->prev = handle;
 }
 
+static bool rings_are_empty(const struct turns *t)
+{
+    return !t->next[TIER_LETTERS] && !t->next[TIER_MAILINGS];
+}
+
+static uint32_t ring_turn(struct sched *s, link_of *at, struct turns *t)
+{
+    bool letters = t->next[TIER_LETTERS] != 0, mailings = t->next[TIER_MAILINGS] != 0;
+    enum tier tier = letters && !(mailings && t->passed == PASSED_MAX) ? TIER_LETTERS : TIER_MAILINGS;
+    uint32_t handle = t->next[tier];
+
+    t->passed = tier == TIER_LETTERS && mailings ? (uint8_t)(t->passed + 1) : 0;
+    t->next[tier] = at(s, handle)->next;
+    return handle;
+}
+
+uint32_t groups_turn(struct sched *s, unsigned side)
+{
+    uint32_t group;
+
+    if (rings_are_empty(&s->turns[side]))
+        return 0;
+    group = ring_turn(s, link_of_group, &s->turns[side]);
+    return ring_turn(s, link_of_dest, &group_at(s, group)->turns);
+}
+
 static void group_update(struct sched *s, uint32_t handle)
 {
     const struct group *g = group_at(s, handle);
 
-    if (g->turn && !g->rest.until && !g->paced.until && g->running < (uint32_t)g->window &&
-        (!g->max_jobs || g->running < g->max_jobs))
-        ring_join(s, link_of_group, &s->turn[g->side], handle);
+    if (!rings_are_empty(&g->turns) && !g->rest.until && !g->paced.until &&
+        g->running < (uint32_t)g->window && (!g->max_jobs || g->running < g->max_jobs))
+        ring_join(s, link_of_group, &s->turns[g->side],
+                  g->turns.next[TIER_LETTERS] ? TIER_LETTERS : TIER_MAILINGS, handle);
     else
-        ring_leave(s, link_of_group, &s->turn[g->side], handle);
+        ring_leave(s, link_of_group, &s->turns[g->side], handle);
 }
 
 void dest_update(struct sched *s, uint32_t handle)
 {
     const struct dest *d = dest_at(s, handle);
-    uint32_t *turn = &group_at(s, d->group)->turn;
+    struct turns *t = &group_at(s, d->group)->turns;
 
     /* One at a time asks whether its hosts can be found again. */
     if (d->order.ready > 0 && !d->rest.until && (d->failures < REST_AFTER || d->running == 0))
-        ring_join(s, link_of_dest, turn, handle);
+        ring_join(s, link_of_dest, t, d->letters ? TIER_LETTERS : TIER_MAILINGS, handle);
     else
-        ring_leave(s, link_of_dest, turn, handle);
+        ring_leave(s, link_of_dest, t, handle);
     group_update(s, d->group);
 }
 
@@ -173,7 +205,7 @@ static void group_release(struct sched *s, uint32_t handle)
 {
     struct group *g = group_at(s, handle);
 
-    ring_leave(s, link_of_group, &s->turn[g->side], handle);
+    ring_leave(s, link_of_group, &s->turns[g->side], handle);
     pause_end(&s->asleep, &g->rest);
     pause_end(&s->paced, &g->paced);
     if (g->key)
@@ -208,7 +240,7 @@ static void dest_leave(struct sched *s, uint32_t handle)
     struct dest *d = dest_at(s, handle);
     struct group *g = group_at(s, d->group);
 
-    ring_leave(s, link_of_dest, &g->turn, handle);
+    ring_leave(s, link_of_dest, &g->turns, handle);
     g->running -= d->running;
     if (--g->members == 0)
         group_release(s, d->group);
@@ -317,7 +349,7 @@ static void group_side(struct sched *s, uint32_t handle, enum sched_side side)
 {
     struct group *g = group_at(s, handle);
 
-    ring_leave(s, link_of_group, &s->turn[g->side], handle);
+    ring_leave(s, link_of_group, &s->turns[g->side], handle);
     g->side = (uint8_t)side;
     s->sides |= (uint8_t)(1u << side);
     group_update(s, handle);

@@ -36,7 +36,7 @@ struct rcpt {
     uint8_t state; /* changed by rcpt_state_set alone */
     uint8_t notify;
     uint8_t noticing; /* a notice about it is being composed or committed */
-    uint8_t success;  /* OWED: 1 + enum ipc_success; 0: it failed. DONE: 1: he has it; 0: he failed or moved */
+    uint8_t success;  /* OWED: 1 + enum ipc_success; 0: it failed. DONE: 1: he has it; 0: not */
 };
 
 enum {

@@ -230,8 +230,8 @@ static void plan_added(struct plan *p)
     p->edit->added = true;
 }
 
-/* Who of it has the message already, or is about to: not who failed, or went away in a part before. Who was over
-   when a journal of an older version was taken down counts as one who has it. */
+/* Who of it has the message already, or is about to: not who failed, or went away in a part before. Who was
+   over when a journal of an older version was taken down counts as one who has it. */
 static bool has_it(const struct rcpt *r)
 {
     return r->success || (r->state != RCPT_DONE && r->state != RCPT_OWED);
@@ -249,7 +249,8 @@ static void barred_make(struct plan *p, struct buf *out)
 
         if (more && i > last)
             more = ranges_next(&rest, &first, &last);
-        if ((more && i >= first && i <= last) || r->notify & NOTIFY_EXPANDED || !has_it(message_rcpt(p->m, i)))
+        if ((more && i >= first && i <= last) || r->notify & NOTIFY_EXPANDED ||
+            !has_it(message_rcpt(p->m, i)))
             continue;
         buf_addc(out, r->local ? 'l' : 'r');
         buf_addv(out, r->to);

@@ -75,6 +75,27 @@ void sched_part_free(struct sched *s, uint32_t part)
     pool_give(&s->parts, part);
 }
 
+/* With more parts ready than this a sender has a mailing under way. */
+#define LETTERS_MAX 10u
+
+static void weigh(struct sched *s, struct part *p, bool in)
+{
+    uint32_t *a = &s->weights[0][p->sender % WEIGHTS], *b = &s->weights[1][p->sender / WEIGHTS % WEIGHTS];
+    struct dest *d = dest_at(s, p->dest);
+
+    if (in) {
+        p->letter = p->class != SCHED_BULK && (*a < LETTERS_MAX || *b < LETTERS_MAX);
+        d->letters += p->letter;
+        ++*a;
+        ++*b;
+    } else {
+        d->letters -= p->letter;
+        p->letter = false;
+        --*a;
+        --*b;
+    }
+}
+
 void sched_ready(struct sched *s, uint32_t part)
 {
     struct part *p = sched_part(s, part);
@@ -85,6 +106,7 @@ void sched_ready(struct sched *s, uint32_t part)
     sched_idle(s, part);
     p->state = PART_READY;
     order_add(&s->lanes, &d->order, p->dest, part);
+    weigh(s, p, true);
     dest_update(s, p->dest);
 }
 
@@ -107,6 +129,7 @@ void sched_idle(struct sched *s, uint32_t part)
         heap_remove(&s->waiting, p->place);
     } else if (p->state == PART_READY) {
         order_remove(&s->lanes, &d->order, part);
+        weigh(s, p, false);
         dest_update(s, p->dest);
     }
     p->state = PART_IDLE;
@@ -118,17 +141,13 @@ uint32_t sched_pick(struct sched *s, unsigned sides)
 {
     for (unsigned i = 0; i < SCHED_SIDES; i++) {
         unsigned side = (s->side + i) % SCHED_SIDES;
-        uint32_t dest, part;
-        struct group *g;
+        uint32_t dest = sides & 1u << side ? groups_turn(s, side) : 0, part;
 
-        if (!(sides & 1u << side) || !s->turn[side])
+        if (!dest)
             continue;
         s->side = (uint8_t)((side + 1) % SCHED_SIDES);
-        g = group_at(s, s->turn[side]);
-        s->turn[side] = g->link.next;
-        dest = g->turn;
-        g->turn = dest_at(s, dest)->link.next;
         part = order_pick(&s->lanes, &dest_at(s, dest)->order);
+        weigh(s, sched_part(s, part), false);
         sched_part(s, part)->state = PART_IDLE;
         dest_started(s, dest, true);
         return part;
@@ -300,18 +319,22 @@ uint32_t sched_paced_until(const struct sched *s, uint32_t part)
 void sched_each_ready(struct sched *s, uint32_t like, void (*fn)(void *arg, uint32_t part), void *arg)
 {
     const struct group *g = group_of(s, like);
-    uint32_t *dests, first = g->turn, n = 0;
+    uint32_t *dests, n = 0;
 
     if (!g->rest.until) {
         order_each(&s->lanes, &dest_of(s, like)->order, fn, arg);
         return;
     }
-    if (!first)
-        return;
-    /* What fn does changes the ring. */
+    /* What fn does changes the rings. */
     dests = mem_array(g->members, sizeof *dests);
-    for (uint32_t d = first; n == 0 || d != first; d = dest_at(s, d)->link.next)
-        dests[n++] = d;
+    for (unsigned tier = 0; tier < TIERS; tier++) {
+        uint32_t first = g->turns.next[tier];
+
+        for (uint32_t d = first; d; d = d != first ? d : 0) {
+            dests[n++] = d;
+            d = dest_at(s, d)->link.next;
+        }
+    }
     for (uint32_t i = 0; i < n; i++)
         order_each(&s->lanes, &dest_at(s, dests[i])->order, fn, arg);
     free(dests);

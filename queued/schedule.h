@@ -7,7 +7,9 @@
  * row the group rests, so that a dead host with ten thousand messages costs one attempt at a time and not ten
  * thousand. A destination whose hosts cannot even be found rests alone. Groups take turns, inside one
  * destinations do, and inside those senders. Groups of the three sides (other hosts, mailboxes, LMTP servers)
- * never wait for each other.
+ * never wait for each other. Of groups, and of the destinations of one, those that hold a letter (of a sender
+ * with few parts ready, and not bulk) go first, but each eighth turn is that of the others: a mailing to many
+ * domains behind one smart host does not hold up a letter to yet another.
  */
 #pragma once
 
@@ -38,6 +40,7 @@ struct part {
     uint8_t state;
     uint8_t class; /* enum sched_class; the caller sets it while the part is idle */
     uint8_t lost;  /* the caller's: jobs that ended with their deliverd */
+    bool letter;   /* while ready: its sender had few others ready */
 };
 
 struct sched_conf {

@@ -15,7 +15,20 @@ struct dict;
 
 struct link { /* in a ring; next 0: in none */
     uint32_t prev, next;
+    uint8_t tier; /* which ring that is */
 };
+
+/* Two rings: of those that hold a letter, and of the others. */
+enum tier { TIER_LETTERS, TIER_MAILINGS, TIERS };
+
+struct turns {
+    uint32_t next[TIERS]; /* whose turn it is; 0: empty */
+    uint8_t passed;       /* turns of letters while mailings waited */
+};
+
+/* How many parts of each sender are ready, in two tables of which the smaller count holds: senders that share
+   a place in one do not in the other. */
+#define WEIGHTS 8192u
 
 /* Seconds; a place in a heap while it is not over. */
 struct pause {
@@ -26,6 +39,7 @@ struct dest {
     char *name;         /* owned; the dict's key: 'l' or 'r', then the domain */
     void *why;          /* the caller's, through conf.drop */
     struct order order; /* of its ready parts */
+    uint32_t letters;   /* among these */
     uint32_t running, parts;
     uint32_t group;
     struct link link; /* those of its group that have something to start */
@@ -40,8 +54,8 @@ struct group {
     void *why;
     uint64_t home; /* hash: of the first destination, which had connections before its hosts were known */
     uint32_t members, running;
-    uint32_t turn;    /* ring of its destinations: whose turn it is; 0: empty */
-    struct link link; /* groups of its side that may start a job now */
+    struct turns turns; /* of its destinations */
+    struct link link;   /* groups of its side that may start a job now */
     struct pause rest;
     struct pause paced; /* the rate allows no more before that */
     uint32_t max_jobs;  /* 0: no such limit */
@@ -57,14 +71,15 @@ struct sched {
     struct sched_conf conf;
     struct pool parts, dests, groups;
     struct lanes lanes;
-    struct dict *by_name, *by_key; /* -> (void *) handle, of destinations and groups */
-    struct heap waiting;           /* parts */
-    struct heap resting, asleep;   /* destinations; groups */
-    struct heap paced;             /* groups */
-    uint32_t turn[SCHED_SIDES];    /* rings of groups: the next one; 0: empty */
-    uint32_t now;                  /* seconds, as told last */
-    uint8_t side;                  /* whose turn it is when several may go */
-    uint8_t sides;                 /* mask: had destinations */
+    struct dict *by_name, *by_key;   /* -> (void *) handle, of destinations and groups */
+    struct heap waiting;             /* parts */
+    struct heap resting, asleep;     /* destinations; groups */
+    struct heap paced;               /* groups */
+    struct turns turns[SCHED_SIDES]; /* of groups */
+    uint32_t weights[2][WEIGHTS];
+    uint32_t now;  /* seconds, as told last */
+    uint8_t side;  /* whose turn it is when several may go */
+    uint8_t sides; /* mask: had destinations */
     void (*limits)(void *arg, struct strv domain, struct sched_limits *l);
     void *limits_arg;
 };
@@ -90,6 +105,8 @@ void dest_release(struct sched *s, uint32_t dest);
 bool dest_is_idle(const struct sched *s, uint32_t dest); /* nothing would be forgotten with it */
 /* After any change: into the rings it belongs to, out of the others. */
 void dest_update(struct sched *s, uint32_t dest);
+/* The destination of the side whose turn it is, whose next turn is the last; 0: none may go. */
+uint32_t groups_turn(struct sched *s, unsigned side);
 
 /* A job of it began, now (which takes of what the rate allows) or before we were there; it ended. After that
    one of those that follow, or dest_update. */

@@ -246,8 +246,7 @@ static void snapshots_tell_everything(void **state)
     assert_int_equal(ledger_count(&b), 3);
     for (cursor = 0; (handle = ledger_next(&b, &cursor));)
         ledger_tell(&b, handle, &scratch, collect, &second);
-    if (!strv_eq(buf_view(&first), buf_view(&second)))
-        fail_msg("first:\n%s\nsecond:\n%s", buf_cstr(&first), buf_cstr(&second));
+    assert_string_equal(buf_cstr(&first), buf_cstr(&second));
     /* Who is over has it, or has it not. */
     for (uint32_t i = 0; i < 9; i++) {
         const struct rcpt *got = message_rcpt(ledger_at(&b, ledger_find(&b, 1)), i);

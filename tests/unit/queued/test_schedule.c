@@ -31,26 +31,33 @@ static uint32_t part(struct sched *s, const char *domain, uint32_t sender, uint3
     return p;
 }
 
+/* With letters of several senders, and with one bulk mailing. */
 static void destinations_take_turns(void **state)
 {
-    struct sched *s = make();
-    unsigned got[3] = { 0, 0, 0 };
-    uint32_t p;
-
     (void)state;
-    for (uint32_t i = 0; i < 100; i++)
-        part(s, "busy.test", 1, 0);
-    for (uint32_t i = 0; i < 2; i++)
-        part(s, "b.test", 1, 1);
-    part(s, "c.test", 1, 2);
-    for (int i = 0; i < 6 && (p = sched_pick(s, SCHED_ANY)); i++)
-        got[sched_part(s, p)->message]++;
-    assert_true(got[1] == 2 && got[2] == 1 && got[0] == 3);
-    /* The busy one's window is full after five. */
-    while ((p = sched_pick(s, SCHED_ANY)))
-        got[sched_part(s, p)->message]++;
-    assert_int_equal(got[0], 5);
-    sched_free(&s);
+    for (unsigned bulk = 0; bulk < 2; bulk++) {
+        struct sched *s = make();
+        unsigned got[3] = { 0, 0, 0 };
+        uint32_t p;
+
+        for (uint32_t i = 0; i < 103; i++) {
+            uint32_t message = i < 100 ? 0 : i < 102 ? 1 : 2;
+
+            p = sched_part_new(s, SV(message == 0 ? "busy.test" : message == 1 ? "b.test" : "c.test"), false,
+                               bulk ? 1 : message);
+            sched_part(s, p)->message = message;
+            sched_part(s, p)->class = bulk ? SCHED_BULK : SCHED_NORMAL;
+            sched_ready(s, p);
+        }
+        for (int i = 0; i < 6 && (p = sched_pick(s, SCHED_ANY)); i++)
+            got[sched_part(s, p)->message]++;
+        assert_true(got[1] == 2 && got[2] == 1 && got[0] == 3);
+        /* The busy one's window is full after five. */
+        while ((p = sched_pick(s, SCHED_ANY)))
+            got[sched_part(s, p)->message]++;
+        assert_int_equal(got[0], 5);
+        sched_free(&s);
+    }
 }
 
 /* A million that are due at once become ready in turns, none is forgotten. */
@@ -387,10 +394,25 @@ static void a_mailing_of_100000_delays_a_letter_by_a_job_per_connection(void **s
     }
 }
 
+static void bulk_is_never_a_letter(void **state)
+{
+    struct sched *s = make();
+    uint32_t bulk = sched_part_new(s, SV_LIT("a.test"), false, 1), letter;
+
+    (void)state;
+    sched_part(s, bulk)->class = SCHED_BULK;
+    sched_ready(s, bulk);
+    letter = part(s, "b.test", 2, 0);
+    assert_int_equal(sched_pick(s, SCHED_ANY), letter);
+    assert_int_equal(sched_pick(s, SCHED_ANY), bulk);
+    sched_free(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(destinations_take_turns),
+        cmocka_unit_test(bulk_is_never_a_letter),
         cmocka_unit_test(ticks_are_bounded),
         cmocka_unit_test(sides_have_room_of_their_own),
         cmocka_unit_test(senders_take_turns),
