@@ -185,7 +185,8 @@ static void recipients(void **state)
     expect_replies(w, "done", "done 1 ok");
     /* bob once, by the first way that led to him; several recipients: the trace field names none */
     expect_text("rcpts", buf_view(&w->stored[0].rcpts),
-                "x@relay.test bob@own.test*(+both@own.test) postmaster@own.test*(postmaster) alice@own.test*(both@own.test)");
+                "x@relay.test bob@own.test*(+both@own.test) postmaster@own.test*(postmaster) "
+                "alice@own.test*(both@own.test)");
     assert_null(strstr(buf_cstr(&w->stored[0].header), "for <"));
 }
 
