@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define NONCE   "0123456789abcdef0123456789abcdef"
+#define OTHER   "fedcba9876543210fedcba9876543210"
 #define SEGMENT 7u
 #define MAX     65536u
 
@@ -46,9 +47,10 @@ static void raw(struct strv input)
     }
 }
 
-/* Three records whose middle one has the input as its body, with the segment's own nonce put wherever the
-   input says
-   '#', and one byte damaged where the input says. */
+/* Three records whose middle one has the input as its body, and one byte damaged where the input says. What a
+   stranger can send: lines of records with the nonce of another segment ('#'), and copies of a whole record of
+   this one ('@'). Not the nonce alone: who knows it can forge a record, and a fuzzer that sees the checksum
+   compared does so. */
 static void carrier(struct strv input)
 {
     struct buf b, body;
@@ -59,15 +61,19 @@ static void carrier(struct strv input)
     if (input.n < 2)
         return;
     memcpy(where, input.p, 2);
-    buf_init(&body, MAX * 40);
+    buf_init(&b, MAX * 200);
+    add(&b, 1, SV_LIT("short"));
+    bounds[1] = b.len;
+    buf_init(&body, MAX * 150);
     for (size_t i = 2; i < input.n; i++) {
         if (input.p[i] == '#')
-            buf_adds(&body, NONCE);
+            buf_adds(&body, OTHER);
+        else if (input.p[i] == '@')
+            buf_addv(&body, buf_view(&b));
         else
             buf_addc(&body, input.p[i]);
     }
-    buf_init(&b, MAX * 50);
-    for (uint64_t id = 1; id <= 3; id++) {
+    for (uint64_t id = 2; id <= 3; id++) {
         add(&b, id, id == 2 ? buf_view(&body) : SV_LIT("short"));
         bounds[id] = b.len;
     }
