@@ -47,10 +47,10 @@ static void raw(struct strv input)
     }
 }
 
-/* Three records whose middle one has the input as its body, and one byte damaged where the input says. What a
-   stranger can send: lines of records with the nonce of another segment ('#'), and copies of a whole record of
-   this one ('@'). Not the nonce alone: who knows it can forge a record, and a fuzzer that sees the checksum
-   compared does so. */
+/* Three records whose middle one has the input as its body, and one byte damaged where the input says. What
+   a stranger can send: lines of records with the nonce of another segment ('#'), and copies of a whole record
+   of this one ('@'). Not the nonce alone: who knows it can forge a record, and a fuzzer that sees the
+   checksum compared does so. */
 static void carrier(struct strv input)
 {
     struct buf b, body;
