@@ -338,7 +338,6 @@ void forward_pump(struct txn *t)
 static void envelope_take(struct txn *t, const struct ipc_in *in)
 {
     struct forward *f = t->forward;
-    struct buf orcpt;
 
     t->id = id_new();
     id_text(t->id, t->id_text);
@@ -354,17 +353,9 @@ static void envelope_take(struct txn *t, const struct ipc_in *in)
     f->rcpt = txn_keep(t, ipc_get(in, TAG_RCPT));
     f->given = txn_keep(t, ipc_get(in, TAG_ORIGINAL));
     f->user = txn_keep(t, ipc_get(in, TAG_USER));
-    buf_init(&orcpt, 1024);
-    if (ipc_has(in, TAG_ORCPT)) {
-        buf_addv(&orcpt, ipc_get(in, TAG_ORCPT));
-    } else {
-        /* Whom the sender wrote to is what a notice must name (RFC 3464 2.3.1). */
-        buf_adds(&orcpt, "rfc822;");
-        buf_addv(&orcpt, ipc_get(in, TAG_RCPT));
-    }
-    if (buf_ok(&orcpt) && orcpt.len <= 500)
-        f->orcpt = txn_keep(t, buf_view(&orcpt));
-    buf_clear(&orcpt);
+    /* Only what the sender gave: of a list none is passed on (RFC 3461 4.2, 5.2.7.1), and where he gave none a
+       server further on is not to hear of addresses on the way (5.2.1 (d)). */
+    f->orcpt = txn_keep(t, ipc_get(in, TAG_ORCPT));
 }
 
 void forward_on_open(void *arg, struct channel *ch, struct ipc_in *in)

@@ -91,15 +91,11 @@ static size_t count_rcpts(const struct ipc_in *in)
     return n;
 }
 
+/* RFC 3461 6.3 (d): what the sender gave, and nothing when he gave none. */
 static void read_orcpt(struct facts *f, const struct ipc_in *group, struct span *orcpt)
 {
     *orcpt = (struct span){ f->words.len, 0 };
-    if (ipc_has(group, TAG_ORCPT)) {
-        buf_addv(&f->words, ipc_get(group, TAG_ORCPT));
-    } else if (ipc_has(group, TAG_ORIGINAL)) {
-        buf_adds(&f->words, "rfc822;");
-        buf_addv(&f->words, ipc_get(group, TAG_ORIGINAL));
-    }
+    buf_addv(&f->words, ipc_get(group, TAG_ORCPT));
     orcpt->n = f->words.len - orcpt->at;
 }
 

@@ -84,13 +84,17 @@ static bool byte_is_xchar(char c)
     return c > 32 && c < 127 && c != '+' && c != '=';
 }
 
+/* hexchar has upper case digits. */
+static bool byte_is_hex(char c)
+{
+    return byte_is_digit((unsigned char)c) || (c >= 'A' && c <= 'F');
+}
+
 static bool xtext_ok(struct strv in)
 {
-    uint8_t byte;
-
     for (size_t i = 0; i < in.n; i++) {
         if (in.p[i] == '+') {
-            if (in.n - i < 3 || !strv_hex(strv_sub(in, i + 1, 2), &byte, 1))
+            if (in.n - i < 3 || !byte_is_hex(in.p[i + 1]) || !byte_is_hex(in.p[i + 2]))
                 return false;
             i += 2;
         } else if (!byte_is_xchar(in.p[i])) {

@@ -21,6 +21,9 @@ bool param_notify(struct strv value, uint64_t *out)
     while (value.p && strv_cut(&value, ',', &word)) {
         size_t i = 0;
 
+        /* 4.1: 1#element of RFC 822 2.7, which allows null elements. */
+        if (word.n == 0)
+            continue;
         while (i < NOTIFY_WORDS && !strv_iis(word, notify_words[i].word))
             i++;
         if (i == NOTIFY_WORDS)
@@ -56,20 +59,27 @@ bool param_ret(struct strv value, uint64_t *out)
     return true;
 }
 
-/* Decodes behind what out holds; takes it back when it is not printable. */
+/* 4.2, 4.4: what must not be encoded at all (a local sender's -V may hold anything). */
+static bool printable(struct strv text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        if ((unsigned char)text.p[i] < ' ' || (unsigned char)text.p[i] > '~')
+            return false;
+    }
+    return true;
+}
+
+/* Decodes behind what out holds; takes it back when it is not printable. xtext may be empty. */
 static bool add_printable(struct strv value, struct buf *out)
 {
     size_t from = out->len;
 
     if (!xtext_decode(value, out))
         return false;
-    for (size_t i = from; i < out->len; i++) {
-        if ((unsigned char)out->data[i] < ' ' || (unsigned char)out->data[i] > '~') {
-            buf_cut(out, from);
-            return false;
-        }
-    }
-    return out->len > from;
+    if (printable(strv_from(buf_view(out), from)))
+        return true;
+    buf_cut(out, from);
+    return false;
 }
 
 bool param_envid(struct strv value, struct buf *out)
@@ -77,11 +87,13 @@ bool param_envid(struct strv value, struct buf *out)
     return value.n > 0 && value.n <= PARAM_ENVID_MAX && add_printable(value, out);
 }
 
-/* addr-type is an atom. */
+/* addr-type is an atom (RFC 822 3.3). */
 static bool type_ok(struct strv type)
 {
     for (size_t i = 0; i < type.n; i++) {
-        if (!byte_is_alnum((unsigned char)type.p[i]) && type.p[i] != '-')
+        unsigned char u = (unsigned char)type.p[i];
+
+        if (u <= ' ' || u >= 127 || strchr("()<>@,;:\\\".[]", u))
             return false;
     }
     return type.n > 0;
@@ -100,6 +112,7 @@ bool param_orcpt(struct strv value, struct buf *out)
     return false;
 }
 
+/* What is too long is left out, never cut. */
 static bool fits(struct buf *out, size_t from, size_t max)
 {
     if (buf_ok(out) && out->len - from <= max)
@@ -112,6 +125,8 @@ bool param_envid_write(struct strv envid, struct buf *out)
 {
     size_t from = out->len;
 
+    if (!printable(envid))
+        return false;
     xtext_encode(envid, out);
     return fits(out, from, PARAM_ENVID_MAX);
 }
@@ -120,9 +135,10 @@ bool param_orcpt_write(struct strv orcpt, struct buf *out)
 {
     size_t at, from = out->len;
 
-    if (!strv_find(orcpt, ';', &at) || !type_ok(strv_sub(orcpt, 0, at)))
+    if (!strv_find(orcpt, ';', &at) || !type_ok(strv_sub(orcpt, 0, at)) || !printable(orcpt))
         return false;
     buf_addv(out, strv_sub(orcpt, 0, at + 1));
-    xtext_encode(strv_trim(strv_from(orcpt, at + 1)), out);
-    return fits(out, from, out->len > from + at + 1 ? PARAM_ORCPT_MAX : 0);
+    /* 5.2.1 (d): it stays what it was, blanks and case included. */
+    xtext_encode(strv_from(orcpt, at + 1), out);
+    return fits(out, from, PARAM_ORCPT_MAX);
 }

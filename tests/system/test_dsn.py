@@ -120,11 +120,11 @@ def test_parameters_are_announced_and_checked():
     with h, h.smtp() as s:
         s.ehlo()
         assert s.has_extn('dsn')
-        for bad in ('RET=NONE', 'RET', 'RET=FULL RET=FULL', 'ENVID=', 'ENVID=a+0', 'ENVID=a+0D+0Ab', 'ENVID=' + 'x' * 101, 'ENVID=a ENVID=b', 'ENVID=+E9'):
+        for bad in ('RET=NONE', 'RET', 'RET=FULL RET=FULL', 'ENVID=', 'ENVID=a+0', 'ENVID=a+2b', 'ENVID=a=b', 'ENVID=a+0D+0Ab', 'ENVID=' + 'x' * 101, 'ENVID=a ENVID=b', 'ENVID=+E9'):
             assert s.docmd(f'MAIL FROM:<user@demo.test> {bad}')[0] == 501, bad
         assert s.docmd('MAIL FROM:<user@demo.test> RET=hdrs ENVID=' + 'x' * 100)[0] == 250
-        for bad in ('NOTIFY=', 'NOTIFY=NEVER,SUCCESS', 'NOTIFY=SOMETIMES', 'NOTIFY=SUCCESS,', 'NOTIFY', 'NOTIFY=NEVER NOTIFY=NEVER',
-                    'ORCPT=a@b.test', 'ORCPT=;a@b', 'ORCPT=rfc822;', 'ORCPT=rfc822;a+0D+0AX:', 'ORCPT=rfc822;' + 'x' * 500, 'ORCPT=rfc822;a ORCPT=rfc822;a'):
+        for bad in ('NOTIFY=', 'NOTIFY=NEVER,SUCCESS', 'NOTIFY=SOMETIMES', 'NOTIFY=,', 'NOTIFY', 'NOTIFY=NEVER NOTIFY=NEVER',
+                    'ORCPT=a@b.test', 'ORCPT=;a@b', 'ORCPT=rfc822;a+2bb', 'ORCPT=rfc822;a+2', 'ORCPT=rfc822;a=b', 'ORCPT=rfc822;a+0D+0AX:', 'ORCPT=rfc822;' + 'x' * 500, 'ORCPT=rfc822;a ORCPT=rfc822;a'):
             assert s.docmd(f'RCPT TO:<user@demo.test> {bad}')[0] == 501, bad
         assert s.docmd('RCPT TO:<user@demo.test> SIZE=1')[0] == 555
         assert s.docmd('RCPT TO:<user@demo.test> notify=success,delay,failure orcpt=rfc822;a+2Bb@c.test')[0] == 250

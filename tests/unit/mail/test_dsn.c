@@ -132,7 +132,9 @@ static void delay_with_reason_and_header_only(void **state)
     check_structure(buf_view(&out), 3);
     expect_in(buf_view(&out), "Subject: Delivery delayed (still being retried)\r\n");
     expect_in(buf_view(&out), "<bob@far.example>\r\n    connection lost after RCPT TO\r\n");
-    expect_in(buf_view(&out), "Original-Envelope-Id: QQ314159\r\n");
+    /* RFC 3464 2.2: the order of the fields */
+    expect_in(buf_view(&out), "message/delivery-status\r\n\r\nOriginal-Envelope-Id: QQ314159\r\n"
+                              "Reporting-MTA: dns; mx.example.com\r\nArrival-Date: ");
     expect_in(buf_view(&out), "\r\n\r\nOriginal-Recipient: rfc822;Bob@orig.example\r\n"
                               "Final-Recipient: rfc822; bob");
     expect_in(buf_view(&out), "Status: 4.0.0\r\n"
@@ -164,6 +166,10 @@ static void what_matters_most_decides(void **state)
     expect_in(buf_view(&out), "<carol@far.example> (delayed)\r\n");
     expect_in(buf_view(&out), "Action: relayed\r\nStatus: 2.0.0\r\n");
     assert_string_equal(dsn_action_name(DSN_EXPANDED), "expanded");
+    /* RFC 3461 6.3 (b) */
+    d.hostname = SV("box");
+    assert_true(dsn_compose(&d, &out, &eight));
+    expect_in(buf_view(&out), "Reporting-MTA: x-local-hostname; box\r\n");
     buf_clear(&out);
 }
 

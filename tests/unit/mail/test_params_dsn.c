@@ -14,8 +14,13 @@ static const struct {
     { "DELAY,DELAY", 8 },
     { "NEVER,SUCCESS", 0 },
     { "DELAY,NEVER", 0 },
-    { "SUCCESS,", 0 },
-    { ",SUCCESS", 0 },
+    { "SUCCESS,", 2 }, /* RFC 822 2.7: null elements do not count */
+    { ",SUCCESS", 2 },
+    { "SUCCESS,,DELAY", 10 },
+    { "NEVER,", 1 },
+    { ",NEVER,DELAY", 0 },
+    { ",", 0 },
+    { ",,", 0 },
     { "", 0 },
     { "SOMETIMES", 0 },
     { "SUCCESS;DELAY", 0 },
@@ -63,13 +68,27 @@ static const struct {
     { "a+7F", NULL, false },
     { "a+C3+A9", NULL, false },
     { "a+2", NULL, false },
+    { "a+2b", NULL, false }, /* RFC 3461 4: upper case */
+    { "a+e1", NULL, false },
+    { "a+", NULL, false },
+    { "+", NULL, false },
+    { "++2B", NULL, false },
+    { "a+2B+3D+2B", "a+=+", false },
+    { "+20a+20", " a ", false },
+    { "~!\"#$%&'()*,-./:;<>?@[\\]^_`{|}", "~!\"#$%&'()*,-./:;<>?@[\\]^_`{|}", false },
     { "a=b", NULL, false },
     { "rfc822;a+2Bb@c.test", "rfc822;a+b@c.test", true },
     { "x400;/C=de/", NULL, true },
     { "x-other;anything", "x-other;anything", true },
     { "a@b.test", NULL, true },
     { ";a@b.test", NULL, true },
-    { "rfc822;", NULL, true },
+    { "rfc822;", "rfc822;", true }, /* xtext may be empty */
+    { "rfc822;+20a+20", "rfc822; a ", true },
+    { "rfc822;CaSe@Far.TEST", "rfc822;CaSe@Far.TEST", true },
+    { "x_400!;a", "x_400!;a", true }, /* an atom */
+    { "x@400;a", NULL, true },
+    { "x+C3;a", "x+C3;a", true },
+    { "rfc822;a+2b", NULL, true },
     { "rfc 822;a", NULL, true },
     { "rfc822;a+0Ab", NULL, true },
     { "rfc822;a;b", "rfc822;a;b", true },
@@ -119,7 +138,9 @@ static void limits(void **state)
     memcpy(text, "rfc822;", 7);
     assert_false(param_orcpt_write(strv_make(text, PARAM_ORCPT_MAX), &out));
     assert_false(param_orcpt_write(SV("no type"), &out));
-    assert_false(param_orcpt_write(SV("rfc822; "), &out));
+    assert_false(param_orcpt_write(SV("rfc822;gr\xc3\xbc\xc3\x9f@far.test"), &out));
+    assert_false(param_envid_write(SV("gr\xc3\xbc\xc3\x9f"), &out));
+    assert_false(param_envid_write(SV("two\nlines"), &out));
     assert_int_equal(out.len, 0);
     buf_clear(&out);
 }
