@@ -353,8 +353,8 @@ static void envelope_take(struct txn *t, const struct ipc_in *in)
     f->rcpt = txn_keep(t, ipc_get(in, TAG_RCPT));
     f->given = txn_keep(t, ipc_get(in, TAG_ORIGINAL));
     f->user = txn_keep(t, ipc_get(in, TAG_USER));
-    /* Only what the sender gave: of a list none is passed on (RFC 3461 4.2, 5.2.7.1), and where he gave none a
-       server further on is not to hear of addresses on the way (5.2.1 (d)). */
+    /* Only what the sender gave: of a list none is passed on (RFC 3461 4.2, 5.2.7.1), and where he gave none
+       a server further on is not to hear of addresses on the way (5.2.1 (d)). */
     f->orcpt = txn_keep(t, ipc_get(in, TAG_ORCPT));
 }
 

@@ -33,7 +33,8 @@ enum {
     PARAM_NOTIFY_FAILURE = 4,
     PARAM_NOTIFY_DELAY = 8,
 };
-bool param_notify(struct strv value, uint64_t *out); /* bits; NEVER stands alone; ",," is no error */
+/* Bits; NEVER stands alone, null elements are no error. */
+bool param_notify(struct strv value, uint64_t *out);
 bool param_ret(struct strv value, uint64_t *out);    /* 1 FULL, 2 HDRS */
 bool param_envid(struct strv value, struct buf *out); /* appends it decoded */
 bool param_orcpt(struct strv value, struct buf *out); /* appends "type;address", the address decoded */
@@ -43,8 +44,8 @@ bool param_envid_write(struct strv envid, struct buf *out);
 bool param_orcpt_write(struct strv orcpt, struct buf *out);
 void param_notify_write(uint64_t notify, struct buf *out); /* notify is not 0 */
 
-/* Decodes "+XX" (upper case digits); refuses other '+', '=', blanks, controls and 8-bit bytes. The result may hold any byte,
-   NUL, CR and LF included: it is for comparing and for encoding again, never for a line. out is untouched
-   on failure. */
+/* Decodes "+XX" (upper case digits); refuses other '+', '=', blanks, controls and 8-bit bytes. The result
+   may hold any byte, NUL, CR and LF included: it is for comparing and for encoding again, never for a line.
+   out is untouched on failure. */
 bool xtext_decode(struct strv in, struct buf *out);
 void xtext_encode(struct strv in, struct buf *out);
