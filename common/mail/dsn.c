@@ -109,8 +109,8 @@ static void add_status(const struct dsn *d, struct buf *out)
 {
     if (d->envid.n > 0)
         header_add(out, "Original-Envelope-Id", d->envid);
-    /* RFC 3461 6.3 (b): "dns" is for names that are fully qualified. */
-    add_typed(out, "Reporting-MTA", strv_has(d->hostname, '.') ? "dns" : "x-local-hostname", d->hostname);
+    /* RFC 3461 6.3 (b): the configuration takes only a name that is fully qualified. */
+    add_typed(out, "Reporting-MTA", "dns", d->hostname);
     add_time(out, "Arrival-Date", d->arrival_ms);
     for (size_t i = 0; i < d->rcpt_count; i++) {
         const struct dsn_rcpt *r = &d->rcpts[i];
