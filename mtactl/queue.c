@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "mtactl/absent.h"
 #include "mtactl/ask.h"
 #include "mtactl/command.h"
 #include "mtactl/list.h"
@@ -238,6 +239,7 @@ static bool are_ids(int argc, char **argv)
 
 struct changed {
     struct tool *t;
+    struct absent absent;
     size_t n;
 };
 
@@ -245,7 +247,7 @@ static void on_changed_row(void *arg, struct row *r)
 {
     struct changed *done = arg;
 
-    if (strcmp(r->kind, "changed") != 0)
+    if (absent_row(&done->absent, done->t, r) || strcmp(r->kind, "changed") != 0)
         return;
     done->n++;
     if (done->t->json)
@@ -273,6 +275,8 @@ static int change(struct tool *t, const char *act, const char *done, const char 
     if (a.code)
         return changed.n ? tool_end(t, a.code, "%s (%zu messages were %s before)", a.text, changed.n, done) :
                            tool_end(t, a.code, "%s", a.text);
+    if (absent_all(&changed.absent, &a))
+        return absent_end(&changed.absent, t);
     if (changed.n == 0 && strcmp(act, "flush") == 0)
         done = "to be tried now (what is held waits for queue release)";
     return tool_end(t, 0, "%zu message%s %s", changed.n, changed.n == 1 ? "" : "s", done);

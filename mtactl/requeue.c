@@ -9,6 +9,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/id.h"
+#include "mtactl/absent.h"
 #include "mtactl/ask.h"
 #include "mtactl/choices.h"
 #include "mtactl/command.h"
@@ -21,6 +22,7 @@
 struct progress {
     struct tool *t;
     const char *done; /* "requeued" */
+    struct absent absent;
     uint64_t messages, kept, running;
     bool refused; /* for good */
     bool terminal, told;
@@ -57,7 +59,7 @@ static void on_row(void *arg, struct row *r)
     struct progress *p = arg;
     bool kept = strcmp(r->kind, "kept") == 0;
 
-    if (strcmp(r->kind, "progress") != 0) {
+    if (strcmp(r->kind, "progress") != 0 && !absent_row(&p->absent, p->t, r)) {
         p->kept += kept;
         p->messages += !kept;
         p->running += row_number(r, "running");
@@ -95,6 +97,8 @@ static int finish(struct tool *t, struct ask *a, struct progress *p)
                         p->done);
     if (a->code)
         return tool_end(t, a->code, "%s", a->text);
+    if (absent_all(&p->absent, a))
+        return absent_end(&p->absent, t);
     code = !p->kept ? 0 : p->refused ? EX_DATAERR : EX_TEMPFAIL;
     return tool_end(t, code, "%" PRIu64 " message%s %s, %" PRIu64 " kept as %s", p->messages,
                     p->messages == 1 ? "" : "s", p->done, p->kept, p->kept == 1 ? "it is" : "they are");

@@ -62,7 +62,7 @@ static bool answer_is_yes(void)
     return strcmp(line, "y\n") == 0 || strcmp(line, "yes\n") == 0;
 }
 
-static bool asked(struct tool *t, struct ask *call, const char *verb, int *status)
+static bool asked(struct tool *t, struct ask *call, const char *verb, bool named, int *status)
 {
     static const struct choices some = { .limit = SHOWN };
     struct preview p = { .messages = 0 };
@@ -74,6 +74,8 @@ static bool asked(struct tool *t, struct ask *call, const char *verb, int *statu
         *status = ask_about(&p, call, "summary", on_summary_row, t);
     if (*status)
         return false;
+    if (p.messages == 0 && named)
+        return true; /* the call itself tells which of them are not there */
     if (p.messages == 0) {
         *status = tool_end(t, 0, "no message matches");
         return false;
@@ -102,7 +104,7 @@ bool sure(struct tool *t, struct ask *a, const char *verb, bool named, bool yes,
     if (yes || (named && !terminal))
         return true;
     if (terminal)
-        return asked(t, a, verb, status);
+        return asked(t, a, verb, named, status);
     *status = tool_end(t, EX_USAGE, "%s by a selector asks on a terminal only; elsewhere say --yes "
                                     "(queue summary and queue list show what matches)", verb);
     return false;

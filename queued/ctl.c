@@ -387,6 +387,7 @@ static void on_change(void *arg, struct ctl_call *call)
                  err.text[0] ? err.text : "say which messages: ids, a selector, or --all");
         return;
     }
+    s.absent = call;
     run = mem_new(sizeof *run);
     run->change = c;
     run->walk = (struct walk){ .q = arg, .call = call, .selection = s, .each = change_each,

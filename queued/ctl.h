@@ -20,6 +20,7 @@ struct selection {
     struct strv state;                             /* "held", "deferred", "running", "active", "damaged" */
     bool ids;                                      /* given one by one: cursor counts them */
     bool any;                                      /* something was given */
+    struct ctl_call *absent;                       /* is told of ids that are not there; NULL: nobody is */
     uint64_t id_n;                                 /* ids that were gone through, */
     size_t id_next;                                /* and where in the call the next one is */
 };

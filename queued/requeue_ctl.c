@@ -135,6 +135,7 @@ static struct requeue_run *run_new(struct mailq *q, struct ctl_call *call, const
     run->q = q;
     run->call = call;
     run->selection = *s;
+    run->selection.absent = call;
     run->cursor = ctl_cursor(call);
     run->budget = BUDGET;
     run->uid = ctl_uid(call);

@@ -186,6 +186,16 @@ static bool id_at(struct selection *s, uint64_t cursor, uint64_t *id)
     return id_parse(text, id);
 }
 
+static void absent_row(struct ctl_call *call, uint64_t id)
+{
+    char text[ID_TEXT_SIZE];
+
+    id_text(id, text);
+    ctl_row(call, "absent");
+    ctl_put(call, "id", SV(text));
+    ctl_row_end(call);
+}
+
 static uint32_t candidate(struct mailq *q, struct selection *s, uint64_t *cursor, bool *end)
 {
     uint32_t at = (uint32_t)*cursor, handle;
@@ -200,7 +210,10 @@ static uint32_t candidate(struct mailq *q, struct selection *s, uint64_t *cursor
     }
     *end = !id_at(s, *cursor, &id);
     ++*cursor;
-    return *end ? 0 : ledger_find(&q->ledger, id);
+    handle = *end ? 0 : ledger_find(&q->ledger, id);
+    if (!*end && !handle && s->absent)
+        absent_row(s->absent, id);
+    return handle;
 }
 
 uint32_t selection_next(struct mailq *q, struct selection *s, uint64_t *cursor, unsigned *budget)
