@@ -2,6 +2,7 @@
 #include "smtpd/engine.h"
 
 #include "common/base/mem.h"
+#include "common/base/metric.h"
 #include "common/mail/command.h"
 #include "common/mail/domain.h"
 #include "conf/conf.h"
@@ -14,6 +15,10 @@
 /* Replies gathered before they must leave: a client that sends and never reads costs this much and no more.
  */
 #define OUT_SOFT_MAX 16384u
+
+/* Commands without use that a stranger may say between two messages while few sessions are left: with the
+   default of crowded_timeout he is gone after the five minutes of RFC 5321 4.5.3.2.7. */
+#define IDLE_MAX 10u
 
 #define NOTHING strv_make("", 0)
 
@@ -146,6 +151,15 @@ static struct strv without_secret(struct strv line, struct strv argument)
     return strv_sub(line, 0, (size_t)(argument.p - line.p) + at);
 }
 
+/* Each command gets its client the time of one command anew (deadline.c), so NOOP would hold a place that
+   others need for as long as the session may last. Who sends mail begins anew with each message. */
+static bool idles_in_crowd(struct engine *e, const struct verb *v)
+{
+    if (!(v->flags & V_IDLE) || ((v->run == verb_ehlo || v->run == verb_helo) && !e->helo))
+        return false;
+    return ++e->idle > IDLE_MAX && e->service->crowded && !e->own && !e->login;
+}
+
 static enum engine_step command_run(struct engine *e, bool more_behind)
 {
     struct strv name = { NULL, 0 }, argument = NOTHING;
@@ -171,6 +185,10 @@ static enum engine_step command_run(struct engine *e, bool more_behind)
         return engine_expire(e, RE_SHUTDOWN, END_SHUTDOWN);
     if (e->service->listen->tls == CONF_TLS_REQUIRE && !e->tls && !(v->flags & (V_CLEAR_OK | V_FATAL)))
         return engine_refuse(e, RE_NEED_TLS, NOTHING);
+    if (idles_in_crowd(e, v)) {
+        metric_add(METRIC_HURRIED, 0, 1);
+        return engine_expire(e, RE_IDLE_COMMANDS, END_COMMANDS);
+    }
     /* Before the order is judged: data behind a DATA that would be refused must never be read as commands. */
     if ((v->flags & V_LAST) && more_behind && e->service->strict_sync)
         return refuse_and_close(e, RE_SYNC);
@@ -321,7 +339,7 @@ void engine_done(struct engine *e, const struct tx_answer *a)
     e->rcpts_total += e->envelope.accepted;
     e->message_bytes += body_size(&e->body);
     report_accepted(e);
-    e->errors = 0;
+    e->errors = e->idle = 0;
     e->commands = e->commands_mark;
     engine_reset(e);
 }

@@ -143,6 +143,7 @@ struct engine {
     bool ending;                      /* data are complete, the commit waits for room */
     unsigned commands, commands_mark; /* spent; as they were when this transaction began */
     unsigned errors;                  /* 5xx since the last accepted message */
+    unsigned idle; /* commands since then that brought no message nearer */
     unsigned commands_total, refused_total, messages, rcpts_total;
     uint64_t message_bytes;
 };

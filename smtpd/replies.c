@@ -100,6 +100,10 @@ const struct reply_def reply_table[RE__COUNT] = {
                              "the error budget is used up" },
     [RE_TOO_MANY_COMMANDS] = { "max-commands", 421, "4.7.0", "Too many commands. Closing",
                                "the command budget is used up" },
+    [RE_IDLE_COMMANDS] = { "crowded-commands", 421, "4.7.0", "Too many commands without a message. Closing",
+                           "the eleventh NOOP, RSET, VRFY, EXPN, HELP, ETRN or further EHLO or HELO since "
+                           "the last accepted message, of a stranger while four fifths of the sessions "
+                           "are taken" },
     [RE_TIMEOUT] = { "timeout", 421, "4.4.2", "Timeout. Closing",
                      "nothing came for the time of one command" },
     [RE_TOO_SLOW] = { "min-rate", 421, "4.4.2", "Data come too slowly. Closing",

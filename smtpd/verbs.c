@@ -31,7 +31,7 @@ static enum engine_step verb_vrfy(struct engine *e, struct strv argument)
 
 #define NOT_OFFERED(name)                                                                                    \
     {                                                                                                        \
-        name, PH_COMMANDS, 0, NULL, RE_NOT_IMPLEMENTED                                                       \
+        name, PH_COMMANDS, V_IDLE, NULL, RE_NOT_IMPLEMENTED                                                  \
     }
 #define HTTP(name)                                                                                           \
     {                                                                                                        \
@@ -41,17 +41,17 @@ static enum engine_step verb_vrfy(struct engine *e, struct strv argument)
 /* clang-format off */
 const struct verb verb_table[] = {
     /* name    legal in phase                   flags                         handler    when out of order */
-    { "EHLO", PH_COMMANDS,                      V_LAST | V_CLEAR_OK,          verb_ehlo, RE_UNKNOWN },
-    { "HELO", PH_COMMANDS,                      V_LAST | V_CLEAR_OK,          verb_helo, RE_UNKNOWN },
+    { "EHLO", PH_COMMANDS,                      V_LAST | V_CLEAR_OK | V_IDLE, verb_ehlo, RE_UNKNOWN },
+    { "HELO", PH_COMMANDS,                      V_LAST | V_CLEAR_OK | V_IDLE, verb_helo, RE_UNKNOWN },
     { "MAIL", PH_READY,                         0,                            verb_mail, RE_NEED_HELO },
     { "RCPT", PH_MAIL | PH_RCPT,                0,                            verb_rcpt, RE_NEED_MAIL },
     { "DATA", PH_RCPT,                          V_LAST | V_NO_ARGUMENT,       verb_data, RE_NEED_MAIL },
-    { "RSET", PH_COMMANDS,                      V_NO_ARGUMENT | V_CLEAR_OK,   verb_rset, RE_UNKNOWN },
-    { "NOOP", PH_COMMANDS,                      V_CLEAR_OK,                   verb_noop, RE_UNKNOWN },
+    { "RSET", PH_COMMANDS, V_NO_ARGUMENT | V_CLEAR_OK | V_IDLE,               verb_rset, RE_UNKNOWN },
+    { "NOOP", PH_COMMANDS,                      V_CLEAR_OK | V_IDLE,          verb_noop, RE_UNKNOWN },
     { "QUIT", PH_COMMANDS, V_NO_ARGUMENT | V_DRAIN_OK | V_CLEAR_OK,           verb_quit, RE_UNKNOWN },
     { "AUTH", PH_READY, V_LAST | V_SECRET,                                    verb_auth, RE_NESTED_MAIL },
     { "STARTTLS", PH_GREETED | PH_READY, V_LAST | V_NO_ARGUMENT | V_CLEAR_OK, verb_starttls, RE_NESTED_MAIL },
-    { "VRFY", PH_COMMANDS,                      0,                            verb_vrfy, RE_UNKNOWN },
+    { "VRFY", PH_COMMANDS,                      V_IDLE,                       verb_vrfy, RE_UNKNOWN },
     NOT_OFFERED("EXPN"), NOT_OFFERED("HELP"), NOT_OFFERED("ETRN"), NOT_OFFERED("TURN"), NOT_OFFERED("SEND"),
     NOT_OFFERED("SOML"), NOT_OFFERED("SAML"),
     { "BDAT", PH_COMMANDS,                      V_FATAL,                      NULL,      RE_BDAT },

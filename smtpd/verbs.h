@@ -10,6 +10,7 @@ enum {
     V_FATAL = 8,     /* answered with `reply`, then the session ends */
     V_SECRET = 32,   /* what stands behind its first argument is never written to a log */
     V_CLEAR_OK = 16, /* served before TLS where TLS is required (RFC 3207 4) */
+    V_IDLE = 64,     /* brings no message nearer; EHLO and HELO do, the first time */
 };
 
 struct verb {

@@ -55,7 +55,7 @@ class Dialog:
         word, rest = line[:2], line[2:]
         rest = rest[1:] if rest.startswith(' ') else rest
         if line.startswith('='):
-            known = {'=client own': 'own', '=sync': 'sync', '=only engine': 'only_engine', '=client stranger': None}
+            known = {'=client own': 'own', '=sync': 'sync', '=only engine': 'only_engine', '=crowded': 'only_engine', '=client stranger': None}
             if line not in known:
                 raise Mismatch(f'{self.path}:{number}: unknown option')
             if known[line]:

@@ -53,6 +53,8 @@ static void option(struct dialog *d, struct strv text, unsigned line)
         d->own = true;
     else if (strv_is(text, "=sync"))
         d->sync = true;
+    else if (strv_is(text, "=crowded"))
+        d->crowded = true;
     else if (!strv_is(text, "=client stranger") && !strv_is(text, "=only engine"))
         bad(d, line, "unknown option");
 }

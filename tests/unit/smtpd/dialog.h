@@ -13,7 +13,7 @@ struct dialog_step {
 
 struct dialog {
     char name[256];
-    bool own, sync;
+    bool own, sync, crowded;
     struct dialog_step *steps; /* owned */
     size_t count;
 };

@@ -204,6 +204,38 @@ static void who_reads_no_replies_makes_room(void **state)
     rig_close(&r);
 }
 
+/* A place is not kept with commands that bring no message nearer; who sends mail may say them as well. */
+static void a_place_is_not_kept_by_noop(void **state)
+{
+    uint64_t hurried = metric_cells[METRIC_HURRIED][0];
+    int keeper, own, sender, more;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, "max_sessions = 5");
+    keeper = stranger(&r, "127.0.0.2");
+    own = stranger(&r, NULL);
+    sender = stranger(&r, "127.0.0.3");
+    for (int i = 0; i < 10; i++) {
+        stays(&r, keeper);
+        stays(&r, own);
+    }
+    stays(&r, keeper); /* there is no crowd yet */
+    more = stranger(&r, "127.0.0.4");
+    ask(&r, sender, "HELO client\r\n", "250 mx.own.test\r\n");
+    ask(&r, sender, "RSET\r\n", "250 2.0.0 Ok\r\n");
+    rig_send(&r, keeper, "NOOP\r\n");
+    rig_expect_end(&r, keeper, "421 4.7.0 Too many commands without a message. Closing\r\n");
+    assert_int_equal(metric_cells[METRIC_HURRIED][0], hurried + 1);
+    stays(&r, own);
+    stays(&r, sender);
+    close(keeper);
+    close(own);
+    close(sender);
+    close(more);
+    rig_close(&r);
+}
+
 /* Full is full: refused, said once, and over when a tenth is free. */
 static void full_is_said(void **state)
 {
@@ -241,6 +273,7 @@ int main(void)
         cmocka_unit_test(the_clock_is_that_of_the_command),
         cmocka_unit_test(messages_that_do_not_come_make_room),
         cmocka_unit_test(who_reads_no_replies_makes_room),
+        cmocka_unit_test(a_place_is_not_kept_by_noop),
         cmocka_unit_test(full_is_said),
     };
 

@@ -60,6 +60,7 @@ static void play(const struct dialog *d, const struct mode *m)
     harness_init(&h, d->own ? "127.0.0.1" : "192.0.2.1");
     h.delay = m->delay;
     h.service.strict_sync = d->sync;
+    h.service.crowded = d->crowded;
     while (i < d->count) {
         struct buf group;
 
