@@ -12,7 +12,7 @@
 #define WINDOW_OWN    20.0f
 #define WINDOW_MAX    50.0f  /* connections beyond this help nobody */
 #define TOKEN         0.999f /* for one job; sums of fractions are not exact */
-#define PASSED_MAX    7u     /* turns of letters in a row while mailings wait */
+#define PASSED_MAX    7u     /* turns of the first tier in a row while others wait */
 #define WINDOW_FAST   20.0f  /* below it one success is one more, above it one window of successes is */
 
 /* ---- rings ---- */
@@ -38,6 +38,7 @@ static void ring_leave(struct sched *s, link_of *at, struct turns *t, uint32_t h
         return;
     if (l->next == handle) {
         *turn = 0;
+        t->tiers &= (uint16_t)~(1u << l->tier);
     } else {
         at(s, l->prev)->next = l->next;
         at(s, l->next)->prev = l->prev;
@@ -48,7 +49,7 @@ static void ring_leave(struct sched *s, link_of *at, struct turns *t, uint32_t h
 }
 
 /* A newcomer gets the last place of this round. */
-static void ring_join(struct sched *s, link_of *at, struct turns *t, enum tier tier, uint32_t handle)
+static void ring_join(struct sched *s, link_of *at, struct turns *t, unsigned tier, uint32_t handle)
 {
     struct link *l = at(s, handle);
     uint32_t *turn = &t->next[tier];
@@ -59,6 +60,7 @@ static void ring_join(struct sched *s, link_of *at, struct turns *t, enum tier t
     l->tier = (uint8_t)tier;
     if (!*turn) {
         l->prev = l->next = *turn = handle;
+        t->tiers |= (uint16_t)(1u << tier);
         return;
     }
     l->next = *turn;
@@ -67,19 +69,33 @@ static void ring_join(struct sched *s, link_of *at, struct turns *t, enum tier t
     at(s, *turn)->prev = handle;
 }
 
-static bool rings_are_empty(const struct turns *t)
+static unsigned first_tier(const struct turns *t)
 {
-    return !t->next[TIER_LETTERS] && !t->next[TIER_MAILINGS];
+    return (unsigned)__builtin_ctz(t->tiers);
+}
+
+/* The first one that has any; each eighth turn is that of the others, which take turns at it. When the first
+ * ones were empty the turn of this one is theirs as well: they count anew. */
+static unsigned tier_turn(struct turns *t)
+{
+    unsigned first = first_tier(t), others = t->tiers & (t->tiers - 1u), later;
+
+    memset(t->passed, 0, first);
+    if (!others || t->passed[first] < PASSED_MAX) {
+        t->passed[first] = others ? (uint8_t)(t->passed[first] + 1) : 0;
+        return first;
+    }
+    later = others >> (t->behind + 1) << (t->behind + 1);
+    t->passed[first] = 0;
+    t->behind = (uint8_t)__builtin_ctz(later ? later : others);
+    return t->behind;
 }
 
 static uint32_t ring_turn(struct sched *s, link_of *at, struct turns *t)
 {
-    bool letters = t->next[TIER_LETTERS] != 0, mailings = t->next[TIER_MAILINGS] != 0;
-    enum tier tier = letters && !(mailings && t->passed == PASSED_MAX) ? TIER_LETTERS : TIER_MAILINGS;
-    uint32_t handle = t->next[tier];
+    uint32_t *turn = &t->next[tier_turn(t)], handle = *turn;
 
-    t->passed = tier == TIER_LETTERS && mailings ? (uint8_t)(t->passed + 1) : 0;
-    t->next[tier] = at(s, handle)->next;
+    *turn = at(s, handle)->next;
     return handle;
 }
 
@@ -87,7 +103,7 @@ uint32_t groups_turn(struct sched *s, unsigned side)
 {
     uint32_t group;
 
-    if (rings_are_empty(&s->turns[side]))
+    if (!s->turns[side].tiers)
         return 0;
     group = ring_turn(s, link_of_group, &s->turns[side]);
     return ring_turn(s, link_of_dest, &group_at(s, group)->turns);
@@ -97,10 +113,9 @@ static void group_update(struct sched *s, uint32_t handle)
 {
     const struct group *g = group_at(s, handle);
 
-    if (!rings_are_empty(&g->turns) && !g->rest.until && !g->paced.until &&
+    if (g->turns.tiers && !g->rest.until && !g->paced.until &&
         g->running < (uint32_t)g->window && (!g->max_jobs || g->running < g->max_jobs))
-        ring_join(s, link_of_group, &s->turns[g->side],
-                  g->turns.next[TIER_LETTERS] ? TIER_LETTERS : TIER_MAILINGS, handle);
+        ring_join(s, link_of_group, &s->turns[g->side], first_tier(&g->turns), handle);
     else
         ring_leave(s, link_of_group, &s->turns[g->side], handle);
 }
@@ -112,7 +127,7 @@ void dest_update(struct sched *s, uint32_t handle)
 
     /* One at a time asks whether its hosts can be found again. */
     if (d->order.ready > 0 && !d->rest.until && (d->failures < REST_AFTER || d->running == 0))
-        ring_join(s, link_of_dest, t, d->letters ? TIER_LETTERS : TIER_MAILINGS, handle);
+        ring_join(s, link_of_dest, t, order_tier(&s->lanes, &d->order), handle);
     else
         ring_leave(s, link_of_dest, t, handle);
     group_update(s, d->group);

@@ -145,7 +145,7 @@ static void list_remove(const struct lanes *t, struct lane_round *r, uint32_t la
 
 static uint32_t lane_new(struct lanes *t, struct order *o, uint32_t dest, const struct part *p)
 {
-    struct lane_round *r = &o->rounds[p->class];
+    struct lane_round *r = &o->rounds->class[p->class];
     uint8_t list = r->now;
     uint32_t lane;
     struct lane *l;
@@ -231,13 +231,14 @@ static void lane_append(struct lanes *t, struct order *o, uint32_t dest, uint32_
     else
         l->head = part;
     l->tail = part;
-    o->rounds[p->class].ready++;
+    o->rounds->class[p->class].ready++;
+    o->rounds->tiers[p->tier]++;
 }
 
 void order_add(struct lanes *t, struct order *o, uint32_t dest, uint32_t part)
 {
     if (!o->rounds && o->ready > 0) {
-        o->rounds = mem_array(SCHED_CLASSES, sizeof *o->rounds);
+        o->rounds = mem_new(sizeof *o->rounds);
         lane_append(t, o, dest, o->single);
         o->single = 0;
     }
@@ -252,7 +253,7 @@ static void lane_remove(struct lanes *t, struct order *o, uint32_t part, bool ke
 {
     struct part *p = part_at(t, part);
     struct lane *l = lane_at(t, p->place);
-    struct lane_round *r = &o->rounds[p->class];
+    struct lane_round *r = &o->rounds->class[p->class];
 
     if (p->prev)
         part_at(t, p->prev)->next = p->next;
@@ -262,6 +263,7 @@ static void lane_remove(struct lanes *t, struct order *o, uint32_t part, bool ke
         part_at(t, p->next)->prev = p->prev;
     else
         l->tail = p->prev;
+    o->rounds->tiers[p->tier]--;
     if (--r->ready == 0)
         round_end(t, r);
     else if (!l->head && !keep)
@@ -291,7 +293,7 @@ static struct lane_round *class_turn(struct order *o)
     struct lane_round *r = NULL;
 
     for (unsigned class = 0; class < SCHED_CLASSES; class ++) {
-        if (o->rounds[class].ready == 0)
+        if (o->rounds->class[class].ready == 0)
             continue;
         if (r && r->passed < SHARE - 1) {
             r->passed++;
@@ -299,7 +301,7 @@ static struct lane_round *class_turn(struct order *o)
         }
         if (r)
             r->passed = 0;
-        r = &o->rounds[class];
+        r = &o->rounds->class[class];
     }
     return r;
 }
@@ -313,6 +315,17 @@ uint32_t order_pick(struct lanes *t, struct order *o)
     return part;
 }
 
+unsigned order_tier(const struct lanes *t, const struct order *o)
+{
+    unsigned tier = 0;
+
+    if (!o->rounds)
+        return part_at(t, o->single)->tier;
+    while (tier < SCHED_TIERS - 1 && o->rounds->tiers[tier] == 0)
+        tier++;
+    return tier;
+}
+
 void order_each(struct lanes *t, struct order *o, void (*fn)(void *arg, uint32_t part), void *arg)
 {
     if (!o->rounds && o->single) {
@@ -321,7 +334,7 @@ void order_each(struct lanes *t, struct order *o, void (*fn)(void *arg, uint32_t
     }
     /* The rounds go with the last part that leaves, a lane with its last. */
     for (unsigned i = 0; i < 2 * SCHED_CLASSES && o->rounds; i++) {
-        uint32_t lane = o->rounds[i / 2].lists[i % 2].head;
+        uint32_t lane = o->rounds->class[i / 2].lists[i % 2].head;
 
         while (lane && o->rounds) {
             uint32_t part = lane_at(t, lane)->head, following = lane_at(t, lane)->next;

@@ -6,8 +6,8 @@
  * newcomers as a round had lanes (and a few) may do so, the others wait for the next round: a stream of new
  * senders cannot keep an old one out. Higher classes go first, but each eighth turn is the lower ones'.
  *
- * A part's `class` and `sender` must not change while it is in. All operations take constant time, and
- * nothing is kept for a destination with one ready part.
+ * A part's `class`, `sender` and `tier` must not change while it is in. All operations take constant time,
+ * and nothing is kept for a destination with one ready part.
  */
 #pragma once
 
@@ -26,10 +26,15 @@ struct lane_round {
     uint8_t passed; /* turns taken while a lower class waited */
 };
 
+struct lane_rounds {
+    struct lane_round class[SCHED_CLASSES];
+    uint32_t tiers[SCHED_TIERS]; /* parts in each */
+};
+
 /* One destination's. */
 struct order {
-    struct lane_round *rounds; /* owned; one for each class; NULL while one part at most is ready */
-    uint32_t single;           /* the one ready part when rounds is NULL */
+    struct lane_rounds *rounds; /* owned; NULL while one part at most is ready */
+    uint32_t single;            /* the one ready part when rounds is NULL */
     uint32_t ready;
     uint32_t last; /* the sender that had the last turn */
 };
@@ -50,6 +55,8 @@ void order_add(struct lanes *t, struct order *o, uint32_t dest, uint32_t part);
 void order_remove(struct lanes *t, struct order *o, uint32_t part);
 /* Takes out the part whose turn it is; ready must not be 0. */
 uint32_t order_pick(struct lanes *t, struct order *o);
+/* The first tier that has a part; ready must not be 0. */
+unsigned order_tier(const struct lanes *t, const struct order *o);
 /* fn may remove the one it is given, nothing else. */
 void order_each(struct lanes *t, struct order *o, void (*fn)(void *arg, uint32_t part), void *arg);
 void order_clear(struct order *o);

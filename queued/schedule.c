@@ -75,25 +75,28 @@ void sched_part_free(struct sched *s, uint32_t part)
     pool_give(&s->parts, part);
 }
 
-/* With more parts ready than this a sender has a mailing under way. */
-#define LETTERS_MAX 10u
+/* Four times as many others are one tier further behind. */
+static unsigned tier_of(uint32_t others)
+{
+    unsigned tier = others ? (unsigned)(33 - __builtin_clz(others)) / 2 : 0;
 
-static void weigh(struct sched *s, struct part *p, bool in)
+    return tier < SCHED_TIERS ? tier : SCHED_TIERS - 1;
+}
+
+/* One that becomes ready, before it enters its destination's order. */
+static void weight_add(struct sched *s, struct part *p)
 {
     uint32_t *a = &s->weights[0][p->sender % WEIGHTS], *b = &s->weights[1][p->sender / WEIGHTS % WEIGHTS];
-    struct dest *d = dest_at(s, p->dest);
 
-    if (in) {
-        p->letter = p->class != SCHED_BULK && (*a < LETTERS_MAX || *b < LETTERS_MAX);
-        d->letters += p->letter;
-        ++*a;
-        ++*b;
-    } else {
-        d->letters -= p->letter;
-        p->letter = false;
-        --*a;
-        --*b;
-    }
+    p->tier = (uint8_t)(p->class == SCHED_BULK ? SCHED_TIERS - 1 : tier_of(*a < *b ? *a : *b));
+    ++*a;
+    ++*b;
+}
+
+static void weight_remove(struct sched *s, const struct part *p)
+{
+    s->weights[0][p->sender % WEIGHTS]--;
+    s->weights[1][p->sender / WEIGHTS % WEIGHTS]--;
 }
 
 void sched_ready(struct sched *s, uint32_t part)
@@ -105,8 +108,8 @@ void sched_ready(struct sched *s, uint32_t part)
         return;
     sched_idle(s, part);
     p->state = PART_READY;
+    weight_add(s, p);
     order_add(&s->lanes, &d->order, p->dest, part);
-    weigh(s, p, true);
     dest_update(s, p->dest);
 }
 
@@ -129,7 +132,7 @@ void sched_idle(struct sched *s, uint32_t part)
         heap_remove(&s->waiting, p->place);
     } else if (p->state == PART_READY) {
         order_remove(&s->lanes, &d->order, part);
-        weigh(s, p, false);
+        weight_remove(s, p);
         dest_update(s, p->dest);
     }
     p->state = PART_IDLE;
@@ -147,7 +150,7 @@ uint32_t sched_pick(struct sched *s, unsigned sides)
             continue;
         s->side = (uint8_t)((side + 1) % SCHED_SIDES);
         part = order_pick(&s->lanes, &dest_at(s, dest)->order);
-        weigh(s, sched_part(s, part), false);
+        weight_remove(s, sched_part(s, part));
         sched_part(s, part)->state = PART_IDLE;
         dest_started(s, dest, true);
         return part;
@@ -327,7 +330,7 @@ void sched_each_ready(struct sched *s, uint32_t like, void (*fn)(void *arg, uint
     }
     /* What fn does changes the rings. */
     dests = mem_array(g->members, sizeof *dests);
-    for (unsigned tier = 0; tier < TIERS; tier++) {
+    for (unsigned tier = 0; tier < SCHED_TIERS; tier++) {
         uint32_t first = g->turns.next[tier];
 
         for (uint32_t d = first; d; d = d != first ? d : 0) {

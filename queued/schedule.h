@@ -7,9 +7,10 @@
  * row the group rests, so that a dead host with ten thousand messages costs one attempt at a time and not ten
  * thousand. A destination whose hosts cannot even be found rests alone. Groups take turns, inside one
  * destinations do, and inside those senders. Groups of the three sides (other hosts, mailboxes, LMTP servers)
- * never wait for each other. Of groups, and of the destinations of one, those that hold a letter (of a sender
- * with few parts ready, and not bulk) go first, but each eighth turn is that of the others: a mailing to many
- * domains behind one smart host does not hold up a letter to yet another.
+ * never wait for each other. Of groups, and of the destinations of one, those go first that hold a part of a
+ * sender who had few others ready (in tiers, each of which is four times the one before; bulk is in the last
+ * one), but each eighth turn is that of the tiers behind: of a mailing to many domains behind one smart host,
+ * not many more parts go before the n-th letter of another sender than that one has ready himself.
  */
 #pragma once
 
@@ -26,6 +27,9 @@ enum part_state {
 /* Highest first. A new part is normal. */
 enum sched_class { SCHED_URGENT, SCHED_NORMAL, SCHED_BULK, SCHED_CLASSES };
 
+/* Of parts by the number of others that their sender had ready: 0, 1..3, 4..15, ..., 65536 and more. */
+#define SCHED_TIERS 10u
+
 struct part {
     uint32_t message; /* the caller's */
     uint32_t sibling; /* the caller's: next part of the message */
@@ -40,7 +44,7 @@ struct part {
     uint8_t state;
     uint8_t class; /* enum sched_class; the caller sets it while the part is idle */
     uint8_t lost;  /* the caller's: jobs that ended with their deliverd */
-    bool letter;   /* while ready: its sender had few others ready */
+    uint8_t tier;  /* while ready: by how many others of its sender were when it became so */
 };
 
 struct sched_conf {

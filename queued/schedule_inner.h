@@ -18,12 +18,12 @@ struct link { /* in a ring; next 0: in none */
     uint8_t tier; /* which ring that is */
 };
 
-/* Two rings: of those that hold a letter, and of the others. */
-enum tier { TIER_LETTERS, TIER_MAILINGS, TIERS };
-
+/* A ring for each tier. */
 struct turns {
-    uint32_t next[TIERS]; /* whose turn it is; 0: empty */
-    uint8_t passed;       /* turns of letters while mailings waited */
+    uint16_t tiers;              /* mask: are not empty */
+    uint8_t behind;              /* the one behind the first that had a turn last */
+    uint8_t passed[SCHED_TIERS]; /* turns of each while others behind it waited */
+    uint32_t next[SCHED_TIERS];  /* whose turn it is; 0: empty */
 };
 
 /* How many parts of each sender are ready, in two tables of which the smaller count holds: senders that share
@@ -39,7 +39,6 @@ struct dest {
     char *name;         /* owned; the dict's key: 'l' or 'r', then the domain */
     void *why;          /* the caller's, through conf.drop */
     struct order order; /* of its ready parts */
-    uint32_t letters;   /* among these */
     uint32_t running, parts;
     uint32_t group;
     struct link link; /* those of its group that have something to start */
@@ -54,7 +53,6 @@ struct group {
     void *why;
     uint64_t home; /* hash: of the first destination, which had connections before its hosts were known */
     uint32_t members, running;
-    struct turns turns; /* of its destinations */
     struct link link;   /* groups of its side that may start a job now */
     struct pause rest;
     struct pause paced; /* the rate allows no more before that */
@@ -65,6 +63,7 @@ struct group {
     float window;
     uint8_t side;
     uint8_t failures; /* in a row of the hosts, counted up to REST_AFTER */
+    struct turns turns; /* of its destinations */
 };
 
 struct sched {

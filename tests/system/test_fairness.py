@@ -114,7 +114,7 @@ def host(gate, route='', **kw):
     return h
 
 
-def mailing(h, recipients, per_message, sender='news@demo.test', header='', mail=''):
+def mailing(h, recipients, per_message, sender='news@demo.test', header='', mail='', to='r{}@big.test'):
     """One connection, every message in one write."""
     s = socket.create_connection(('127.0.0.1', h.port), timeout=60)
     r = s.makefile('rb')
@@ -123,7 +123,7 @@ def mailing(h, recipients, per_message, sender='news@demo.test', header='', mail
     while r.readline()[3:4] == b'-':
         pass
     for first in range(0, recipients, per_message):
-        rcpts = ''.join(f'RCPT TO:<r{i}@big.test>\r\n' for i in range(first, first + per_message))
+        rcpts = ''.join(f'RCPT TO:<{to.format(i)}>\r\n' for i in range(first, first + per_message))
         s.sendall(f'MAIL FROM:<{sender}>{mail}\r\n{rcpts}DATA\r\n'.encode())
         assert [line[:3] for line in (r.readline() for _ in range(per_message + 2))] == [b'250'] * (per_message + 1) + [b'354']
         s.sendall(f'{header}Subject: news\r\n\r\nnews\r\n.\r\n'.encode())
@@ -131,11 +131,11 @@ def mailing(h, recipients, per_message, sender='news@demo.test', header='', mail
     s.close()
 
 
-def letter(h, sender, mail='', header=''):
+def letter(h, sender, mail='', header='', to='friend@big.test'):
     c = Raw(h.port)
     c.cmd('EHLO letter.test')
     assert c.cmd(f'MAIL FROM:<{sender}>{mail}')[0] == 250
-    assert c.cmd('RCPT TO:<friend@big.test>')[0] == 250
+    assert c.cmd(f'RCPT TO:<{to}>')[0] == 250
     assert c.cmd('DATA')[0] == 354
     code, text = c.cmd(f'{header}Subject: hi\r\n\r\nhi\r\n.')
     assert code == 250
@@ -168,6 +168,32 @@ def test_a_mailing_delays_a_letter_by_one_job_per_connection(connections):
         assert all(n <= 1 for n in late.values()), late
         assert sum(late.values()) <= (0 if connections == 1 else connections - 1), late
         assert gate.began[0][2] == 100      # jobs, not messages, take turns
+
+
+@pytest.mark.parametrize('connections', [1, 4])
+def test_a_mailing_to_many_domains_delays_a_letter_to_one_of_them_by_one_job_per_connection(connections):
+    """All behind one smart host, each job one domain's."""
+    with Gate() as gate, GatedHost(relay_from=['127.0.0.0/8'],
+                                   conf=f'route default {{ via = "127.0.0.1:{gate.port}" max_connections = {connections} }}') as h:
+        h.gate = gate
+        mailing(h, 3000, RCPTS_MAX, to='u@d{}.test')
+        for _ in range(20):
+            gate.go()
+        gate.wait('all connections are busy', lambda: len(gate.waiting) == connections)
+        # The mailing's turns at these have not come.
+        senders = [f'friend{n}@demo.test' for n in range(3)]
+        for n, sender in enumerate(senders):
+            letter(h, sender, to=f'u@d{2990 + n}.test')
+        with gate.cond:
+            before = len(gate.began)
+        while not {j[1] for j in gate.began} >= set(senders):
+            gate.go()
+            gate.wait('the next job', lambda: len(gate.waiting) == connections)
+        last = max(next(i for i, j in enumerate(gate.began) if j[1] == sender) for sender in senders)
+        late = [j for j in gate.began[before:last] if j[1] == 'news@demo.test']
+        # Each letter: a job of the mailing for the same domain at most; once a turn of the mailing; what deliverds had in their hands.
+        assert len(late) <= len(senders) + 1 + connections - 1, late
+        assert all(j[2] == 1 for j in gate.began)
 
 
 def test_letters_go_before_bulk_which_has_its_share():

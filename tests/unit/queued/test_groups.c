@@ -508,71 +508,9 @@ static void all_at_random(void **state)
     sched_free(&s);
 }
 
-/* A mailing of one sender to many domains: with the same hosts (a smart host), or each with its own. */
-static void mailing(struct sched *s, uint32_t domains, bool same_hosts)
-{
-    char name[32];
-
-    for (uint32_t i = 0; i < domains; i++) {
-        snprintf(name, sizeof name, "d%u.test", (unsigned)i);
-        uint32_t p = part(s, name, SIDE_REMOTE, 7);
-
-        if (same_hosts)
-            sched_join(s, p, HOSTS);
-    }
-}
-
-static void a_mailing_to_many_domains_delays_a_letter_by_one_turn(void **state)
-{
-    (void)state;
-    for (unsigned run = 0; run < 32; run++) {
-        struct sched *s = make();
-        uint32_t picked, letter, before = 0;
-
-        mailing(s, 3000, run % 2);
-        for (unsigned i = 0; i < 20 + run; i++) {
-            picked = sched_pick(s, SCHED_ANY);
-            assert_int_not_equal(picked, 0);
-            sched_ended(s, picked, SCHED_SUCCESS, 1000);
-        }
-        letter = part(s, run % 4 < 2 ? "letter.test" : "d2999.test", SIDE_REMOTE, 8);
-        if (run % 2)
-            sched_join(s, letter, HOSTS);
-        while ((picked = sched_pick(s, SCHED_ANY)) != letter) {
-            sched_ended(s, picked, SCHED_SUCCESS, 1000);
-            before++;
-        }
-        assert_true(before <= 1);
-        sched_free(&s);
-    }
-}
-
-static void letters_leave_mailings_their_share(void **state)
-{
-    struct sched *s = make();
-    unsigned mailings = 0;
-
-    (void)state;
-    mailing(s, 3000, true);
-    for (uint32_t i = 0; i < 4; i++)
-        sched_join(s, part(s, "letter.test", SIDE_REMOTE, 100 + i), HOSTS);
-    for (uint32_t i = 0; i < 800; i++) {
-        uint32_t picked = sched_pick(s, SCHED_ANY);
-
-        mailings += sched_part(s, picked)->sender == 7;
-        sched_ended(s, picked, SCHED_SUCCESS, 1000);
-        if (sched_part(s, picked)->sender != 7)
-            sched_ready(s, picked);
-    }
-    assert_in_range(mailings, 95, 120); /* the first parts of the mailing were letters themselves */
-    sched_free(&s);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_mailing_to_many_domains_delays_a_letter_by_one_turn),
-        cmocka_unit_test(letters_leave_mailings_their_share),
         cmocka_unit_test(a_group_has_one_window),
         cmocka_unit_test(groups_take_turns),
         cmocka_unit_test(a_domain_moves),
