@@ -30,11 +30,23 @@ static void jobs_return(struct mailq *q, unsigned index, bool unconfirmed_only)
 
 /* ---- what deliverd says ---- */
 
-/* Recipients that run there and that we have no job for. */
+static size_t count_rcpts(const struct ipc_in *group)
+{
+    uint64_t rcpt;
+    size_t at = 0, n = 0;
+
+    while (ipc_next_u64(group, TAG_RCPT_INDEX, &at, &rcpt))
+        n++;
+    return n;
+}
+
+/* Recipients that run there and that we have no job for. What is one job there is one here: how it ends is
+ * one thing that is learned of the destination, not one for each recipient. */
 static void running_inherit(struct mailq *q, unsigned index, const struct ipc_in *group)
 {
     uint32_t handle = ledger_find(&q->ledger, ipc_get_u64(group, TAG_ID));
     struct message *m = handle ? ledger_at(&q->ledger, handle) : NULL;
+    struct job *ours = NULL;
     uint64_t rcpt;
     size_t at = 0;
 
@@ -46,11 +58,12 @@ static void running_inherit(struct mailq *q, unsigned index, const struct ipc_in
             job->unconfirmed = false;
         if (job || !r || (r->state != RCPT_OPEN && r->state != RCPT_WAIT))
             continue;
-        /* One job per recipient: which of them were one does not matter for what follows. */
-        sched_started(q->ledger.sched, r->part);
-        job = job_new(q, index, handle, r->part, 1);
-        job->rcpts[0] = (struct job_rcpt){ .index = (uint32_t)rcpt, .pending = true };
-        job->rcpt_n = job->pending = 1;
+        if (!ours || ours->part != r->part) {
+            sched_started(q->ledger.sched, r->part);
+            ours = job_new(q, index, handle, r->part, count_rcpts(group));
+        }
+        ours->rcpts[ours->rcpt_n++] = (struct job_rcpt){ .index = (uint32_t)rcpt, .pending = true };
+        ours->pending++;
         rcpt_state_set(m, r, RCPT_RUNNING);
         part_settle(q, r->part);
     }

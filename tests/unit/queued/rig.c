@@ -423,6 +423,18 @@ void rig_inventory(struct rig *r, unsigned deliverd, uint64_t id, uint32_t rcpt)
     channel_send(r->deliverd[deliverd], &out);
 }
 
+void rig_inventory_job(struct rig *r, unsigned deliverd, const struct rig_job *job)
+{
+    ipc_begin(&out, IPC_J_INVENTORY, 1);
+    ipc_group_begin(&out, TAG_RUNNING);
+    ipc_put_u64(&out, TAG_ID, job->id);
+    for (size_t i = 0; i < job->rcpt_n; i++)
+        ipc_put_u64(&out, TAG_RCPT_INDEX, job->rcpts[i].index);
+    ipc_group_end(&out);
+    channel_send(r->deliverd[deliverd], &out);
+    rig_inventory(r, deliverd, 0, 0);
+}
+
 void rig_rest(struct rig *r)
 {
     for (int i = 0; i < 30 || store_pending(r->q.store) > 0 || !store_noted(r->q.store); i++)

@@ -89,6 +89,7 @@ void rig_result(struct rig *r, unsigned deliverd, struct rig_job *job, enum ipc_
 void rig_result_some(struct rig *r, unsigned deliverd, struct rig_job *job, uint64_t mask,
                      enum ipc_outcome outcome, bool last);
 void rig_inventory(struct rig *r, unsigned deliverd, uint64_t id, uint32_t rcpt); /* id 0: only the end */
+void rig_inventory_job(struct rig *r, unsigned deliverd, const struct rig_job *job);
 
 /* Runs the loop until the condition holds; fails the test after many rounds. */
 #define RIG_UNTIL(r, condition)                                                                              \

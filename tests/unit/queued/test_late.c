@@ -78,6 +78,54 @@ static void a_job_from_before_has_its_delays(void **state)
     close_rig(r);
 }
 
+/* A restarted queued that is told of a job with many recipients. */
+static void inherited_jobs_are_whole(void **state)
+{
+    struct rig *r = open_rig();
+    struct sched *sched;
+    struct rig_job old;
+    struct err err;
+    uint64_t id = id_new();
+    uint32_t part;
+
+    (void)state;
+    rig_start(r);
+    rig_submit(r, 1, id, "s@example.org",
+               "r:a@far.test r:b@far.test r:c@far.test r:d@far.test r:e@far.test r:f@far.test r:g@far.test",
+               "x\r\n");
+    RIG_UNTIL(r, r->job_n == 1);
+    old = r->jobs[0];
+    old.data = (struct buf){ .data = NULL };
+    rig_kill(r);
+
+    r->loop = loop_new();
+    mailq_init(&r->q, r->loop, &r->conf);
+    r->q.store = store_open(r->spool.fd, &r->sizes, &err);
+    assert_true(r->q.store && store_threads(r->q.store, &err));
+    rig_connect_deliverd(r, 0, true);
+    rig_connect_cleanup(r);
+    assert_true(mailq_start(&r->q, &err));
+    rig_inventory_job(r, 0, &old);
+    rig_rest(r);
+    sched = r->q.ledger.sched;
+    part = ledger_at(&r->q.ledger, ledger_find(&r->q.ledger, id))->part;
+    assert_int_equal(r->q.job_n, 1);
+    assert_int_equal(sched_running(sched, part), 1);
+    /* Seven recipients in two frames, one failure: five in a row would be a rest. */
+    old.txn = (uint64_t)1 << 63;
+    rig_result_some(r, 0, &old, 1, OUTCOME_DELIVERED, false);
+    RIG_UNTIL(r, r->acks == 1);
+    assert_int_equal(r->q.job_n, 1);
+    old.rcpts[0] = old.rcpts[--old.rcpt_n];
+    rig_result(r, 0, &old, OUTCOME_DEFERRED, "connect", true);
+    RIG_UNTIL(r, r->q.job_n == 0);
+    assert_int_equal(sched_rest_until(sched, part), 0);
+    assert_int_equal(sched_running(sched, part), 0);
+    /* One success of it is one step of the window. */
+    assert_int_equal(sched_window(sched, part), 6);
+    close_rig(r);
+}
+
 /* A hundred failures with long replies are one notice, not ten that carry the same header. */
 static void many_failures_fit_one_notice(void **state)
 {
@@ -299,6 +347,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_from_before_has_its_delays),
+        cmocka_unit_test(inherited_jobs_are_whole),
         cmocka_unit_test(many_failures_fit_one_notice),
         cmocka_unit_test(a_clock_that_jumps),
         cmocka_unit_test(a_clock_that_jumped_while_it_was_down),
