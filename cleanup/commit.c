@@ -370,5 +370,6 @@ const struct channel_route queued_routes[] = {
     { IPC_DROP_OPEN, drop_on_open },
     { IPC_N_FORWARD, forward_on_open },
     { IPC_N_REQUEUE, requeue_on_open },
+    { IPC_N_REQUEUE_RCPTS, requeue_on_rcpts },
     { .type = IPC_NONE },
 };

@@ -20,6 +20,9 @@ struct forward {
     bool has_notify, looked;
     struct dict *users; /* owned: system users among the targets of a ~/.forward; NULL: none so far */
     bool names; /* addresses of others are among the targets: they may send it on to him again */
+    /* of a message that passes again */
+    struct txn_rcpt **unasked; /* in txn.rcpts: behind it tables were not asked yet */
+    bool asking, more;         /* recipients are still to come */
 };
 
 /* Of N_FORWARD or N_REQUEUE: has the descriptors and sizes; t->forward afterwards. */

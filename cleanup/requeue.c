@@ -1,8 +1,9 @@
 /* requeue.c - messages of the queue that an operator sends through cleanup again
  *
- * queued gives the message by descriptor, its origin, and its recipients: each as it stands, or to be looked
- * for in today's tables. The content is not touched and no trace field is added: the message never left this
- * host. Everything that cannot be had, refusals too, refuses the whole, and it stays in the queue as it was.
+ * queued gives the message by descriptor, its origin, and its recipients, in as many frames as they need:
+ * each as it stands, or to be looked for in today's tables. All of them are one transaction, so each address
+ * that they lead to is there once. The content is not touched and no trace field is added: the message never
+ * left this host. Everything that cannot be had, refusals too, refuses the whole, and it stays as it was.
  * A commit with that origin ends the recipients of the old message.
  */
 #include "cleanup/requeue.h"
@@ -22,6 +23,8 @@
 #include <stdlib.h>
 
 #define BARRED_MAX (32u * 1024u * 1024u) /* bytes; queued's envelopes are smaller */
+#define WORDS_MAX  (16u * 1024u * 1024u) /* of all recipients, each with the names that led to it */
+#define ASKED_MAX  200u                  /* addresses of one message that tables are asked for at once */
 
 static void refuse(struct txn *t, enum ipc_verdict verdict, int code, const char *enhanced, struct strv what,
                    struct strv why)
@@ -33,7 +36,42 @@ static void refuse(struct txn *t, enum ipc_verdict verdict, int code, const char
     txn_refuse(t, verdict, code, enhanced, text, "requeue");
 }
 
-void requeue_resolved(struct txn_rcpt *r, const struct resolve_result *result)
+/* ---- addresses that tables are asked for ---- */
+
+static void ask_more(struct txn *t)
+{
+    struct forward *f = t->forward;
+
+    if (f->asking)
+        return;
+    f->asking = true;
+    while (*f->unasked && t->resolving < ASKED_MAX && !txn_is_refused(t)) {
+        struct txn_rcpt *r = *f->unasked;
+
+        f->unasked = &r->next;
+        if (r->state == RCPT_RESOLVING)
+            recipients_resolve(t, r);
+        if (r->state == RCPT_REFUSED)
+            refuse(t, VERDICT_REFUSE, 501, "5.1.3", txn_view(t, r->rcpt),
+                   SV_LIT("bad recipient address syntax"));
+    }
+    f->asking = false;
+}
+
+void requeue_left_out(struct txn *t, enum requeue_left why, struct strv address, struct strv original)
+{
+    struct cleanup *cl = t->cl;
+
+    if (!cl->queued)
+        return;
+    ipc_begin(&cl->out, IPC_N_LEFT_OUT, t->forward->request);
+    ipc_put_clean(&cl->out, TAG_RCPT, address);
+    ipc_put_clean(&cl->out, TAG_ORIGINAL, original);
+    ipc_put_u64(&cl->out, TAG_KIND, why);
+    channel_send(cl->queued, &cl->out);
+}
+
+static void take_result(struct txn_rcpt *r, const struct resolve_result *result)
 {
     struct txn *t = r->txn;
 
@@ -41,12 +79,20 @@ void requeue_resolved(struct txn_rcpt *r, const struct resolve_result *result)
         refuse(t, result->verdict, result->code, result->enhanced, txn_view(t, r->rcpt), result->text);
         return;
     }
+    if (!result->leaf_n)
+        requeue_left_out(t, LEFT_NOBODY, txn_view(t, r->rcpt), txn_view(t, r->given));
     r->state = RCPT_ACCEPTED;
     t->accepted++;
     if (result->leaf_n > 1)
         recipients_expanded(t, r);
     for (size_t i = 0; i < result->leaf_n; i++)
         txn_final_leaf(t, r, &result->leaves[i]);
+}
+
+void requeue_resolved(struct txn_rcpt *r, const struct resolve_result *result)
+{
+    take_result(r, result);
+    ask_more(r->txn);
 }
 
 /* ---- recipients ---- */
@@ -125,9 +171,6 @@ static void take_resolved(struct txn *t, const struct ipc_in *group)
     r->local = a.kind == ADDRESS_DOMAIN && conf_domain_is_own(t->cl->conf, a.domain);
     buf_clear(&full);
     address_clear(&a);
-    recipients_resolve(t, r);
-    if (r->state == RCPT_REFUSED)
-        refuse(t, VERDICT_REFUSE, 501, "5.1.3", text, SV_LIT("bad recipient address syntax"));
 }
 
 static void take_rcpts(struct txn *t, const struct ipc_in *in)
@@ -141,6 +184,10 @@ static void take_rcpts(struct txn *t, const struct ipc_in *in)
         else
             take_resolved(t, &group);
     }
+    ask_more(t);
+    t->forward->more = ipc_has(in, TAG_LAST) && !ipc_get_u64(in, TAG_LAST);
+    if (!t->forward->more)
+        forward_pump(t);
 }
 
 /* An operator may have written it. */
@@ -171,6 +218,8 @@ void requeue_on_open(void *arg, struct channel *ch, struct ipc_in *in)
     (void)ch;
     forward_new(t, in);
     t->again = true;
+    t->words.max = WORDS_MAX;
+    t->forward->unasked = &t->rcpts;
     t->id = id_new();
     id_text(t->id, t->id_text);
     t->arrival_ms = (int64_t)ipc_get_u64(in, TAG_ARRIVAL);
@@ -181,7 +230,17 @@ void requeue_on_open(void *arg, struct channel *ch, struct ipc_in *in)
     take_sender(t, ipc_get(in, TAG_SENDER));
     if (FAULT_POINT("cleanup.requeue.take") != 0 || !take_barred(t, ipc_get_u64(in, TAG_COUNT)))
         txn_refuse(t, VERDICT_TEMPFAIL, 451, "4.3.0", "The message cannot be read now", "");
-    if (!txn_is_refused(t))
-        take_rcpts(t, in);
-    forward_pump(t);
+    take_rcpts(t, in);
+}
+
+void requeue_on_rcpts(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct cleanup *cl = arg;
+    struct forward *f = cl->forwards;
+
+    (void)ch;
+    while (f && !(f->txn->again && f->more && f->request == in->txn))
+        f = f->next;
+    if (f)
+        take_rcpts(f->txn, in);
 }

@@ -5,6 +5,7 @@
 #include "cleanup/drop.h"
 #include "cleanup/forward.h"
 #include "cleanup/notice.h"
+#include "cleanup/requeue.h"
 #include "cleanup/resolve.h"
 #include "cleanup/service.h"
 #include "cleanup/stray.h"
@@ -101,6 +102,7 @@ void txn_free(struct txn **tp)
     buf_recycle(&t->new_head);
     buf_recycle(&t->body);
     blank.words = t->words;
+    blank.words.max = WORDS_MAX;
     blank.head = t->head;
     blank.new_head = t->new_head;
     blank.body = t->body;
@@ -170,9 +172,11 @@ static struct strv final_key(struct buf *key, struct strv address, bool local, s
     return buf_view(key);
 }
 
-#define NOWHERE SIZE_MAX
+/* Instead of a place: the address is barred; the same, and queued was told so. */
+#define NOWHERE (SIZE_MAX - 1)
+#define TOLD    SIZE_MAX
 
-/* 1 + its place in finals; NOWHERE: it is barred; 0: it is not there. */
+/* 1 + its place in finals; NOWHERE or more; 0: it is not there. */
 static size_t final_find(struct txn *t, struct strv address, bool local, struct strv target)
 {
     struct buf key;
@@ -201,7 +205,7 @@ static void index_add(struct txn *t, size_t i)
     buf_clear(&key);
 }
 
-void txn_final_bar(struct txn *t, struct strv address, bool local, struct strv target)
+static void final_nowhere(struct txn *t, struct strv address, bool local, struct strv target, size_t what)
 {
     struct buf key;
 
@@ -211,8 +215,13 @@ void txn_final_bar(struct txn *t, struct strv address, bool local, struct strv t
             index_add(t, i);
     }
     buf_init(&key, FINAL_KEY_MAX);
-    dict_set(t->final_index, final_key(&key, address, local, target), (void *)(uintptr_t)NOWHERE);
+    dict_set(t->final_index, final_key(&key, address, local, target), (void *)(uintptr_t)what);
     buf_clear(&key);
+}
+
+void txn_final_bar(struct txn *t, struct strv address, bool local, struct strv target)
+{
+    final_nowhere(t, address, local, target, NOWHERE);
 }
 
 /* What notices call it. The owner of a list, whose mail this is, must hear which member fails. */
@@ -250,7 +259,11 @@ static void final_add(struct txn *t, const struct txn_rcpt *r, struct strv addre
     size_t there = final_find(t, address, local, target);
     struct txn_final *f;
 
-    if (there && there != NOWHERE && (!t->forward || t->again))
+    if (there == NOWHERE) {
+        final_nowhere(t, address, local, target, TOLD);
+        requeue_left_out(t, LEFT_HAS_IT, address, txn_view(t, known_as(t, r)));
+    }
+    if (there && there < NOWHERE && (!t->forward || t->again))
         also_add(t, &t->finals[there - 1], known_as(t, r));
     if (there)
         return;

@@ -37,9 +37,26 @@ static void kept_text(struct buf *out, const struct row *r)
     buf_addc(out, '\n');
 }
 
+static void left_text(struct buf *out, const struct row *r)
+{
+    struct strv rcpt = row_text(r, "recipient"), original = row_text(r, "original");
+
+    print_safe(out, row_text(r, "id"));
+    buf_adds(out, ": left out: ");
+    print_safe(out, rcpt);
+    if (original.n && !strv_eq(original, rcpt)) {
+        buf_adds(out, " (");
+        print_safe(out, original);
+        buf_addc(out, ')');
+    }
+    buf_addc(out, ' ');
+    print_safe(out, row_text(r, "reason"));
+    buf_addc(out, '\n');
+}
+
 static void done_text(struct buf *out, const struct row *r)
 {
-    uint64_t n = row_number(r, "recipients"), running = row_number(r, "running");
+    uint64_t n = row_number(r, "recipients"), left = row_number(r, "left");
 
     print_safe(out, row_text(r, "id"));
     if (row_text(r, "new").n) {
@@ -49,25 +66,27 @@ static void done_text(struct buf *out, const struct row *r)
         buf_adds(out, " ended, it goes to nobody");
     }
     buf_addf(out, ", %" PRIu64 " recipient%s", n, n == 1 ? "" : "s");
-    if (running)
-        buf_addf(out, "; %" PRIu64 " left out, being delivered now", running);
+    if (left)
+        buf_addf(out, "; %" PRIu64 " left out", left);
     buf_addc(out, '\n');
 }
 
 static void on_row(void *arg, struct row *r)
 {
     struct progress *p = arg;
-    bool kept = strcmp(r->kind, "kept") == 0;
+    bool kept = strcmp(r->kind, "kept") == 0, left = strcmp(r->kind, "left") == 0;
 
     if (strcmp(r->kind, "progress") != 0 && !absent_row(&p->absent, p->t, r)) {
         p->kept += kept;
-        p->messages += !kept;
+        p->messages += !kept && !left;
         p->running += row_number(r, "running");
         p->refused = p->refused || (kept && strv_starts(row_text(r, "reason"), SV_LIT("5.")));
         if (p->t->json)
             tool_row(p->t, r);
         else if (kept)
             kept_text(&p->t->out, r);
+        else if (left)
+            left_text(&p->t->out, r);
         else
             done_text(&p->t->out, r);
         if (p->t->out.len > 65536)

@@ -252,6 +252,7 @@ void forward_clear(struct mailq *q);
 /* requeue.c */
 bool requeue_on_done(struct mailq *q, const struct channel *ch,
                      const struct ipc_in *in); /* N_FORWARDED; false: not of these */
+void requeue_on_left(struct mailq *q, const struct channel *ch, const struct ipc_in *in); /* N_LEFT_OUT */
 void requeue_lost(struct mailq *q, const struct channel *ch);
 bool requeue_expected(struct mailq *q, struct strv origin); /* may be submitted; true for other origins */
 void requeue_envelope(struct mailq *q, struct envelope *e); /* what the new record has from the old one */

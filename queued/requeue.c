@@ -31,6 +31,7 @@ static void op_free(struct requeue *op)
     buf_clear(&op->list);
     buf_clear(&op->ended);
     buf_clear(&op->failed);
+    buf_clear(&op->left);
     free(op->origin);
     free(op);
 }
@@ -137,20 +138,25 @@ static int content_fd(const struct bytes *bytes, const struct buf *barred)
 
 static void origin_make(struct requeue *op, unsigned flags)
 {
-    char text[ID_TEXT_SIZE], origin[512];
+    char text[ID_TEXT_SIZE];
+    struct buf origin;
 
     id_text(op->id, text);
-    snprintf(origin, sizeof origin, "requeue/%s/%s%s", text, buf_cstr(&op->list),
+    buf_init(&origin, IPC_TEXT_MAX);
+    buf_addf(&origin, "requeue/%s/%s%s", text, buf_cstr(&op->list),
              flags & REQUEUE_NOTICE  ? "/notice"
              : flags & REQUEUE_GIVEN ? "/given"
                                      : "");
-    op->origin = mem_str(origin);
+    op->origin = mem_str(buf_cstr(&origin));
+    buf_clear(&origin);
 }
 
-/* Everything of it in q->out; the content by descriptor. */
-static const char *op_send(struct mailq *q, struct requeue *op, const struct bytes *bytes,
-                           const struct buf *barred)
+/* The content goes by descriptor, its recipients in as many frames as they need. */
+static const char *op_send(struct requeue_plan *p, const struct bytes *bytes, const struct buf *barred)
 {
+    struct mailq *q = p->q;
+    struct requeue *op = p->op;
+    struct ipc_out *o = &q->out;
     struct err err = { 0 };
     int fd = content_fd(bytes, barred), big = -1;
 
@@ -160,19 +166,38 @@ static const char *op_send(struct mailq *q, struct requeue *op, const struct byt
         fd_close(&fd);
         return "it cannot be read now";
     }
-    ipc_put_u64(&q->out, TAG_SIZE, bytes->message.n);
-    ipc_put_u64(&q->out, TAG_COUNT, barred->len);
-    ipc_put_fd(&q->out, fd);
+    ipc_begin(o, IPC_N_REQUEUE, op->txn);
+    ipc_put_u64(o, TAG_ID, op->id);
+    ipc_put_text(o, TAG_ORIGIN, SV(op->origin));
+    ipc_put_clean(o, TAG_SENDER, p->edit && p->edit->sender.p ? p->edit->sender : op->kept.sender);
+    ipc_put_u64(o, TAG_ARRIVAL, op->kept.arrival);
+    ipc_put_u64(o, TAG_SIZE, bytes->message.n);
+    ipc_put_u64(o, TAG_COUNT, barred->len);
+    ipc_put_fd(o, fd);
     if (big >= 0) {
-        ipc_put_u64(&q->out, TAG_BODY_SIZE, op->kept.big_size);
-        ipc_put_fd(&q->out, big);
+        ipc_put_u64(o, TAG_BODY_SIZE, op->kept.big_size);
+        ipc_put_fd(o, big);
     }
-    channel_send(q->cleanup, &q->out);
+    requeue_plan_emit(p);
+    channel_send(q->cleanup, o);
     return NULL;
 }
 
 /* Nobody is left of them who could get the message: they end here and now. */
 static void op_ends_all(struct requeue_run *run, struct requeue *op);
+
+static void op_goes(struct requeue_run *run, struct requeue *op, uint32_t handle)
+{
+    struct mailq *q = run->q;
+    struct message *m = ledger_at(&q->ledger, handle);
+
+    op->run = run;
+    op->next = q->requeues;
+    q->requeues = op;
+    run->flying++;
+    m->flags |= MESSAGE_MOVING;
+    message_settle(q, handle);
+}
 
 static const char *op_start(struct requeue_run *run, struct requeue *op, uint32_t handle,
                             const struct bytes *bytes)
@@ -180,6 +205,9 @@ static const char *op_start(struct requeue_run *run, struct requeue *op, uint32_
     struct mailq *q = run->q;
     struct message *m = ledger_at(&q->ledger, handle);
     unsigned flags = requeue_flags(&op->kept, m);
+    struct requeue_plan p = {
+        .q = q, .op = op, .m = m, .edit = run->edit, .as_given = flags & REQUEUE_GIVEN
+    };
     const char *why;
     struct buf barred;
 
@@ -190,31 +218,20 @@ static const char *op_start(struct requeue_run *run, struct requeue *op, uint32_
     if (m->flags & MESSAGE_HELD)
         op->hold = op->kept.hold.n ? op->kept.hold : SV_LIT("by the operator");
     buf_init(&barred, BARRED_MAX);
-    ipc_begin(&q->out, IPC_N_REQUEUE, op->txn);
-    if (!requeue_plan(q, op, m, run->edit, &flags, &barred)) {
-        buf_clear(&barred);
-        op_ends_all(run, op);
-        return NULL;
+    why = requeue_plan_make(&p, &barred);
+    if (!why && op->emitted) {
+        origin_make(op, flags | (p.given ? REQUEUE_GIVEN : 0));
+        why = op_send(&p, bytes, &barred);
     }
-    origin_make(op, flags);
-    ipc_put_u64(&q->out, TAG_ID, op->id);
-    ipc_put_text(&q->out, TAG_ORIGIN, SV(op->origin));
-    ipc_put_clean(&q->out, TAG_SENDER,
-                  run->edit && run->edit->sender.p ? run->edit->sender : op->kept.sender);
-    ipc_put_u64(&q->out, TAG_ARRIVAL, op->kept.arrival);
-    why = buf_ok(&barred) ? op_send(q, op, bytes, &barred) : "it has too many recipients";
+    requeue_plan_clear(&p);
     buf_clear(&barred);
-    if (why) {
+    if (why)
         op_free(op);
-        return why;
-    }
-    op->run = run;
-    op->next = q->requeues;
-    q->requeues = op;
-    run->flying++;
-    m->flags |= MESSAGE_MOVING;
-    message_settle(q, handle);
-    return NULL;
+    else if (op->emitted)
+        op_goes(run, op, handle);
+    else
+        op_ends_all(run, op);
+    return why;
 }
 
 static void edited_make(const struct requeue_run *run, struct requeue *op)
@@ -261,6 +278,7 @@ const char *requeue_begin(struct requeue_run *run, uint32_t handle)
     buf_init(&op->list, ENVELOPE_MAX);
     buf_init(&op->ended, ENVELOPE_MAX);
     buf_init(&op->failed, ENVELOPE_MAX);
+    buf_init(&op->left, ENVELOPE_MAX);
     if (envelope_parse(bytes->envelope, &op->kept, &err) && op->kept.rcpt_n == m->rcpt_n) {
         edited_make(run, op);
         why = op_start(run, op, handle, bytes);
@@ -361,26 +379,13 @@ static void op_done(struct requeue_run *run, struct requeue *op, uint64_t new_id
 {
     struct mailq *q = run->q;
     uint64_t id = op->id;
-    bool rest = op->rest;
-    uint32_t handle;
-    const char *why;
 
+    requeue_left_tell(run, op, new_id);
     done_log(run, op, new_id);
     end_lists(q, id, buf_view(&op->ended), buf_view(&op->failed));
     message_let_go(q, id);
     requeue_row_done(run, op, new_id);
     op_free(op);
-    handle = rest ? ledger_find(&q->ledger, id) : 0;
-    if (handle && run->call) {
-        bool pumping = run->pumping;
-
-        /* What begins may end at once, and the run must not with it. */
-        run->pumping = true;
-        why = requeue_begin(run, handle);
-        run->pumping = pumping;
-        if (why)
-            requeue_row_kept(run, id, SV(why));
-    }
     requeue_run_pump(run);
 }
 
@@ -405,6 +410,25 @@ void requeue_committed(struct mailq *q, struct strv origin, uint64_t id, bool ok
     } else if (*at) {
         op_kept(q, at, SV_LIT("it could not be stored anew"));
     }
+}
+
+static struct requeue *op_of(struct mailq *q, const struct channel *ch, uint64_t txn)
+{
+    struct requeue *op = q->requeues;
+
+    while (op && (op->ch != ch || op->txn != txn))
+        op = op->next;
+    return op;
+}
+
+void requeue_on_left(struct mailq *q, const struct channel *ch, const struct ipc_in *in)
+{
+    struct requeue *op = op_of(q, ch, in->txn);
+    bool nobody = ipc_get_u64(in, TAG_KIND) == LEFT_NOBODY;
+
+    if (op)
+        requeue_left_add(op, nobody ? REQUEUE_LEFT_NOBODY : REQUEUE_LEFT_HAS_IT, ipc_get(in, TAG_RCPT),
+                         ipc_get(in, TAG_ORIGINAL));
 }
 
 /* Cleanup's word. Of an accepted one the commit has told already, but for one that nobody gets. */

@@ -14,7 +14,6 @@ struct edit {
     const struct ctl_call *call;
     struct strv sender; /* p NULL: as it is; empty: the null sender */
     bool notify;        /* who is removed fails: the sender is told */
-    bool added;         /* who is added is in a frame already */
     struct strv change; /* for the record and the log: who, what; owned by the run */
 };
 
@@ -33,7 +32,8 @@ struct requeue_run {
     struct loop_timer timer;
 };
 
-/* A message, or a part of one with very many recipients, on its way. */
+/* A message on its way: all its recipients that wait, at once, so that one transaction of cleanup sees them
+   all and nobody gets it twice. */
 struct requeue {
     struct requeue *next;
     struct requeue_run *run; /* its flying counts this one */
@@ -46,8 +46,8 @@ struct requeue {
     struct buf edited;        /* the same */
     struct buf list;          /* recipients that end with its commit, for the origin */
     struct buf ended, failed; /* of these: without further ado; those that the sender is told of */
-    uint32_t moved, running, emitted;
-    bool rest; /* more recipients are to follow in another one */
+    struct buf left; /* who gets nothing of it: requeue_left_add */
+    uint32_t moved, running, emitted, left_n;
 };
 
 /* What cleanup still has although nobody waits for it: its submission would look like that of the next. */
@@ -62,10 +62,31 @@ enum { REQUEUE_GIVEN = 1, REQUEUE_NOTICE = 2 };
    whose failure is told. */
 unsigned requeue_flags(const struct envelope *e, const struct message *m);
 
-/* requeue_plan.c: puts the recipients that wait into the frame q->out, and says in op which those are.
-   barred: recipients that the new message must not have. True: there is something to submit. */
-bool requeue_plan(struct mailq *q, struct requeue *op, struct message *m, struct edit *edit,
-                  unsigned *flags, struct buf *barred);
+/* Why a recipient is left out; the first letter of its entry in requeue.left. */
+enum { REQUEUE_LEFT_RUNNING = 'r', REQUEUE_LEFT_HAS_IT = 'h', REQUEUE_LEFT_NOBODY = 'n' };
+void requeue_left_add(struct requeue *op, char why, struct strv address, struct strv original);
+/* One row and one line in the log for each. */
+void requeue_left_tell(struct requeue_run *run, const struct requeue *op, uint64_t new_id);
+
+/* requeue_plan.c: which recipients go through cleanup, and as what. The caller fills in the first five. */
+struct requeue_plan {
+    struct mailq *q;
+    struct requeue *op;
+    struct message *m;
+    struct edit *edit; /* NULL: nothing changes */
+    bool as_given;     /* all stay the addresses they are */
+    bool given;        /* some of them do */
+    /* inside */
+    bool sending;
+    struct dict *groups; /* owned */
+    struct list_writer ended, failed;
+};
+/* Fills op's lists and numbers, and barred: recipients that the new message must not have. NULL, or why it
+   cannot be. op->emitted 0: nobody is left who could get it. */
+const char *requeue_plan_make(struct requeue_plan *p, struct buf *barred);
+/* Then: puts the recipients into the frame q->out; when it is full it goes, and another is begun. */
+void requeue_plan_emit(struct requeue_plan *p);
+void requeue_plan_clear(struct requeue_plan *p);
 bool requeue_is_idle(const struct rcpt *r);
 /* Is that recipient meant by the address of an operator? */
 bool requeue_means(const struct envelope_rcpt *r, struct strv address);

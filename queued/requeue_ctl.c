@@ -10,6 +10,7 @@
 #define FLYING_MAX 32u   /* messages that cleanup has at once */
 #define BUDGET     4000u /* of a portion: messages looked at */
 #define COST_BEGIN 25u   /* of one that is read and handed over */
+#define COST_RCPTS 4u    /* so many recipients of it cost one more: what cleanup has at once is bounded */
 #define TELL_MS    1000
 #define CHANGE_MAX 4000u
 #define WHO_MAX    64u
@@ -76,6 +77,7 @@ void requeue_row_done(struct requeue_run *run, const struct requeue *op, uint64_
     ctl_put(run->call, "new", SV(text));
     ctl_put_u64(run->call, "recipients", op->moved);
     ctl_put_u64(run->call, "running", op->running);
+    ctl_put_u64(run->call, "left", op->left_n);
     ctl_row_end(run->call);
 }
 
@@ -85,12 +87,14 @@ static void begin_more(struct requeue_run *run)
            ctl_rows(run->call) + run->flying < CTL_PORTION) {
         uint32_t handle = selection_next(run->q, &run->selection, &run->cursor, &run->budget);
         const char *why;
+        unsigned cost;
 
         if (!handle) {
             run->over = run->cursor == 0;
             continue;
         }
-        run->budget -= run->budget > COST_BEGIN ? COST_BEGIN : run->budget;
+        cost = COST_BEGIN + ledger_at(&run->q->ledger, handle)->rcpt_n / COST_RCPTS;
+        run->budget -= run->budget > cost ? cost : run->budget;
         why = requeue_begin(run, handle);
         if (why)
             requeue_row_kept(run, ledger_at(&run->q->ledger, handle)->id, SV(why));

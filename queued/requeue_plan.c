@@ -11,26 +11,13 @@
 
 #include <stdlib.h>
 
-#define LIST_MAX 400u   /* an origin is at most 512 bytes */
-#define ROOM     48000u /* of the frame, for recipients */
-#define RCPT_FIX 96u    /* heads and numbers of one */
+#define LIST_MAX 4000u  /* an origin is at most 4096 bytes */
+#define ROOM     48000u /* of a frame: one recipient more fits */
 
 /* All recipients that one address of the sender led to. */
 struct group {
     unsigned count;
-    bool blocked, sent; /* one of them does not wait; it is in the frame */
-};
-
-struct plan {
-    struct mailq *q;
-    struct requeue *op;
-    struct message *m;
-    struct edit *edit;
-    struct dict *groups;
-    struct list_writer list, ended, failed;
-    size_t room;
-    bool whole; /* all that waits fits */
-    bool given;
+    bool blocked, sent; /* one of them does not wait; it is in a frame */
 };
 
 bool requeue_is_idle(const struct rcpt *r)
@@ -63,17 +50,7 @@ static bool name_next(const struct envelope_rcpt *r, struct strv *rest, struct s
     return true;
 }
 
-static size_t rcpt_size(const struct envelope_rcpt *r)
-{
-    struct strv rest = { 0 }, name;
-    size_t n = r->to.n + r->orcpt.n + r->target.n;
-
-    while (name_next(r, &rest, &name))
-        n += 2 * name.n + RCPT_FIX;
-    return n;
-}
-
-static void group_count(struct plan *p, struct strv name, bool idle)
+static void group_count(struct requeue_plan *p, struct strv name, bool idle)
 {
     struct group *g = dict_get(p->groups, name);
 
@@ -86,13 +63,9 @@ static void group_count(struct plan *p, struct strv name, bool idle)
     g->blocked = g->blocked || !idle || strv_is(name, "*");
 }
 
-static void groups_make(struct plan *p)
+static void groups_make(struct requeue_plan *p)
 {
-    struct list_writer list = { .out = &p->q->list };
-    size_t size = 0;
-
     p->groups = dict_new();
-    buf_reset(&p->q->list);
     for (uint32_t i = 0; i < p->m->rcpt_n; i++) {
         const struct envelope_rcpt *r = &p->op->kept.rcpts[i];
         bool idle = requeue_is_idle(message_rcpt(p->m, i));
@@ -102,20 +75,47 @@ static void groups_make(struct plan *p)
             continue;
         while (name_next(r, &rest, &name))
             group_count(p, name, idle);
-        if (idle) {
-            size += rcpt_size(r);
-            list_write(&list, i);
+    }
+}
+
+/* Who ends with the commit: those that wait. Who is over stands in the list too when that makes it shorter,
+   for nobody is over twice. */
+static void list_make(struct requeue_plan *p)
+{
+    struct list_writer list = { .out = &p->op->list };
+    bool bridge = false; /* all behind the last one that waits are over */
+    uint32_t last = 0;
+
+    for (uint32_t i = 0; i < p->m->rcpt_n; i++) {
+        const struct rcpt *r = message_rcpt(p->m, i);
+
+        if (requeue_is_idle(r)) {
+            for (uint32_t k = bridge ? last + 1 : i; k <= i; k++)
+                list_write(&list, k);
+            last = i;
+            bridge = true;
+        } else if (r->state != RCPT_DONE) {
+            bridge = false;
         }
     }
     list_finish(&list);
-    p->whole = size <= ROOM && p->q->list.len <= LIST_MAX;
 }
 
-static void emit(struct plan *p, enum requeue_kind kind, struct strv address, const struct envelope_rcpt *r,
-                 struct strv original)
+/* In the first pass it is only counted. */
+static void emit(struct requeue_plan *p, enum requeue_kind kind, struct strv address,
+                 const struct envelope_rcpt *r, struct strv original)
 {
     struct ipc_out *o = &p->q->out;
 
+    if (!p->sending) {
+        p->op->emitted++;
+        return;
+    }
+    if (ipc_out_size(o) > ROOM) {
+        ipc_put_u64(o, TAG_LAST, 0);
+        channel_send(p->q->cleanup, o);
+        ipc_begin(o, IPC_N_REQUEUE_RCPTS, p->op->txn);
+    }
     ipc_group_begin(o, TAG_RCPT);
     ipc_put_clean(o, TAG_RCPT, address);
     ipc_put_u64(o, TAG_KIND, kind);
@@ -128,11 +128,11 @@ static void emit(struct plan *p, enum requeue_kind kind, struct strv address, co
     if (r && r->notify)
         ipc_put_u64(o, TAG_NOTIFY, r->notify & 15u);
     ipc_group_end(o);
-    p->op->emitted++;
 }
 
 /* The nth argument of that name that means the recipient. */
-static bool edit_finds(const struct plan *p, const char *name, const struct envelope_rcpt *r, size_t *nth)
+static bool edit_finds(const struct requeue_plan *p, const char *name, const struct envelope_rcpt *r,
+                       size_t *nth)
 {
     struct strv address;
 
@@ -142,17 +142,19 @@ static bool edit_finds(const struct plan *p, const char *name, const struct enve
     return false;
 }
 
-static void plan_edited(struct plan *p, uint32_t index, const struct envelope_rcpt *r)
+static void plan_edited(struct requeue_plan *p, uint32_t index, const struct envelope_rcpt *r)
 {
     struct strv address;
     size_t nth;
 
     if (edit_finds(p, "remove", r, &nth)) {
         p->given = p->given || ((struct group *)dict_get(p->groups, known_as(r)))->count > 1;
-        list_write(p->edit->notify ? &p->failed : &p->ended, index);
+        if (!p->sending)
+            list_write(p->edit->notify ? &p->failed : &p->ended, index);
         return;
     }
-    list_write(&p->ended, index);
+    if (!p->sending)
+        list_write(&p->ended, index);
     if (edit_finds(p, "old", r, &nth) && ctl_text_nth(p->edit->call, "new", nth, &address)) {
         /* The sender goes on knowing it as he wrote it. */
         emit(p, REQUEUE_RESOLVE, address, r, known_as(r));
@@ -163,16 +165,17 @@ static void plan_edited(struct plan *p, uint32_t index, const struct envelope_rc
     p->given = p->given || r->also.n || ((struct group *)dict_get(p->groups, known_as(r)))->blocked;
 }
 
-static void plan_again(struct plan *p, uint32_t index, const struct envelope_rcpt *r, bool as_given)
+static void plan_again(struct requeue_plan *p, uint32_t index, const struct envelope_rcpt *r)
 {
     struct strv rest = { 0 }, name;
-    bool keep = as_given;
+    bool keep = p->as_given;
 
-    list_write(&p->ended, index);
+    if (!p->sending)
+        list_write(&p->ended, index);
     while (name_next(r, &rest, &name)) {
         const struct group *g = dict_get(p->groups, name);
 
-        keep = keep || g->blocked || (g->count > 1 && !p->whole);
+        keep = keep || g->blocked;
     }
     if (keep) {
         emit(p, REQUEUE_KEEP, r->to, r, known_as(r));
@@ -187,70 +190,45 @@ static void plan_again(struct plan *p, uint32_t index, const struct envelope_rcp
         /* ORCPT is what the sender said of the first. */
         if (!strv_eq(name, known_as(r)))
             one.orcpt = SV_LIT("");
-        if (!g->sent)
-            emit(p, REQUEUE_RESOLVE, name, &one, name);
-        g->sent = true;
-    }
-}
-
-static void plan_rcpts(struct plan *p, bool as_given)
-{
-    for (uint32_t i = 0; i < p->m->rcpt_n; i++) {
-        const struct envelope_rcpt *r = &p->op->kept.rcpts[i];
-        const struct rcpt *state = message_rcpt(p->m, i);
-
-        p->op->running += state->state == RCPT_RUNNING;
-        if (!requeue_is_idle(state))
+        if (g->sent != p->sending)
             continue;
-        if (rcpt_size(r) > p->room || p->op->list.len > LIST_MAX) {
-            p->op->rest = true;
-            break;
-        }
-        p->room -= rcpt_size(r);
-        list_write(&p->list, i);
-        if (p->edit)
-            plan_edited(p, i, r);
-        else
-            plan_again(p, i, r, as_given);
-        p->op->moved++;
+        emit(p, REQUEUE_RESOLVE, name, &one, name);
+        g->sent = !p->sending;
     }
-    list_finish(&p->list);
-    list_finish(&p->ended);
-    list_finish(&p->failed);
 }
 
-static void plan_added(struct plan *p)
+static void plan_rcpts(struct requeue_plan *p)
 {
     struct strv address;
 
-    if (!p->edit || p->edit->added)
-        return;
-    for (size_t i = 0; ctl_text_nth(p->edit->call, "add", i, &address); i++)
-        emit(p, REQUEUE_RESOLVE, address, NULL, address);
-    p->edit->added = true;
-}
-
-/* Who of it has the message already, or is about to: not who failed, or went away in a part before. Who was
-   over when a journal of an older version was taken down counts as one who has it. */
-static bool has_it(const struct rcpt *r)
-{
-    return r->success || (r->state != RCPT_DONE && r->state != RCPT_OWED);
-}
-
-/* Everybody else of the record to whom the message went or will go. */
-static void barred_make(struct plan *p, struct buf *out)
-{
-    struct strv rest = buf_view(&p->op->list);
-    uint32_t first = 0, last = 0;
-    bool more = ranges_next(&rest, &first, &last);
-
     for (uint32_t i = 0; i < p->m->rcpt_n; i++) {
         const struct envelope_rcpt *r = &p->op->kept.rcpts[i];
 
-        if (more && i > last)
-            more = ranges_next(&rest, &first, &last);
-        if ((more && i >= first && i <= last) || r->notify & NOTIFY_EXPANDED ||
-            !has_it(message_rcpt(p->m, i)))
+        if (!requeue_is_idle(message_rcpt(p->m, i)))
+            continue;
+        if (p->edit)
+            plan_edited(p, i, r);
+        else
+            plan_again(p, i, r);
+    }
+    for (size_t i = 0; p->edit && ctl_text_nth(p->edit->call, "add", i, &address); i++)
+        emit(p, REQUEUE_RESOLVE, address, NULL, address);
+}
+
+/* Who of it has the message already, or is about to: not who failed, or went away before. Who was over when a
+   journal of an older version was taken down counts as one who has it. */
+static bool has_it(const struct rcpt *r)
+{
+    return r->success || r->state == RCPT_RUNNING;
+}
+
+/* Everybody else of the record to whom the message went or will go. */
+static void barred_make(struct requeue_plan *p, struct buf *out)
+{
+    for (uint32_t i = 0; i < p->m->rcpt_n; i++) {
+        const struct envelope_rcpt *r = &p->op->kept.rcpts[i];
+
+        if (r->notify & NOTIFY_EXPANDED || !has_it(message_rcpt(p->m, i)))
             continue;
         buf_addc(out, r->local ? 'l' : 'r');
         buf_addv(out, r->to);
@@ -260,21 +238,44 @@ static void barred_make(struct plan *p, struct buf *out)
     }
 }
 
-bool requeue_plan(struct mailq *q, struct requeue *op, struct message *m, struct edit *edit,
-                  unsigned *flags, struct buf *barred)
+static void count_make(struct requeue_plan *p)
 {
-    struct plan p = { .q = q, .op = op, .m = m, .edit = edit, .room = ROOM };
+    for (uint32_t i = 0; i < p->m->rcpt_n; i++) {
+        const struct envelope_rcpt *r = &p->op->kept.rcpts[i];
+        const struct rcpt *state = message_rcpt(p->m, i);
 
-    p.list.out = &op->list;
-    p.ended.out = &op->ended;
-    p.failed.out = &op->failed;
-    groups_make(&p);
-    plan_rcpts(&p, *flags & REQUEUE_GIVEN);
-    plan_added(&p);
-    if (!edit)
-        barred_make(&p, barred);
-    if (p.given)
-        *flags |= REQUEUE_GIVEN;
-    dict_free(&p.groups, free);
-    return op->emitted > 0;
+        p->op->moved += requeue_is_idle(state);
+        if (state->state != RCPT_RUNNING)
+            continue;
+        p->op->running++;
+        requeue_left_add(p->op, REQUEUE_LEFT_RUNNING, r->to, known_as(r));
+    }
+}
+
+const char *requeue_plan_make(struct requeue_plan *p, struct buf *barred)
+{
+    p->ended.out = &p->op->ended;
+    p->failed.out = &p->op->failed;
+    groups_make(p);
+    count_make(p);
+    list_make(p);
+    plan_rcpts(p);
+    list_finish(&p->ended);
+    list_finish(&p->failed);
+    if (!p->edit)
+        barred_make(p, barred);
+    if (p->op->list.len > LIST_MAX)
+        return "too many of its recipients are being delivered to just now; try again in a moment";
+    return buf_ok(barred) ? NULL : "it has too many recipients";
+}
+
+void requeue_plan_emit(struct requeue_plan *p)
+{
+    p->sending = true;
+    plan_rcpts(p);
+}
+
+void requeue_plan_clear(struct requeue_plan *p)
+{
+    dict_free(&p->groups, free);
 }

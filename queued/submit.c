@@ -521,6 +521,13 @@ static void on_forwarded(void *arg, struct channel *ch, struct ipc_in *in)
         forward_on_done(s->q, ch, in);
 }
 
+static void on_left_out(void *arg, struct channel *ch, struct ipc_in *in)
+{
+    struct submitter *s = arg;
+
+    requeue_on_left(s->q, ch, in);
+}
+
 static const struct channel_route routes[] = {
     { IPC_Q_BODY, on_body },
     { IPC_Q_HEADER, on_header },
@@ -531,6 +538,7 @@ static const struct channel_route routes[] = {
     { IPC_N_FAILED, on_notice_failed },
     { IPC_DROP_DONE, on_drop_done },
     { IPC_N_FORWARDED, on_forwarded },
+    { IPC_N_LEFT_OUT, on_left_out },
     { .type = IPC_NONE },
 };
 

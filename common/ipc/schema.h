@@ -113,7 +113,7 @@ enum ipc_type {
     /* cleanup to queued, and back for notices */
     IPC_Q_BODY, IPC_Q_HEADER, IPC_Q_RCPTS, IPC_Q_SUBMIT, IPC_Q_SUBMITTED, IPC_Q_ABORT, IPC_Q_QUERY,
     IPC_N_COMPOSE, IPC_N_FAILED, IPC_DROP_OPEN, IPC_DROP_DONE, IPC_N_FORWARD, IPC_N_FORWARDED,
-    IPC_N_REQUEUE,
+    IPC_N_REQUEUE, IPC_N_REQUEUE_RCPTS, IPC_N_LEFT_OUT,
     /* queued and deliverd */
     IPC_J_START, IPC_J_BODY, IPC_J_RESULT, IPC_J_RESULT_ACK, IPC_J_INVENTORY, IPC_J_INVENTORY_END,
     IPC_J_CANCEL, IPC_J_FORWARD, IPC_J_FORWARDED, IPC_J_TRACE,
@@ -138,6 +138,8 @@ enum ipc_family { FAMILY_ANY, FAMILY_IPV4, FAMILY_IPV6 };
 enum ipc_outcome { OUTCOME_DELIVERED, OUTCOME_FAILED, OUTCOME_DEFERRED };
 /* Values of TAG_KIND in N_REQUEUE: the recipient stays as he is; is looked for in the tables */
 enum requeue_kind { REQUEUE_KEEP, REQUEUE_RESOLVE };
+/* Values of TAG_KIND in N_LEFT_OUT */
+enum requeue_left { LEFT_HAS_IT, LEFT_NOBODY };
 /* Values of TAG_BODY_TYPE */
 enum ipc_body { BODY_7BIT, BODY_8BITMIME };
 /* Values of TAG_KIND in A_DEPOSIT */

@@ -62,7 +62,7 @@ class Site:
         return {r['recipient'] for r in rows(self.h, 'queue', 'show', qid, kind='recipient')}
 
     def requeue(self, qid):
-        r, = rows(self.h, 'queue', 'requeue', qid)
+        r, = (r for r in rows(self.h, 'queue', 'requeue', qid) if r['kind'] != 'left')
         assert r['kind'] == 'requeued' and r['id'] == qid and r['new'] != qid, r
         return r['new']
 
@@ -112,6 +112,7 @@ def test_nobody_gets_it_twice():
         wait_for('all but one are over', lambda: s.recipients(qid) == {'later@far.test'})
         now = s.requeue(qid)
         assert s.recipients(now) == {'later@far.test'}
+        assert not s.h.log_lines('queue.requeue.left')
         s.tables('list@demo.test third@demo.test\nlater@far.test third@demo.test\n')
         again = s.requeue(now)   # what was a part of the list does not become it
         assert s.recipients(again) == {'later@far.test'}
@@ -157,8 +158,8 @@ def test_big_bodies_and_many_recipients():
         assert (s.h.dir / 'spool/big' / big).exists() and len(list((s.h.dir / 'spool/big').iterdir())) <= 2
         everybody = {f'recipient-number-{i}@some-{i % 3}.far.test' for i in range(600)}
         many = s.submit({rcpt: '' for rcpt in everybody})
-        parts = rows(s.h, 'queue', 'requeue', many)
-        assert len(parts) > 1 and sum(p['recipients'] for p in parts) == 600, parts
+        one, = rows(s.h, 'queue', 'requeue', many)
+        assert one['kind'] == 'requeued' and one['recipients'] == 600 and one['left'] == 0, one
         tool(s.h, 'resume', 'out')
         wait_for('all have it', lambda: sum(len(m['rcpt']) for m in s.sink.messages) == 601)
         count = collections.Counter(rcpt for m in s.sink.messages for rcpt in m['rcpt'])
@@ -206,6 +207,57 @@ def test_two_aliases_of_one_mailbox():
         assert s.recipients(now) == {'second@demo.test', 'user@demo.test'}
         tool(s.h, 'resume', 'out')
         s.h.wait_mail('second'), s.h.wait_mail('user')
+
+
+def test_who_is_left_out_is_told():
+    """Somebody has it, and another address leads to him now; one leads to nobody."""
+    with Site(refuse={'later@far.test': '450 4.2.1 come again'}, virtual='other@far.test later@far.test\n') as s:
+        qid = s.submit({'second@demo.test': '', 'other@far.test': '', 'later@far.test': ''})
+        s.h.wait_mail('second')
+        wait_for('all but one are over', lambda: s.recipients(qid) == {'later@far.test'})
+        s.h.wait_log('delivery.result', id=qid, to='later@far.test', status='deferred')
+        s.tables('other@far.test second@demo.test\n', 'empty: /dev/null\nthird: empty, user\n')
+        answer = rows(s.h, 'queue', 'requeue', qid)
+        left, done = answer
+        assert (left['kind'], left['id'], left['recipient'], left['original']) == ('left', qid, 'second@demo.test', 'other@far.test'), answer
+        assert done['kind'] == 'requeued' and done['left'] == 1, answer
+        line, = s.h.log_lines('queue.requeue.left', id=qid)
+        assert 'rcpt=second@demo.test' in line and 'orig_to=other@far.test' in line and f"new={done['new']}" in line
+        assert s.recipients(done['new']) == {'later@far.test'}
+        assert len(s.h.mailbox('second')) == 1
+
+
+MEMBERS = [f'member-{i}@domain-{i % 5}.far.test' for i in range(600)]
+
+
+def three_aliases(first, second, third):
+    return ''.join(f'{name}@demo.test {" ".join(MEMBERS[a:b] + MEMBERS[c:d])}\n'
+                   for name, (a, b, c, d) in (('one', first), ('two', second), ('three', third)))
+
+
+def test_three_aliases_with_common_members():
+    """600 recipients move from one alias to another, and some are written to by name: each has one copy, whoever dies meanwhile."""
+    with Site(virtual=three_aliases((0, 250, 0, 0), (200, 450, 0, 0), (400, 600, 0, 50)), mtad=['--restart-max', '100']) as s:
+        tool(s.h, 'pause', 'out')
+        qid = s.submit({'one@demo.test': '', 'two@demo.test': '', 'three@demo.test': '', MEMBERS[7]: '', MEMBERS[333]: ''})
+        assert s.recipients(qid) == set(MEMBERS)
+        s.tables(three_aliases((300, 600, 10, 20), (100, 400, 0, 0), (0, 200, 590, 600)))
+        argv = [str(host.BUILD / 'bin/mtactl'), '-c', str(s.h.dir / 'etc/mansio.conf'), 'queue', 'requeue', '--all', '--yes']
+        for victim in ('cleanup', 'queued', 'cleanup'):
+            before = len(s.h.log_lines('cleanup.requeue.taken'))
+            p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            wait_for('cleanup has it', lambda: len(s.h.log_lines('cleanup.requeue.taken')) > before or p.poll() is not None)
+            s.h.kill(victim, signal.SIGKILL)
+            p.wait(120)
+            wait_for('the queue answers', lambda: subprocess.run(argv[:3] + ['queue', 'list', '--limit', '1'], capture_output=True).returncode == 0)
+        wait_for('cleanup is there again', lambda: subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True).returncode == 0)
+        left, = rows(s.h, 'queue', 'list', kind='message')
+        assert s.recipients(left['id']) == set(MEMBERS)
+        tool(s.h, 'resume', 'out')
+        wait_for('all have it', lambda: sum(len(m['rcpt']) for m in s.sink.messages) >= len(MEMBERS), 60)
+        wait_for('nothing is left', lambda: not rows(s.h, 'queue', 'list', kind='message'))
+        count = collections.Counter(rcpt for m in s.sink.messages for rcpt in m['rcpt'])
+        assert set(count) == set(MEMBERS) and set(count.values()) == {1}, count.most_common(3)
 
 
 def test_another_instead_and_the_sender_is_told():

@@ -32,6 +32,7 @@ static void on_mapd_frame(void *arg, struct channel *ch, struct ipc_in *in)
     size_t at = 0;
     uint64_t index = 0;
 
+    w->asked++;
     if (w->mapd_silent)
         return;
     ipc_begin(&w->out, IPC_MAP_ANSWER, in->txn);
@@ -155,6 +156,12 @@ static void on_queued_frame(void *arg, struct channel *ch, struct ipc_in *in)
         buf_addf(&w->forwarded, "%s%u %.*s %.*s", w->forwarded.len ? "|" : "",
                  (unsigned)ipc_get_u64(in, TAG_VERDICT), (int)ipc_get(in, TAG_ENHANCED).n,
                  ipc_get(in, TAG_ENHANCED).p, (int)ipc_get(in, TAG_TEXT).n, ipc_get(in, TAG_TEXT).p);
+        return;
+    }
+    if (in->type == IPC_N_LEFT_OUT) {
+        buf_addf(&w->left, "%s%u %.*s %.*s", w->left.len ? "|" : "", (unsigned)ipc_get_u64(in, TAG_KIND),
+                 (int)ipc_get(in, TAG_RCPT).n, ipc_get(in, TAG_RCPT).p, (int)ipc_get(in, TAG_ORIGINAL).n,
+                 ipc_get(in, TAG_ORIGINAL).p);
         return;
     }
     s = stored_find(w, in->txn);
@@ -283,6 +290,7 @@ int world_setup(void **state)
     ipc_out_init(&w->out);
     buf_init(&w->replies, 1u << 20);
     buf_init(&w->forwarded, 1u << 20);
+    buf_init(&w->left, 1u << 20);
     cleanup_init(&w->cl, w->conf, w->loop);
     world_join_smtpd(w);
     world_join_queued(w);
@@ -312,6 +320,7 @@ int world_teardown(void **state)
     ipc_out_clear(&w->out);
     buf_clear(&w->replies);
     buf_clear(&w->forwarded);
+    buf_clear(&w->left);
     conf_free(&w->conf);
     free(w);
     return 0;

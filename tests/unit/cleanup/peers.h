@@ -35,9 +35,11 @@ struct world {
     unsigned failed; /* N_FAILED frames */
     char failed_origin[256];
     struct buf forwarded; /* N_FORWARDED: "1 5.1.1 text|..." */
+    struct buf left;      /* N_LEFT_OUT: "0 a@b c@d|..." */
 
     /* mapd */
     bool mapd_fails, mapd_silent;
+    unsigned asked; /* questions it got */
 
     /* smtpd */
     struct buf replies; /* "rcpt 0 550 5.1.1|done 0|..." */

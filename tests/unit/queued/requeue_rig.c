@@ -40,51 +40,65 @@ static void put_rcpt(const struct ipc_in *group)
     ipc_group_end(&out);
 }
 
-/* The answer of a cleanup that finds every address as it stands; its id. */
-static uint64_t submit_again(const struct ipc_in *in)
-{
-    uint64_t id = id_new();
-    struct ipc_in group;
-    size_t at = 0, size = (size_t)ipc_get_u64(in, TAG_SIZE);
-    char *bytes = malloc(size + 1);
-    struct strv header, body;
+/* A message that comes with more recipients than one frame holds. */
+static struct {
+    char *bytes; /* owned */
+    size_t size;
+    uint64_t txn;
+} coming;
 
-    assert_true(fd_pread_full(in->fds[0], bytes, size, 0) == (ssize_t)size);
-    body = strv_make(bytes, size);
-    for (size_t i = 0;; i++) {
-        assert_true(i + 4 <= size);
-        if (memcmp(bytes + i, "\r\n\r\n", 4) == 0) {
-            header = strv_make(bytes, i + 2);
-            body = strv_from(body, i + 4);
-            break;
-        }
-    }
-    ipc_begin(&out, IPC_Q_SUBMIT, ++next_txn);
-    ipc_put_u64(&out, TAG_ID, id);
-    ipc_put_text(&out, TAG_SENDER, ipc_get(in, TAG_SENDER));
-    while (ipc_next_group(in, TAG_RCPT, &at, &group))
-        put_rcpt(&group);
-    ipc_put_u64(&out, TAG_ARRIVAL, 1);
-    ipc_put_text(&out, TAG_ORIGIN, ipc_get(in, TAG_ORIGIN));
-    ipc_put_bytes(&out, TAG_HEADER, header);
-    ipc_put_bytes(&out, TAG_DATA, body);
-    ipc_put_u64(&out, TAG_BODY_SIZE, body.n);
-    channel_send(r->cleanup, &out);
-    free(bytes);
-    assert_true(made_n < COUNT(made));
-    made[made_n++] = id;
-    return id;
+static void coming_begin(const struct ipc_in *in)
+{
+    free(coming.bytes);
+    coming.size = (size_t)ipc_get_u64(in, TAG_SIZE);
+    coming.bytes = malloc(coming.size + 1);
+    coming.txn = ++next_txn;
+    assert_true(fd_pread_full(in->fds[0], coming.bytes, coming.size, 0) == (ssize_t)coming.size);
 }
 
-static void on_requeue(struct rig *rig, struct ipc_in *in)
+static void coming_split(struct strv *header, struct strv *body)
 {
-    struct ipc_in group;
-    size_t at = 0, barred = (size_t)ipc_get_u64(in, TAG_COUNT);
+    for (size_t i = 0;; i++) {
+        assert_true(i + 4 <= coming.size);
+        if (memcmp(coming.bytes + i, "\r\n\r\n", 4) == 0) {
+            *header = strv_make(coming.bytes, i + 2);
+            *body = strv_make(coming.bytes + i + 4, coming.size - i - 4);
+            return;
+        }
+    }
+}
 
-    (void)rig;
-    if (in->type != IPC_N_REQUEUE)
-        return;
+/* The answer of a cleanup that finds every address as it stands. */
+static void submit_again(const struct ipc_in *in, bool last)
+{
+    struct strv header, body;
+    struct ipc_in group;
+    size_t at = 0;
+
+    coming_split(&header, &body);
+    ipc_begin(&out, last ? IPC_Q_SUBMIT : IPC_Q_RCPTS, coming.txn);
+    while (ipc_next_group(in, TAG_RCPT, &at, &group))
+        put_rcpt(&group);
+    if (last) {
+        assert_true(made_n < COUNT(made));
+        made[made_n] = id_new();
+        ipc_put_u64(&out, TAG_ID, made[made_n++]);
+        ipc_put_text(&out, TAG_SENDER, SV(got.sender));
+        ipc_put_u64(&out, TAG_ARRIVAL, 1);
+        ipc_put_text(&out, TAG_ORIGIN, SV(got.origin));
+        ipc_put_bytes(&out, TAG_HEADER, header);
+        ipc_put_bytes(&out, TAG_DATA, body);
+        ipc_put_u64(&out, TAG_BODY_SIZE, body.n);
+    }
+    channel_send(r->cleanup, &out);
+}
+
+static void on_head(const struct ipc_in *in)
+{
+    size_t barred = (size_t)ipc_get_u64(in, TAG_COUNT);
+
     got.n++;
+    got.frames = 0;
     got.txn = in->txn;
     got.about = ipc_get_u64(in, TAG_ID);
     got.rcpts[0] = '\0';
@@ -96,6 +110,22 @@ static void on_requeue(struct rig *rig, struct ipc_in *in)
                     (ssize_t)barred);
     for (size_t i = 0; i + 1 < barred && i < sizeof got.barred; i++)
         got.barred[i] = got.barred[i] ? got.barred[i] : ' ';
+    coming_begin(in);
+}
+
+static void on_requeue(struct rig *rig, struct ipc_in *in)
+{
+    struct ipc_in group;
+    size_t at = 0;
+
+    (void)rig;
+    if (in->type != IPC_N_REQUEUE && in->type != IPC_N_REQUEUE_RCPTS)
+        return;
+    if (in->type == IPC_N_REQUEUE)
+        on_head(in);
+    got.frames++;
+    got.most = got.frames > got.most ? got.frames : got.most;
+    assert_int_equal(in->txn, got.txn);
     while (ipc_next_group(in, TAG_RCPT, &at, &group)) {
         text_add(ipc_get_u64(&group, TAG_KIND) == REQUEUE_RESOLVE ? SV("resolve ") : SV("keep "));
         text_add(ipc_get(&group, TAG_RCPT));
@@ -104,13 +134,13 @@ static void on_requeue(struct rig *rig, struct ipc_in *in)
         text_add(SV(") "));
     }
     if (obedient)
-        submit_again(in);
+        submit_again(in, !ipc_has(in, TAG_LAST) || ipc_get_u64(in, TAG_LAST));
 }
 
 /* ---- the operator ---- */
 
 struct blocking client;
-unsigned done, kept;
+unsigned done, kept, left;
 char reason[600];
 
 void client_open(void)
@@ -133,6 +163,7 @@ static void rows_count(struct strv rest)
 
         done += strcmp(kind, "requeued") == 0 || strcmp(kind, "edited") == 0;
         kept += strcmp(kind, "kept") == 0;
+        left += strcmp(kind, "left") == 0;
         while (rowread_next(&rows, &rest, &v) == ROWREAD_VALUE)
             if (strcmp(v.name, "reason") == 0)
                 (void)strv_cstr(v.text, reason, sizeof reason);
@@ -199,7 +230,7 @@ int call(const char *act, uint64_t id, const char *const words[][2])
     uint64_t cursor = 0;
     int code;
 
-    done = kept = 0;
+    done = kept = left = 0;
     reason[0] = '\0';
     if (!id)
         until_now();
@@ -263,6 +294,14 @@ void over(uint64_t id, const char *list)
     store_note(r->q.store, &(struct entry){ .kind = ENTRY_DELIVERED, .id = id, .list = SV(list) });
 }
 
+void cleanup_leaves_out(const char *rcpt, enum requeue_left why)
+{
+    ipc_begin(&out, IPC_N_LEFT_OUT, got.txn);
+    ipc_put_text(&out, TAG_RCPT, SV(rcpt));
+    ipc_put_u64(&out, TAG_KIND, why);
+    channel_send(r->cleanup, &out);
+}
+
 void cleanup_says(enum ipc_verdict verdict)
 {
     ipc_begin(&out, IPC_N_FORWARDED, got.txn);
@@ -294,6 +333,8 @@ int requeue_teardown(void **state)
     (void)state;
     fault_disarm_all();
     rig_clear(r);
+    free(coming.bytes);
+    coming.bytes = NULL;
     free(r);
     return 0;
 }

@@ -10,11 +10,10 @@
 
 /* What cleanup was given last, as text, and how many it got. */
 struct requeue_got {
-    char rcpts[65536]; /* "resolve ADDRESS (ORIGINAL) " or "keep ..." */
-    char origin[512], sender[128], barred[4096];
+    char rcpts[262144]; /* "resolve ADDRESS (ORIGINAL) " or "keep ..." */
+    char origin[IPC_TEXT_MAX + 1], sender[128], barred[4096];
     uint64_t txn, about;
-    unsigned n, at_once, most;
-    struct buf content;
+    unsigned n, frames, most; /* messages; frames of the last one; of the one that had most */
 };
 extern struct requeue_got got;
 
@@ -23,6 +22,7 @@ extern bool obedient; /* cleanup submits what it is given, with these ids */
 extern uint64_t next_txn, made[REQUEUE_MADE];
 extern size_t made_n;
 
+void cleanup_leaves_out(const char *rcpt, enum requeue_left why); /* of the same */
 void cleanup_says(enum ipc_verdict verdict); /* about what it got last */
 
 int requeue_setup(void **state);
@@ -30,7 +30,7 @@ int requeue_teardown(void **state);
 
 /* The operator: rows of the last call, and why the last message was kept. */
 extern struct blocking client;
-extern unsigned done, kept;
+extern unsigned done, kept, left;
 extern char reason[600];
 void client_open(void);
 /* id 0: all that are there. words: further arguments. */
