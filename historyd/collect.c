@@ -117,7 +117,7 @@ static void on_wake(void *arg, int events)
 
     (void)events;
     for (struct keeper_job *job = keeper_take(h->keeper), *next; job; job = next) {
-        next = job->next;
+        next = keeper_job_next(job);
         if (job->damaged)
             LOG(ERROR, "history.damaged", KS("error", job->err.text), KS("moved", "history.damaged"));
         if (job->kind == KEEPER_BLOCK)

@@ -1,75 +1,25 @@
 /* keeper.c - the thread that writes and reads the history */
 #include "historyd/keeper.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "common/os/fd.h"
-#include "common/os/thread.h"
 #include "historyd/keys.h"
 
 #define BLOCK_LINES (BLOCK_SIZE / 20u) /* as many as there can be: a line has a head and `event=` */
 
-struct chain {
-    struct keeper_job *first, **end;
-};
-
 struct keeper {
-    int wake; /* owned eventfd */
-    pthread_t thread;
-    bool started;
+    struct handover *hand;      /* owned */
+    size_t waiting;             /* both threads': blocks that are not done */
     struct store_limits limits; /* the thread's, like store */
     struct store *store;        /* owned; NULL: not open */
     uint64_t open;              /* block of it that is being filled */
-
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    struct chain pending, finished; /* under lock */
-    size_t waiting;
-    bool stop;
-    void (*run)(void *arg);
-    void *run_arg;
 };
 
-static void chain_init(struct chain *c)
+static struct keeper_job *job_of(struct handover_job *link)
 {
-    c->first = NULL;
-    c->end = &c->first;
-}
-
-static void chain_add(struct chain *c, struct keeper_job *job)
-{
-    job->next = NULL;
-    *c->end = job;
-    c->end = &job->next;
-}
-
-static struct keeper_job *chain_take(struct chain *c)
-{
-    struct keeper_job *job = c->first;
-
-    if (job && !(c->first = job->next))
-        c->end = &c->first;
-    return job;
-}
-
-struct keeper *keeper_new(const struct store_limits *limits)
-{
-    struct keeper *k = mem_new(sizeof *k);
-
-    k->limits = *limits;
-    k->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (k->wake < 0)
-        die("eventfd failed with error %d", errno);
-    pthread_mutex_init(&k->lock, NULL);
-    pthread_cond_init(&k->cond, NULL);
-    chain_init(&k->pending);
-    chain_init(&k->finished);
-    return k;
+    return (struct keeper_job *)link;
 }
 
 void keeper_job_free(struct keeper_job *job)
@@ -223,116 +173,87 @@ static void do_other(struct keeper *k, struct keeper_job *job)
     }
 }
 
-/* Blocks that wait one behind the other, up to the first open one: one transaction. Called with the lock. */
-static size_t batch_take(struct keeper *k, struct keeper_job **jobs)
+/* Blocks that wait one behind the other, up to the first open one: one transaction. */
+static void on_pick(struct handover_chain *pending, struct handover_chain *batch)
 {
     size_t n = 0;
 
-    while (n < STORE_BATCH && k->pending.first && (n == 0 || k->pending.first->kind == KEEPER_BLOCK)) {
-        jobs[n++] = chain_take(&k->pending);
-        if (jobs[n - 1]->kind != KEEPER_BLOCK || jobs[n - 1]->open)
+    while (n < STORE_BATCH && pending->first && (n == 0 || job_of(pending->first)->kind == KEEPER_BLOCK)) {
+        struct keeper_job *job = job_of(handover_chain_take(pending));
+
+        handover_chain_add(batch, &job->link);
+        n++;
+        if (job->kind != KEEPER_BLOCK || job->open)
             break;
     }
-    return n;
 }
 
-static void batch_finish(struct keeper *k, struct keeper_job **jobs, size_t n)
-{
-    uint64_t one = 1;
-    ssize_t written;
-
-    pthread_mutex_lock(&k->lock);
-    for (size_t i = 0; i < n; i++) {
-        k->waiting -= jobs[i]->kind == KEEPER_BLOCK;
-        chain_add(&k->finished, jobs[i]);
-    }
-    pthread_mutex_unlock(&k->lock);
-    do {
-        written = write(k->wake, &one, sizeof one);
-    } while (written < 0 && errno == EINTR);
-}
-
-static void *keeper_main(void *arg)
+static void on_work(void *arg, struct handover_chain *batch)
 {
     struct keeper *k = arg;
+    struct keeper_job *jobs[STORE_BATCH] = { job_of(batch->first) };
+    size_t n = 1;
 
-    pthread_mutex_lock(&k->lock);
-    for (;;) {
-        struct keeper_job *jobs[STORE_BATCH];
-        size_t n;
-
-        if (k->run) {
-            k->run(k->run_arg);
-            k->run = NULL;
-            pthread_cond_broadcast(&k->cond);
-            continue;
-        }
-        n = batch_take(k, jobs);
-        if (n == 0 && k->stop)
-            break;
-        if (n == 0) {
-            pthread_cond_wait(&k->cond, &k->lock);
-            continue;
-        }
-        pthread_mutex_unlock(&k->lock);
-        if (jobs[0]->kind == KEEPER_BLOCK)
-            do_blocks(k, jobs, n);
-        else
-            do_other(k, jobs[0]);
-        batch_finish(k, jobs, n);
-        pthread_mutex_lock(&k->lock);
+    for (struct handover_job *link = batch->first->next; link; link = link->next)
+        jobs[n++] = job_of(link);
+    if (jobs[0]->kind == KEEPER_BLOCK) {
+        do_blocks(k, jobs, n);
+        __atomic_sub_fetch(&k->waiting, n, __ATOMIC_RELAXED);
+    } else {
+        do_other(k, jobs[0]);
     }
-    pthread_mutex_unlock(&k->lock);
-    store_close(&k->store);
-    return NULL;
-}
-
-bool keeper_start(struct keeper *k, struct err *err)
-{
-    k->started = thread_start(&k->thread, "keeper", keeper_main, k, err);
-    return k->started;
+    handover_done(k->hand, batch);
 }
 
 /* ---- the loop ---- */
 
+static void on_drop(struct handover_job *link)
+{
+    keeper_job_free(job_of(link));
+}
+
+struct keeper *keeper_new(const struct store_limits *limits)
+{
+    static const struct handover_spec spec = {
+        .name = "keeper", .work = on_work, .pick = on_pick, .drop = on_drop
+    };
+    struct keeper *k = mem_new(sizeof *k);
+
+    k->limits = *limits;
+    k->hand = handover_new(&spec, k);
+    return k;
+}
+
+bool keeper_start(struct keeper *k, struct err *err)
+{
+    return handover_start(k->hand, err);
+}
+
 void keeper_add(struct keeper *k, struct keeper_job *job)
 {
-    pthread_mutex_lock(&k->lock);
-    k->waiting += job->kind == KEEPER_BLOCK;
-    chain_add(&k->pending, job);
-    pthread_cond_broadcast(&k->cond);
-    pthread_mutex_unlock(&k->lock);
+    if (job->kind == KEEPER_BLOCK)
+        __atomic_add_fetch(&k->waiting, 1, __ATOMIC_RELAXED);
+    handover_add(k->hand, &job->link);
 }
 
 size_t keeper_waiting(struct keeper *k)
 {
-    size_t n;
-
-    pthread_mutex_lock(&k->lock);
-    n = k->waiting;
-    pthread_mutex_unlock(&k->lock);
-    return n;
+    return __atomic_load_n(&k->waiting, __ATOMIC_RELAXED);
 }
 
 int keeper_wake_fd(const struct keeper *k)
 {
-    return k->wake;
+    return handover_wake_fd(k->hand);
 }
 
 struct keeper_job *keeper_take(struct keeper *k)
 {
-    struct keeper_job *first;
-    uint64_t count;
-    ssize_t n;
+    return job_of(handover_take(k->hand));
+}
 
-    do {
-        n = read(k->wake, &count, sizeof count);
-    } while (n < 0 && errno == EINTR);
-    pthread_mutex_lock(&k->lock);
-    first = k->finished.first;
-    chain_init(&k->finished);
-    pthread_mutex_unlock(&k->lock);
-    return first;
+struct keeper_job *keeper_job_next(const struct keeper_job *job)
+{
+    return job_of(job->link.next);
 }
 
 void keeper_stop(struct keeper **kp)
@@ -342,30 +263,12 @@ void keeper_stop(struct keeper **kp)
     *kp = NULL;
     if (!k)
         return;
-    if (k->started) {
-        pthread_mutex_lock(&k->lock);
-        k->stop = true;
-        pthread_cond_broadcast(&k->cond);
-        pthread_mutex_unlock(&k->lock);
-        pthread_join(k->thread, NULL);
-    }
-    for (struct keeper_job *job = keeper_take(k), *next; job; job = next) {
-        next = job->next;
-        keeper_job_free(job);
-    }
-    fd_close(&k->wake);
-    pthread_mutex_destroy(&k->lock);
-    pthread_cond_destroy(&k->cond);
+    handover_stop(&k->hand);
+    store_close(&k->store);
     free(k);
 }
 
 void keeper_run(struct keeper *k, void (*fn)(void *arg), void *arg)
 {
-    pthread_mutex_lock(&k->lock);
-    k->run = fn;
-    k->run_arg = arg;
-    pthread_cond_broadcast(&k->cond);
-    while (k->run)
-        pthread_cond_wait(&k->cond, &k->lock);
-    pthread_mutex_unlock(&k->lock);
+    handover_run(k->hand, fn, arg);
 }

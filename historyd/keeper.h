@@ -5,6 +5,7 @@
 #pragma once
 
 #include "common/base/buf.h"
+#include "common/os/handover.h"
 #include "historyd/store.h"
 
 #define KEEPER_QUEUE  64u  /* blocks that wait for the disk; beyond that lines are lost */
@@ -15,8 +16,8 @@
 enum keeper_kind { KEEPER_BLOCK, KEEPER_FIND, KEEPER_LIMIT, KEEPER_LOOK };
 
 struct keeper_job {
+    struct handover_job link;
     enum keeper_kind kind;
-    struct keeper_job *next;
     /* BLOCK: owned bytes of a whole block; open: more of it comes. */
     char *bytes;
     bool open;
@@ -45,6 +46,7 @@ void keeper_add(struct keeper *k, struct keeper_job *job); /* takes */
 size_t keeper_waiting(struct keeper *k);                   /* blocks */
 int keeper_wake_fd(const struct keeper *k);
 struct keeper_job *keeper_take(struct keeper *k); /* all that are done; the caller frees */
+struct keeper_job *keeper_job_next(const struct keeper_job *job); /* behind it in what keeper_take gave */
 void keeper_job_free(struct keeper_job *job);
 void keeper_stop(struct keeper **k); /* what waits is written first */
 void keeper_run(struct keeper *k, void (*fn)(void *arg), void *arg);

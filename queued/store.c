@@ -171,7 +171,7 @@ static void on_synced(void *arg, int events)
 
     (void)events;
     for (; job; job = next) {
-        next = job->next;
+        next = sync_job_next(job);
         if (job->kind == SYNC_JOURNAL)
             store_journal_synced(s, job);
         else if (!job->ok)

@@ -4,67 +4,19 @@
 #include "common/base/mem.h"
 #include "common/os/fault.h"
 #include "common/os/fd.h"
-#include "common/os/thread.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
-
-struct chain {
-    struct sync_job *first, **end;
-};
 
 struct syncer {
     struct committer *committer; /* borrowed: outlives us */
-    int wake;                    /* owned eventfd */
-    pthread_t thread;
-    bool started;
-
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    struct chain urgent, pending, finished; /* under lock */
-    bool stop;
-    void (*run)(void *arg);
-    void *run_arg;
+    struct handover *hand;       /* owned */
 };
 
-static void chain_init(struct chain *c)
+static struct sync_job *job_of(struct handover_job *link)
 {
-    c->first = NULL;
-    c->end = &c->first;
-}
-
-static void chain_add(struct chain *c, struct sync_job *job)
-{
-    job->next = NULL;
-    *c->end = job;
-    c->end = &job->next;
-}
-
-static struct sync_job *chain_take(struct chain *c)
-{
-    struct sync_job *job = c->first;
-
-    if (job && !(c->first = job->next))
-        c->end = &c->first;
-    return job;
-}
-
-struct syncer *syncer_new(struct committer *committer)
-{
-    struct syncer *s = mem_new(sizeof *s);
-
-    s->committer = committer;
-    s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (s->wake < 0)
-        die("eventfd failed with error %d", errno);
-    pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->cond, NULL);
-    chain_init(&s->urgent);
-    chain_init(&s->pending);
-    chain_init(&s->finished);
-    return s;
+    return (struct sync_job *)link;
 }
 
 /* ---- the thread ---- */
@@ -103,59 +55,39 @@ static void job_do(struct syncer *s, struct sync_job *job)
     }
 }
 
-static void job_finish(struct syncer *s, struct sync_job *job)
-{
-    uint64_t one = 1;
-    ssize_t n;
-
-    if (job->kind == SYNC_BIG) {
-        free(job);
-        return;
-    }
-    pthread_mutex_lock(&s->lock);
-    chain_add(&s->finished, job);
-    pthread_mutex_unlock(&s->lock);
-    do {
-        n = write(s->wake, &one, sizeof one);
-    } while (n < 0 && errno == EINTR);
-}
-
-static void *syncer_main(void *arg)
+/* One job at a time: the journal's sync must not wait for more than one. */
+static void on_work(void *arg, struct handover_chain *batch)
 {
     struct syncer *s = arg;
+    struct sync_job *job = job_of(batch->first);
 
-    pthread_mutex_lock(&s->lock);
-    for (;;) {
-        struct sync_job *job;
+    job_do(s, job);
+    if (job->kind == SYNC_BIG)
+        free(job);
+    else
+        handover_done(s->hand, batch);
+}
 
-        if (s->run) {
-            s->run(s->run_arg);
-            s->run = NULL;
-            pthread_cond_broadcast(&s->cond);
-            continue;
-        }
-        job = chain_take(&s->urgent);
-        if (!job)
-            job = chain_take(&s->pending);
-        if (job) {
-            pthread_mutex_unlock(&s->lock);
-            job_do(s, job);
-            job_finish(s, job);
-            pthread_mutex_lock(&s->lock);
-            continue;
-        }
-        if (s->stop)
-            break;
-        pthread_cond_wait(&s->cond, &s->lock);
-    }
-    pthread_mutex_unlock(&s->lock);
-    return NULL;
+/* ---- the loop ---- */
+
+static void on_drop(struct handover_job *link)
+{
+    free(job_of(link));
+}
+
+struct syncer *syncer_new(struct committer *committer)
+{
+    static const struct handover_spec spec = { .name = "syncer", .work = on_work, .drop = on_drop };
+    struct syncer *s = mem_new(sizeof *s);
+
+    s->committer = committer;
+    s->hand = handover_new(&spec, s);
+    return s;
 }
 
 bool syncer_start(struct syncer *s, struct err *err)
 {
-    s->started = thread_start(&s->thread, "syncer", syncer_main, s, err);
-    return s->started;
+    return handover_start(s->hand, err);
 }
 
 void syncer_stop(struct syncer **sp)
@@ -165,61 +97,34 @@ void syncer_stop(struct syncer **sp)
     *sp = NULL;
     if (!s)
         return;
-    if (s->started) {
-        pthread_mutex_lock(&s->lock);
-        s->stop = true;
-        pthread_cond_broadcast(&s->cond);
-        pthread_mutex_unlock(&s->lock);
-        pthread_join(s->thread, NULL);
-    }
-    for (struct sync_job *job = syncer_take(s), *next; job; job = next) {
-        next = job->next;
-        free(job);
-    }
-    fd_close(&s->wake);
-    pthread_mutex_destroy(&s->lock);
-    pthread_cond_destroy(&s->cond);
+    handover_stop(&s->hand);
     free(s);
 }
 
-/* ---- the loop ---- */
-
 void syncer_add(struct syncer *s, struct sync_job *job)
 {
-    pthread_mutex_lock(&s->lock);
-    chain_add(job->kind == SYNC_JOURNAL ? &s->urgent : &s->pending, job);
-    pthread_cond_broadcast(&s->cond);
-    pthread_mutex_unlock(&s->lock);
+    if (job->kind == SYNC_JOURNAL)
+        handover_add_urgent(s->hand, &job->link);
+    else
+        handover_add(s->hand, &job->link);
 }
 
 int syncer_wake_fd(const struct syncer *s)
 {
-    return s->wake;
+    return handover_wake_fd(s->hand);
 }
 
 struct sync_job *syncer_take(struct syncer *s)
 {
-    struct sync_job *first;
-    uint64_t count;
-    ssize_t n;
+    return job_of(handover_take(s->hand));
+}
 
-    do {
-        n = read(s->wake, &count, sizeof count);
-    } while (n < 0 && errno == EINTR);
-    pthread_mutex_lock(&s->lock);
-    first = s->finished.first;
-    chain_init(&s->finished);
-    pthread_mutex_unlock(&s->lock);
-    return first;
+struct sync_job *sync_job_next(const struct sync_job *job)
+{
+    return job_of(job->link.next);
 }
 
 void syncer_run(struct syncer *s, void (*fn)(void *arg), void *arg)
 {
-    pthread_mutex_lock(&s->lock);
-    s->run = fn;
-    s->run_arg = arg;
-    pthread_cond_broadcast(&s->cond);
-    while (s->run)
-        pthread_cond_wait(&s->cond, &s->lock);
-    pthread_mutex_unlock(&s->lock);
+    handover_run(s->hand, fn, arg);
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "common/base/err.h"
+#include "common/os/handover.h"
 #include "queued/committer.h"
 
 enum sync_kind {
@@ -14,7 +15,7 @@ enum sync_kind {
 };
 
 struct sync_job {
-    struct sync_job *next;
+    struct handover_job link;
     enum sync_kind kind;
     int fd, dir;           /* borrowed */
     struct commit *commit; /* owned until it is handed on */
@@ -33,4 +34,5 @@ void syncer_add(struct syncer *s, struct sync_job *job); /* takes; heap allocate
 int syncer_wake_fd(const struct syncer *s);
 /* All finished jobs; the caller frees them. Resets the descriptor. */
 struct sync_job *syncer_take(struct syncer *s);
+struct sync_job *sync_job_next(const struct sync_job *job); /* behind it in what syncer_take gave */
 void syncer_run(struct syncer *s, void (*fn)(void *arg), void *arg);
