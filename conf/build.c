@@ -156,8 +156,9 @@ static void read_nothing(const struct conf_field *field, void *slot)
             *(char **)slot = mem_str("");
         return;
     case CT_TARGET: case CT_SERVER:
-    case CT_STRINGS: case CT_DOMAINS: case CT_ENDPOINTS: case CT_NETWORKS: case CT_BYTES: case CT_SECONDS:
-    case CT_SECONDS_LIST: case CT_INT: case CT_BOOL: case CT_ENUM: case CT_USERS: case CT_BLOCK:
+    case CT_STRINGS: case CT_DOMAINS: case CT_ENDPOINTS: case CT_ADDRESSES: case CT_NETWORKS: case CT_BYTES:
+    case CT_SECONDS: case CT_SECONDS_LIST: case CT_INT: case CT_BOOL: case CT_ENUM: case CT_USERS:
+    case CT_BLOCK:
         return;
     }
 }

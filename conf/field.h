@@ -15,6 +15,7 @@ enum conf_type {
     CT_HOSTNAME,                    /* char *: full name of a host, lower case */
     CT_DOMAINS,                     /* struct conf_strings: domains, lower case, no domain twice */
     CT_ENDPOINTS,                   /* struct conf_endpoints */
+    CT_ADDRESSES,                   /* struct conf_endpoints: addresses of hosts, ports are 0 */
     CT_NETWORKS,                    /* struct conf_networks */
     CT_TARGET,                      /* struct conf_target */
     CT_SERVER,                      /* the same, or `unix:/path` */

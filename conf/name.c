@@ -137,8 +137,8 @@ bool conf_name_ok(const struct conf_field *field, struct strv word, struct conf_
     case CT_STRING:
     case CT_STRINGS:
         return true;
-    case CT_ENDPOINTS: case CT_NETWORKS: case CT_TARGET: case CT_SERVER: case CT_BYTES: case CT_SECONDS:
-    case CT_SECONDS_LIST: case CT_INT: case CT_BOOL: case CT_ENUM: case CT_BLOCK:
+    case CT_ENDPOINTS: case CT_ADDRESSES: case CT_NETWORKS: case CT_TARGET: case CT_SERVER: case CT_BYTES:
+    case CT_SECONDS: case CT_SECONDS_LIST: case CT_INT: case CT_BOOL: case CT_ENUM: case CT_BLOCK:
         break;
     }
     return refuse(why, word, "text", NULL);

@@ -9,6 +9,7 @@
 #include "conf/top.h"
 #include "conf/value.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static const struct conf_choice family_choices[] = {
@@ -37,6 +38,11 @@ static const struct conf_field fields[] = {
           .doc = "Port, unless `via` has one."),
     FIELD(conf_route, family, CT_ENUM, "any", .choices = family_choices, DELIVERD,
           .doc = "Address family to use; no socket of the other one is opened."),
+    FIELD(conf_route, source, CT_ADDRESSES, .roles = ROLE_BIT(ROLE_DELIVERD) | ROLE_BIT(ROLE_QUEUED),
+          .doc = "Addresses of this host that connections leave from, one of each family at most, such as "
+                 "`[192.0.2.7, 2001:db8::7]`. For a family that has none here the system chooses, as it "
+                 "does for `[ ]`; `family` leaves a family out. While the host does not have the address, "
+                 "mail that would leave from it waits."),
     FIELD(conf_route, tls, CT_ENUM, "offer", .choices = tls_choices, DELIVERD,
           .doc = "`offer`: TLS when the other side has it, whatever its certificate is, and plain text when "
                  "it has none or its TLS does not work; `require`: STARTTLS with a certificate that is "
@@ -130,9 +136,64 @@ static void check_auth(struct conf_check *check, struct conf_route *route)
                         "for port 465)");
 }
 
+const struct netaddr *conf_route_source(const struct conf_route *route, sa_family_t family)
+{
+    for (size_t i = 0; i < route->source.n; i++)
+        if (route->source.v[i].family == family)
+            return &route->source.v[i];
+    return NULL;
+}
+
+size_t conf_route_key(const struct conf_route *route, char *dst)
+{
+    static const sa_family_t families[] = { AF_INET, AF_INET6 };
+    const char *before = " from ";
+    size_t n = strlen(route->head.name);
+
+    memcpy(dst, route->head.name, n + 1); /* a domain with a dot, at most */
+    for (size_t i = 0; route->source.n && i < 2; i++) {
+        const struct netaddr *a = conf_route_source(route, families[i]);
+
+        if (!a)
+            continue;
+        n += (size_t)snprintf(dst + n, CONF_ROUTE_KEY - n, "%s", before);
+        n += netaddr_ip_text(a, dst + n, CONF_ROUTE_KEY - n);
+        before = ",";
+    }
+    return n;
+}
+
+/* Without its interface such an address says nothing. */
+static bool is_link_local(const struct netaddr *a)
+{
+    return a->family == AF_INET6 && a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80;
+}
+
+static void check_source(struct conf_check *check, struct conf_route *route)
+{
+    sa_family_t to = route->via.addr.family;
+
+    for (size_t i = 0; i < route->source.n; i++) {
+        const struct netaddr *a = &route->source.v[i];
+        bool v4 = a->family == AF_INET;
+
+        if (is_link_local(a))
+            conf_check_fail(check, route, "source", i, "a link-local address reaches no other network");
+        else if (conf_route_source(route, a->family) != a)
+            conf_check_fail(check, route, "source", i, "there is an %s address already: one of each family",
+                            v4 ? "IPv4" : "IPv6");
+        else if (route->family == (v4 ? CONF_FAMILY_IPV6 : CONF_FAMILY_IPV4))
+            conf_check_fail(check, route, "source", i, "this address is not of the route's family");
+        else if (to != AF_UNSPEC && !conf_route_source(route, to))
+            conf_check_fail(check, route, "source", i, "no connection to the address of via leaves from %s",
+                            v4 ? "an IPv4 address" : "an IPv6 address");
+    }
+}
+
 static void check_route(struct conf_check *check, void *section)
 {
     struct conf_route *route = section;
+    check_source(check, route);
     if (!route->helo)
         return; /* only deliverd's part has all of it */
     if (route->helo[0] == '\0') {

@@ -10,6 +10,7 @@ struct conf_route {
     struct conf_target via;         /* host "" and no address: MX look-up; a port here beats `port` */
     int64_t port;
     int family;                     /* enum conf_family */
+    struct conf_endpoints source;   /* at most one of each family, without ports */
     int tls;                        /* enum conf_tls; require and implicit verify, offer does not */
     char *tls_name;                 /* of the server; "": the host's name */
     char *ca;                       /* path; "": the system's */
@@ -25,3 +26,11 @@ struct conf_route {
     int64_t rate;                   /* messages a minute to one destination; 0: as fast as it takes them */
     int64_t idle; /* seconds that an idle connection is kept for the next message; 0 is off */
 };
+
+/* The address that connections of this family leave from; NULL: the kernel chooses. */
+const struct netaddr *conf_route_source(const struct conf_route *route, sa_family_t family);
+
+/* What this route's connections, limits and failures are kept by, in deliverd and in queued: the label and
+   the source addresses. "default", "default from 192.0.2.7,2001:db8::7". dst holds CONF_ROUTE_KEY. */
+#define CONF_ROUTE_KEY 400
+size_t conf_route_key(const struct conf_route *route, char *dst);

@@ -199,6 +199,44 @@ static void clear_endpoints(void *slot)
     *list = (struct conf_endpoints){ NULL, 0 };
 }
 
+static bool parse_address(const struct conf_field *field, struct strv word, void *slot, struct conf_why *why)
+{
+    (void)field;
+    struct conf_endpoints *list = slot;
+    struct netaddr addr;
+    const char *what = NULL;
+    if (netaddr_parse(word, &addr, true))
+        what = "an address without a port";
+    else if (!netaddr_parse_ip(word, &addr))
+        what = "an address, such as 192.0.2.1 or 2001:db8::1";
+    if (!what)
+        netaddr_unmap(&addr);
+    if (!what && !netaddr_is_host(&addr))
+        what = "an address that a host can have";
+    if (what) {
+        snprintf(why->text, sizeof(why->text), "\"%.*s\" is not %s", (int)(word.n < 80 ? word.n : 80), word.p,
+                 what);
+        return false;
+    }
+    list->v = grow(list->v, list->n, sizeof(*list->v));
+    list->v[list->n++] = addr;
+    return true;
+}
+
+static void write_addresses(const struct conf_field *field, const void *slot, struct buf *out)
+{
+    (void)field;
+    const struct conf_endpoints *list = slot;
+    open_list(out);
+    for (size_t i = 0; i < list->n; i++) {
+        char text[NETADDR_TEXT];
+        netaddr_ip_text(&list->v[i], text, sizeof(text));
+        conf_word_write(SV(text), out);
+        buf_adds(out, ", ");
+    }
+    close_list(out);
+}
+
 /* struct conf_networks */
 
 static bool parse_network(const struct conf_field *field, struct strv word, void *slot, struct conf_why *why)
@@ -424,6 +462,7 @@ static const struct type_ops types[] = {
     [CT_HOSTNAME] = { "host name", false, parse_text, write_text, clear_text },
     [CT_DOMAINS] = { "list of domains", true, parse_strings, write_strings, clear_strings },
     [CT_ENDPOINTS] = { "list of address:port", true, parse_endpoint, write_endpoints, clear_endpoints },
+    [CT_ADDRESSES] = { "list of addresses", true, parse_address, write_addresses, clear_endpoints },
     [CT_NETWORKS] = { "list of networks", true, parse_network, write_networks, clear_networks },
     [CT_TARGET] = { "host or host:port", false, parse_target, write_target, clear_target },
     [CT_SERVER] = { "unix:/path, host or host:port", false, parse_server, write_target, clear_target },

@@ -237,7 +237,8 @@ static bool is_bad(void *arg, const struct netaddr *addr)
 {
     struct attempt *a = arg;
 
-    return trouble_has_address(a->d->trouble, addr, loop_now(a->d->loop));
+    return trouble_has_address(a->d->trouble, addr, conf_route_source(a->route.conf, addr->family),
+                               loop_now(a->d->loop));
 }
 
 void attempt_dial(struct attempt *a)
@@ -246,7 +247,9 @@ void attempt_dial(struct attempt *a)
     for (size_t i = 0; a->avoid.family != AF_UNSPEC && i < a->targets.n; i++)
         if (netaddr_eq_ip(&a->targets.v[i].addr, &a->avoid))
             a->targets.v[i].state = TARGET_TRIED;
-    targets_sort(&a->targets, is_bad, a, trouble_has_v6(a->d->trouble, loop_now(a->d->loop)));
+    targets_sort(&a->targets, is_bad, a,
+                 trouble_has_v6(a->d->trouble, conf_route_source(a->route.conf, AF_INET6),
+                                loop_now(a->d->loop)));
     dial_init(&a->dial, a->d, a->route.conf, &a->targets, &dial_ops, a);
     dial_next(&a->dial);
 }

@@ -20,11 +20,13 @@ void attempt_tell_group(struct attempt *a)
 {
     const struct conf_target *via = &a->route.conf->via;
     struct strv key = a->wait.dest ? pool_key(a->wait.dest) : SV_LIT("");
-    char text[300];
+    char text[CONF_ROUTE_KEY + 8];
 
     if (!via->host || via->host[0]) {
         /* queued knows this one by itself. */
-        snprintf(text, sizeof text, "%s|via", a->route.conf->head.name);
+        size_t n = conf_route_key(a->route.conf, text);
+
+        memcpy(text + n, "|via", 5);
         key = SV(text);
     } else if (a->route.kind == ROUTE_MX && strv_eq(key, SV(a->route.key))) {
         key = SV_LIT(""); /* the domain's own, until its hosts are known */

@@ -8,6 +8,7 @@
 #include "conf/route.h"
 #include "deliverd/connection_secure.h"
 #include "deliverd/deliverd.h"
+#include "deliverd/source.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,14 +21,18 @@
 static void log_end(struct connection *c, const char *how, const char *step)
 {
     struct strv tls = SV(c->tls), version;
+    char from[NETADDR_TEXT] = "";
 
     if (c->phase == CONNECTION_CONNECTING)
         return;
     metric_add(METRIC_OUT_SESSIONS, 0, 1);
     if (strv_word(&tls, &version))
         metric_add_word(METRIC_OUT_TLS, version, 1);
-    LOG(INFO, "relay.session.ended", KS("relay", c->relay), KS("how", how), KS("step", step),
-        KI("messages", c->client.messages), KI("in", stream_bytes_in(c->stream)),
+    if (c->from)
+        netaddr_ip_text(c->from, from, sizeof from);
+    LOG(INFO, "relay.session.ended", KS("relay", c->relay), KS("source", from[0] ? from : NULL),
+        KS("how", how), KS("step", step), KI("messages", c->client.messages),
+        KI("in", stream_bytes_in(c->stream)),
         KI("out", stream_bytes_out(c->stream)), KS("tls", c->tls[0] ? c->tls : NULL),
         KS("verified", c->verified), KMS("lasted", loop_now(c->d->loop) - c->started));
 }
@@ -230,7 +235,7 @@ static void on_drained(void *arg, struct stream *s)
 
 static void connect_failed(struct connection *c, enum stream_end how, int sys)
 {
-    char text[480];
+    char text[480], from[NETADDR_TEXT] = "";
     struct client_result r = {
         .outcome = OUTCOME_DEFERRED,
         .retry = CLIENT_OTHER_HOST,
@@ -238,8 +243,16 @@ static void connect_failed(struct connection *c, enum stream_end how, int sys)
         .step = "connect",
     };
 
-    snprintf(text, sizeof text, "connect to %s: %s", c->relay,
-             how == STREAM_TIMEOUT ? "timed out" : strerror(sys ? sys : ECONNREFUSED));
+    if (c->from)
+        netaddr_ip_text(c->from, from, sizeof from);
+    if (source_is_missing(c->d->sources, c->route, c->from, how == STREAM_TIMEOUT ? 0 : sys)) {
+        r.status = (struct status)STATUS(4, 3, 5);
+        r.step = STEP_SOURCE;
+    }
+    snprintf(text, sizeof text, "connect to %s%s%s: %s", c->relay, from[0] ? " from " : "", from,
+             strcmp(r.step, STEP_SOURCE) == 0 ? "this host does not have that address"
+             : how == STREAM_TIMEOUT          ? "timed out"
+                                              : strerror(sys ? sys : ECONNREFUSED));
     r.text = SV(text);
     tell_down(c, &r);
 }
@@ -323,7 +336,8 @@ struct connection *connection_new(struct deliverd *d, const struct conf_route *r
     c->addr = t->addr;
     c->plain = t->plain;
     connection_set_name(c, t);
-    c->stream = stream_connect(d->loop, &t->addr, NULL, route->connect_timeout * 1000, &stream_ops, c);
+    c->from = conf_route_source(route, t->addr.family);
+    c->stream = stream_connect(d->loop, &t->addr, c->from, route->connect_timeout * 1000, &stream_ops, c);
     if (!c->stream) {
         *sys = errno;
         connection_free(c);

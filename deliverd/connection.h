@@ -65,6 +65,7 @@ struct connection {
     const char *verified;              /* "yes", or why not; NULL in the clear */
     char nonce[33];
     struct netaddr addr;
+    const struct netaddr *from; /* the route's, of that family; NULL: the system's choice */
     char relay[340]; /* "host[ip]:port" */
 };
 

@@ -16,6 +16,7 @@ struct maps_client;
 struct pool;
 struct sections;
 struct secure;
+struct sources;
 struct trouble;
 
 struct deliverd {
@@ -31,6 +32,7 @@ struct deliverd {
     struct forwarding *forwardings; /* borrowed: questions to queued */
     struct lmtp *lmtp;
     struct trouble *trouble;
+    struct sources *sources;
     struct sections *sections; /* NULL: no mailbox was delivered to */
     struct own_addresses own;
     struct ipc_out out;  /* scratch */

@@ -2,7 +2,9 @@
 #include "deliverd/dial.h"
 
 #include "common/base/mem.h"
+#include "conf/route.h"
 #include "deliverd/deliverd.h"
+#include "deliverd/source.h"
 #include "deliverd/trouble.h"
 
 #include <errno.h>
@@ -39,11 +41,11 @@ static void on_up(void *arg, struct connection *c)
     struct target *t = take_pending(d, c);
 
     t->state = TARGET_TRIED;
-    trouble_address_over(d->d->trouble, &t->addr);
+    trouble_address_over(d->d->trouble, &t->addr, c->from);
     if (t->addr.family == AF_INET6)
-        trouble_v6_over(d->d->trouble);
+        trouble_v6_over(d->d->trouble, c->from);
     else if (d->v6_waited)
-        trouble_v6(d->d->trouble, loop_now(d->d->loop));
+        trouble_v6(d->d->trouble, conf_route_source(d->route, AF_INET6), loop_now(d->d->loop));
     hang_up_others(d);
     d->ops->up(d->arg, c);
 }
@@ -54,7 +56,8 @@ static void on_down(void *arg, struct connection *c, const struct client_result 
     struct target *t = take_pending(d, c);
 
     t->state = TARGET_TRIED;
-    trouble_address(d->d->trouble, &t->addr, loop_now(d->d->loop));
+    if (strcmp(failure->step, STEP_SOURCE) != 0)
+        trouble_address(d->d->trouble, &t->addr, c->from, loop_now(d->d->loop));
     loop_later(d->d->loop, &d->task); /* before failed: it may clear us */
     d->ops->failed(d->arg, c->relay, failure);
 }

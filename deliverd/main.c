@@ -12,6 +12,7 @@
 #include "deliverd/own.h"
 #include "deliverd/pool.h"
 #include "deliverd/secure.h"
+#include "deliverd/source.h"
 #include "deliverd/trouble.h"
 #include "dnsd/client.h"
 #include "maps/client.h"
@@ -42,6 +43,7 @@ static struct deliverd *ready(struct daemon *d)
         dd->loop = daemon_loop(d);
         ipc_out_init(&dd->out);
         dd->trouble = trouble_new();
+        dd->sources = sources_new(dd);
         dd->dns = dns_client_new(dd->loop, ROLE_DELIVERD);
         dd->maps = maps_client_new(dd->loop, ROLE_DELIVERD);
         maps_client_snapshot(dd->maps, daemon_generation(d));
@@ -59,6 +61,7 @@ static bool deliverd_start(struct daemon *d, struct err *err)
 
     (void)err;
     LOG(INFO, "delivery.started", KI("routes", dd->conf->route_n), KI("own_addresses", dd->own.n));
+    sources_look(dd->sources);
     return true;
 }
 

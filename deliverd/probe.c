@@ -14,6 +14,7 @@
 #include "deliverd/deliverd.h"
 #include "deliverd/dial.h"
 #include "deliverd/route.h"
+#include "deliverd/source.h"
 
 #define PROBE_MS 50000 /* mtactl waits a little longer */
 
@@ -89,6 +90,7 @@ static const char *advice_of(const struct client_result *r)
         { "connect",
           "is the host up, and may this one reach that port? Many networks block port 25: then use a "
           "smart host (route default { via = ... })" },
+        { STEP_SOURCE, "give the address of source to an interface of this host, or mend the route" },
         { "starttls", "the route demands TLS: see tls of this route, or ask the server's operator" },
         { "tls", "see ca, tls_name and tls of this route, and the server's certificate" },
         { "auth",

@@ -57,13 +57,14 @@ static bool choose(struct strv dest, struct route *r, struct err *err)
 
 static void make_key(struct route *r)
 {
-    char text[NETADDR_TEXT];
+    char text[NETADDR_TEXT], rule[CONF_ROUTE_KEY];
 
+    conf_route_key(r->conf, rule);
     if (r->kind == ROUTE_ADDRESS) {
         netaddr_text(&r->addr, text, sizeof text);
-        snprintf(r->key, sizeof r->key, "%s|%s", r->conf->head.name, text);
+        snprintf(r->key, sizeof r->key, "%s|%s", rule, text);
     } else {
-        snprintf(r->key, sizeof r->key, "%s|%s%.*s:%u", r->conf->head.name, r->kind == ROUTE_MX ? "mx " : "",
+        snprintf(r->key, sizeof r->key, "%s|%s%.*s:%u", rule, r->kind == ROUTE_MX ? "mx " : "",
                  (int)(r->host.n < 300 ? r->host.n : 300), r->host.p, r->port);
     }
 }
@@ -227,7 +228,10 @@ static const char *name_after(const struct targets *t, size_t from, size_t to, c
 /* dnsd turns hosts of one preference about: their order says nothing. No host name has a blank or is "|". */
 void targets_key(const struct route *r, const struct targets *t, struct buf *out)
 {
-    buf_addf(out, "%s|mxs", r->conf->head.name);
+    char rule[CONF_ROUTE_KEY];
+
+    conf_route_key(r->conf, rule);
+    buf_addf(out, "%s|mxs", rule);
     for (size_t from = 0, to; from < t->n; from = to) {
         const char *name = NULL;
 

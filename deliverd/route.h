@@ -8,7 +8,7 @@
 struct conf;
 struct conf_route;
 
-#define ROUTE_KEY_MAX 700
+#define ROUTE_KEY_MAX 800
 
 enum route_kind {
     ROUTE_MX,      /* MX of a domain */
@@ -76,8 +76,8 @@ enum targets_answer targets_make(const struct dns_hosts *hosts, const struct rou
                                  const struct own_addresses *own, struct targets *out);
 /* What mail to these targets (as targets_make left them) shares: all domains of the route that have the same
    hosts in the same order have the same key, and no two others. Whatever differs between connections (TLS and
-   whom it must name, login, EHLO name, port, family) is the route's, whose label is in it. At most
-   TARGETS_KEY_MAX bytes. */
+   whom it must name, login, EHLO name, port, family) is the route's, whose label is in it, with the addresses
+   that it leaves from. At most TARGETS_KEY_MAX bytes. */
 #define TARGETS_KEY_MAX 8192
 void targets_key(const struct route *r, const struct targets *t, struct buf *out);
 /* The single target of ROUTE_ADDRESS. */

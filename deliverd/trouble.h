@@ -1,5 +1,8 @@
 /* trouble.h - which addresses and which family did not answer lately, so that the next message does not wait
-   for them again (pure) */
+   for them again (pure)
+
+   from is the address of ours that connections leave from, NULL when the system chooses it: what does not
+   answer one may answer another. */
 #pragma once
 
 #include "common/base/netaddr.h"
@@ -13,10 +16,11 @@ struct trouble;
 
 struct trouble *trouble_new(void);
 void trouble_free(struct trouble **t);
-void trouble_address(struct trouble *t, const struct netaddr *addr, int64_t now);
-void trouble_address_over(struct trouble *t, const struct netaddr *addr);
-bool trouble_has_address(struct trouble *t, const struct netaddr *addr, int64_t now);
+void trouble_address(struct trouble *t, const struct netaddr *addr, const struct netaddr *from, int64_t now);
+void trouble_address_over(struct trouble *t, const struct netaddr *addr, const struct netaddr *from);
+bool trouble_has_address(struct trouble *t, const struct netaddr *addr, const struct netaddr *from,
+                         int64_t now);
 /* IPv6 was silent where IPv4 answered; it answered. */
-void trouble_v6(struct trouble *t, int64_t now);
-void trouble_v6_over(struct trouble *t);
-bool trouble_has_v6(const struct trouble *t, int64_t now);
+void trouble_v6(struct trouble *t, const struct netaddr *from, int64_t now);
+void trouble_v6_over(struct trouble *t, const struct netaddr *from);
+bool trouble_has_v6(const struct trouble *t, const struct netaddr *from, int64_t now);

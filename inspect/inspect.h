@@ -25,7 +25,7 @@ void inspect_users(const struct conf *conf, struct findings *f);
 /* Programs that commands name, sockets that servers listen at. */
 void inspect_programs(const struct conf *conf, struct findings *f);
 void inspect_mailboxes(const struct conf *conf, bool privileged, struct findings *f);
-/* Authorities, certificates and logins of routes. */
+/* Addresses, authorities, certificates and logins of routes. */
 void inspect_outgoing(const struct conf *conf, struct findings *f);
 /* The templates of notices: every mistake at its line in that file. */
 void inspect_notices(const struct conf *conf, struct findings *f);

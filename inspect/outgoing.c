@@ -1,4 +1,4 @@
-/* outgoing.c - what routes show to servers and hold against them: authorities, certificates, logins */
+/* outgoing.c - what routes come with and hold against servers: addresses, authorities, pairs, logins */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 
 #include "common/base/clock.h"
 #include "common/mail/sasl_client.h"
+#include "common/net/stream.h"
 #include "common/net/tls.h"
 #include "conf/conf.h"
 #include "conf/route.h"
@@ -122,9 +123,25 @@ static void look_at_secret(const struct conf *conf, const struct conf_secret *s,
     buf_clear(&text);
 }
 
+static void look_at_source(const struct conf_route *r, struct findings *f)
+{
+    for (size_t i = 0; i < r->source.n; i++) {
+        int sys = stream_from_error(&r->source.v[i]);
+        char text[NETADDR_TEXT];
+
+        if (!sys)
+            continue;
+        netaddr_ip_text(&r->source.v[i], text, sizeof text);
+        findings_at(f, FINDING_FAULT, &r->head, "route", "source",
+                    "give it to an interface (see ip address), or leave it out",
+                    "route %s: no connection can leave from %s: %s", r->head.name, text, strerror(sys));
+    }
+}
+
 void inspect_outgoing(const struct conf *conf, struct findings *f)
 {
     for (size_t i = 0; i < conf->route_n; i++) {
+        look_at_source(conf->routes[i], f);
         if (conf->routes[i]->tls == CONF_TLS_NONE)
             continue;
         look_at_ca(conf->routes[i], f);

@@ -164,7 +164,7 @@ void attempt_tried(struct host *h, struct channel *ch, struct ipc_in *in)
         return;
     act = &forbidden_acts[a->act];
     a->tried++;
-    if (act->exempt & ROLE_BIT(target_role(h))) {
+    if (sys == 0 && (act->exempt & ROLE_BIT(target_role(h)))) {
         snprintf(outcome, sizeof outcome, "permitted (%s)", act->why);
     } else if (sys == 0) {
         snprintf(outcome, sizeof outcome, "NOT REFUSED");

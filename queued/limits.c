@@ -3,7 +3,7 @@
 #include "conf/route.h"
 #include "queued/mailq.h"
 
-#include <stdio.h>
+#include <string.h>
 
 #define RCPTS_MAX 100u /* RFC 5321 4.5.3.1.8: what every server takes in one transaction */
 
@@ -14,7 +14,7 @@ static bool route_has_host(const struct conf_route *route)
 
 static void on_limits(void *arg, struct strv domain, struct sched_limits *l)
 {
-    static char group[300];
+    static char group[CONF_ROUTE_KEY + 8];
     const struct mailq *q = arg;
     const struct conf_route *route = q->routes ? conf_route_for(q->routes, domain) : NULL;
 
@@ -22,10 +22,10 @@ static void on_limits(void *arg, struct strv domain, struct sched_limits *l)
         return;
     l->max_jobs = (uint32_t)route->max_connections;
     l->rate = (uint32_t)route->rate;
-    l->label = SV(route->head.name);
+    l->label = strv_make(group, conf_route_key(route, group));
     /* As deliverd calls it. */
     if (route_has_host(route)) {
-        snprintf(group, sizeof group, "%s|via", route->head.name);
+        memcpy(group + l->label.n, "|via", 5);
         l->group = SV(group);
     }
 }

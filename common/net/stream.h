@@ -27,6 +27,8 @@ struct stream *stream_new(struct loop *l, int fd, const struct stream_ops *ops, 
    from may be NULL. NULL when no socket could be made (errno tells). */
 struct stream *stream_connect(struct loop *l, const struct netaddr *to, const struct netaddr *from,
                               int64_t timeout_ms, const struct stream_ops *ops, void *arg);
+/* What stream_connect would meet with that address as from: 0, or the errno of bind(2). */
+int stream_from_error(const struct netaddr *from);
 /* Safe in callbacks. Closes the descriptor; unsent output is lost. */
 void stream_free(struct stream **s);
 /* Stops reading, sends what is queued, shuts down, reads and forgets until the peer closes too (else a reset

@@ -1,5 +1,6 @@
 /* stream_info.c - what a connection can tell about itself, and when */
 #include "common/net/stream_inner.h"
+#include "common/net/transport.h"
 
 #include <sys/socket.h>
 
@@ -17,6 +18,11 @@ void stream_on_closed(struct stream *s, void (*fn)(void *arg), void *arg)
 {
     s->closed = fn;
     s->closed_arg = arg;
+}
+
+int stream_from_error(const struct netaddr *from)
+{
+    return transport_from_error(from);
 }
 
 uint64_t stream_bytes_in(const struct stream *s)

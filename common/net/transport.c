@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum transfer transport_read(int fd, void *p, size_t n, size_t *done)
 {
@@ -54,6 +55,16 @@ static bool bind_from(int fd, const struct netaddr *from)
 
     (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
     return bind(fd, (struct sockaddr *)&ss, n) == 0;
+}
+
+int transport_from_error(const struct netaddr *from)
+{
+    int fd = socket(from->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int sys = fd < 0 || !bind_from(fd, from) ? errno : 0;
+
+    if (fd >= 0)
+        close(fd);
+    return sys;
 }
 
 bool transport_connect(int fd, const struct netaddr *to, const struct netaddr *from)

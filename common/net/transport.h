@@ -13,5 +13,7 @@ enum transfer transport_write(int fd, const void *p, size_t n, size_t *done);
 void transport_no_delay(int fd);
 /* Begins to connect; from may be NULL. False: errno tells. */
 bool transport_connect(int fd, const struct netaddr *to, const struct netaddr *from);
+/* What keeps connections from leaving from that address: 0 or an errno. */
+int transport_from_error(const struct netaddr *from);
 /* How a connect ended: 0 or an errno. */
 int transport_connected(int fd);

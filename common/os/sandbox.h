@@ -19,8 +19,9 @@ unsigned sandbox_landlock_abi(void);
    without. */
 unsigned sandbox_landlock_for(enum role role, unsigned abi);
 /* Uses at most ABI `abi` (0: nothing is done) of what the kernel has. Nothing in the file system but the tree
-   below dirfd and the one below second (-1: nothing at all) can be opened from here on; no TCP bind, no TCP
-   connect unless the role relays; no abstract sockets and no signals outside. */
+   below dirfd and the one below second (-1: nothing at all) can be opened from here on; no TCP bind (a role
+   that relays: none to a port of its choice), no TCP connect unless the role relays; no abstract sockets and
+   no signals outside. */
 bool sandbox_landlock(enum role role, unsigned abi, int dirfd, int second, struct err *err)
     __attribute__((warn_unused_result));
 

@@ -23,6 +23,7 @@
 
 #define CREATE_VERSION (1u << 0)
 #define RULE_PATH      1
+#define RULE_PORT      2 /* ABI 4 */
 
 #define FS_EXECUTE      (1ull << 0)
 #define FS_WRITE_FILE   (1ull << 1)
@@ -52,6 +53,11 @@ struct ruleset_attr {
 struct path_attr {
     uint64_t allowed;
     int32_t parent_fd;
+} __attribute__((packed));
+
+struct port_attr {
+    uint64_t allowed;
+    uint64_t port;
 } __attribute__((packed));
 
 #define TREE_RIGHTS                                                                                          \
@@ -113,6 +119,16 @@ static bool rule_add(int ruleset, int dirfd, uint64_t rights, struct err *err)
     return true;
 }
 
+/* bind(2) of an address for outgoing connections: port 0 is whichever is free. */
+static bool source_rule_add(int ruleset, struct err *err)
+{
+    struct port_attr p = { .allowed = NET_BIND_TCP, .port = 0 };
+
+    if (syscall(SYS_landlock_add_rule, ruleset, RULE_PORT, &p, 0) < 0)
+        return err_sys(err, "landlock rule of ports");
+    return true;
+}
+
 static bool nss_rules_add(int ruleset, struct err *err)
 {
     for (size_t i = 0; i < sizeof nss_paths / sizeof *nss_paths; i++) {
@@ -145,6 +161,8 @@ bool sandbox_landlock(enum role role, unsigned abi, int dirfd, int second, struc
         ok = rule_add(ruleset, dirfd, TREE_RIGHTS & attr.fs, err);
     if (ok && second >= 0)
         ok = rule_add(ruleset, second, TREE_RIGHTS & attr.fs, err);
+    if (ok && role == ROLE_DELIVERD && attr.net)
+        ok = source_rule_add(ruleset, err);
     if (ok && role == ROLE_MAPD_WORKER)
         ok = nss_rules_add(ruleset, err);
     if (ok && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)

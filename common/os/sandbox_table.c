@@ -115,7 +115,9 @@ const struct sandbox_rule sandbox_allowed[] = {
     CALL_ARGS(socket, B(DNSD), TCP_UDP),
     CALL(socket, NSS),
     CALL(connect, B(DELIVERD) | B(DNSD) | NSS),
-    CALL(bind, B(DNSD)), /* c-ares binds its own source port */
+    /* dnsd: c-ares binds its own source port. deliverd: the address that a route leaves from; Landlock grants
+       the port that the kernel chooses, and listen(2) is nobody's. */
+    CALL(bind, B(DELIVERD) | B(DNSD)),
 
     /* Files below the jail, always by descriptor of a directory. */
     CALL(openat, WRITERS),

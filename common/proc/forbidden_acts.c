@@ -247,6 +247,38 @@ static int act_bind(const char *path)
     return sys;
 }
 
+static int act_bind_port(const char *path)
+{
+    struct sockaddr_in sin = {
+        .sin_family = AF_INET,
+        .sin_port = htons(47025),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int sys;
+
+    (void)path;
+    if (fd < 0)
+        return errno;
+    sys = refused(bind(fd, (struct sockaddr *)&sin, sizeof sin));
+    close(fd);
+    return sys;
+}
+
+/* Without bind(2) the kernel would choose the port. */
+static int act_listen_anywhere(const char *path)
+{
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int sys;
+
+    (void)path;
+    if (fd < 0)
+        return errno;
+    sys = refused(listen(fd, 1));
+    close(fd);
+    return sys;
+}
+
 static int act_kill_parent(const char *path)
 {
     (void)path;
@@ -464,6 +496,8 @@ const struct forbidden_act forbidden_acts[] = {
     MAY("socket-netlink", act_socket_netlink, B(MAPD_WORKER), NSS_MAY),
     ACT("connect-abstract", act_connect_abstract),
     ACT("listen", act_bind),
+    ACT("listen-anywhere", act_listen_anywhere),
+    MAY("bind-port", act_bind_port, B(DELIVERD) | B(DNSD), "addresses of ours, where Landlock has no say"),
     ACT("kill-parent", act_kill_parent),
     ACT("kill-init", act_kill_init),
     ACT("kill-all", act_kill_all),

@@ -23,14 +23,22 @@ NAMED = {'open-passwd', 'execve', 'fork', 'socket-unix', 'socket-tcp', 'socket-u
          'mount', 'unshare', 'mknod', 'chmod', 'bpf', 'io-uring', 'keyctl', 'personality', 'process-vm-read', 'dumpable'}
 
 
+def landlock_abi():
+    import ctypes
+    return ctypes.CDLL(None, use_errno=True).syscall(444, None, 0, 1)
+
+
 @pytest.mark.parametrize('landlock', [0, 2, 64])
 def test_every_act_is_refused_to_every_thread(landlock):
     h = Host(mtad=['--landlock', str(landlock), '--try-forbidden'])
     conf = h.write()
     run = subprocess.run([BUILD / 'bin/mtad', '-c', conf, *h.mtad_options], capture_output=True, text=True, timeout=300)
     acts = re.findall(r'^([a-z-]+)(?:\[\d+\])? thread=(\d+) act=(\S+) (.*)$', run.stdout, re.M)
+    # Before its fourth ABI Landlock has no say in ports, and what may bind may choose one (and still not listen).
+    ports = landlock_abi() < 4 or landlock < 4
+    permitted = {d: PERMITTED.get(d, set()) | ({'bind-port'} if ports and d in ('deliverd', 'dnsd') else set()) for d in DAEMONS}
     wrong = [a for a in acts if not re.match(r'refused E[A-Z]+$', a[3])
-             and not (a[3].startswith('permitted (') and a[2] in PERMITTED.get(a[0], ()))]
+             and not (a[3].startswith('permitted (') and a[2] in permitted.get(a[0], ()))]
     assert not wrong, f'{wrong}\n{h.log_tail()}'
     tried = {}
     for daemon, thread, act, _ in acts:

@@ -97,6 +97,7 @@ static const char defaults[] =
     "    via = \"\"    # default\n"
     "    port = 25    # default\n"
     "    family = any    # default\n"
+    "    source = [ ]    # default\n"
     "    tls = offer    # default\n"
     "    tls_name = \"\"    # default\n"
     "    ca = \"\"    # default\n"
@@ -211,7 +212,7 @@ static const char full[] =
     "mailbox virtual { lookup = few  root = /var/mail/virtual  owner = vmail  group = \"\" }\n"
     "route default { via = \"smtp.isp.example:587\"  tls = none }\n"
     "route Partner.example { via = \"[2001:db8::1]:26\"  helo = other.example.com }\n"
-    "route .sub.example { family = ipv6  idle = 0 }\n"
+    "route .sub.example { family = ipv6  idle = 0  source = \"2001:db8::7\" }\n"
     "route .example { via = 192.0.2.1  port = 26 }\n"
     "route isp.example { via = mail.isp.example  tls = implicit  auth = isp  ca = /etc/isp.pem }\n"
     "secret isp { user = me  file = /etc/mansio/isp.secret }\n"
@@ -404,6 +405,12 @@ static void finds_routes(void **state)
         { "", "default" },
         { "[192.0.2.1]", "default" },
     };
+    static const struct {
+        const char *domain, *key;
+    } keys[] = {
+        { "x", "default" },
+        { "a.sub.example", ".sub.example from 2001:db8::7" },
+    };
     (void)state;
     char long_name[400];
     struct conf *conf = conf_must("full", full);
@@ -415,6 +422,12 @@ static void finds_routes(void **state)
     assert_string_equal(conf_route_for(conf, strv_make("a\0.example", 10))->head.name, "default");
     assert_string_equal(conf_route_for(conf, SV("partner.example"))->helo, "other.example.com");
     assert_string_equal(conf_route_for(conf, SV("x"))->helo, "mx.example.com");
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        char key[CONF_ROUTE_KEY];
+
+        assert_int_equal(conf_route_key(conf_route_for(conf, SV(keys[i].domain)), key), strlen(keys[i].key));
+        assert_string_equal(key, keys[i].key);
+    }
     conf_free(&conf);
 }
 

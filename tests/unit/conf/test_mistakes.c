@@ -387,6 +387,31 @@ static const struct mistake mistakes[] = {
       "m.conf:1:23: this address is not of the route's family\n"
       "    route default { via = 192.0.2.1  family = ipv6 }\n"
       "                          ^^^^^^^^^\n" },
+    { "route with two sources of a family",
+      "route default { source = [192.0.2.1, \"2001:db8::1\", 192.0.2.2] }\n",
+      "m.conf:1:53: there is an IPv4 address already: one of each family\n"
+      "    route default { source = [192.0.2.1, \"2001:db8::1\", 192.0.2.2] }\n"
+      "                                                        ^^^^^^^^^\n" },
+    { "route with a source of the other family",
+      "route default { source = \"2001:db8::1\"  family = ipv4 }\n",
+      "m.conf:1:26: this address is not of the route's family\n"
+      "    route default { source = \"2001:db8::1\"  family = ipv4 }\n"
+      "                             ^^^^^^^^^^^^^\n" },
+    { "route with a source of another family than its host",
+      "route default { via = 192.0.2.1  source = \"2001:db8::1\" }\n",
+      "m.conf:1:43: no connection to the address of via leaves from an IPv6 address\n"
+      "    route default { via = 192.0.2.1  source = \"2001:db8::1\" }\n"
+      "                                              ^^^^^^^^^^^^^\n" },
+    { "route with a source that leads nowhere",
+      "route default { source = \"fe80::1\" }\n",
+      "m.conf:1:26: a link-local address reaches no other network\n"
+      "    route default { source = \"fe80::1\" }\n"
+      "                             ^^^^^^^^^\n" },
+    { "route with a source and a port",
+      "route default { source = 192.0.2.1:25 }\n",
+      "m.conf:1:26: \"192.0.2.1:25\" is not an address without a port\n"
+      "    route default { source = 192.0.2.1:25 }\n"
+      "                             ^^^^^^^^^^^^\n" },
     { "route doubled in another case",
       "route A.example { }\n"
       "route a.example { }\n",

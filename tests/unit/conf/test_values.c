@@ -29,6 +29,7 @@ static const struct conf_field host_or_none = { .name = "f", .type = CT_HOSTNAME
 static const struct conf_field domains = { .name = "f", .type = CT_DOMAINS };
 static const struct conf_field endpoints = { .name = "f", .type = CT_ENDPOINTS };
 static const struct conf_field servers = { .name = "f", .type = CT_ENDPOINTS, .port = 53 };
+static const struct conf_field addresses = { .name = "f", .type = CT_ADDRESSES };
 static const struct conf_field networks = { .name = "f", .type = CT_NETWORKS };
 static const struct conf_field target = { .name = "f", .type = CT_TARGET };
 static const struct conf_field server = { .name = "f", .type = CT_SERVER, .def = "\"\"" };
@@ -76,6 +77,18 @@ static const struct {
     { &endpoints, "192.0.2.1:65535", "[ 192.0.2.1:65535 ]" },
     { &endpoints, "192.0.2.1:65536", NULL },
     { &endpoints, "*:25", NULL },
+    { &addresses, "192.0.2.1", "[ 192.0.2.1 ]" },
+    { &addresses, "2001:DB8::1", "[ 2001:db8::1 ]" },
+    { &addresses, "[2001:db8::1]", "[ 2001:db8::1 ]" },
+    { &addresses, "::ffff:192.0.2.1", "[ 192.0.2.1 ]" },
+    { &addresses, "192.0.2.1:25", NULL },
+    { &addresses, "[::1]:25", NULL },
+    { &addresses, "0.0.0.0", NULL },
+    { &addresses, "::", NULL },
+    { &addresses, "224.0.0.1", NULL },
+    { &addresses, "192.0.2.0/24", NULL },
+    { &addresses, "eth0", NULL },
+    { &addresses, "", NULL },
     { &servers, "127.0.0.1", "[ 127.0.0.1:53 ]" },
     { &servers, "::1", "[ \"[::1]:53\" ]" },
     { &servers, "[::1]:5353", "[ \"[::1]:5353\" ]" },

@@ -268,7 +268,7 @@ static void target_list(void **state)
 
 static bool is_bad(void *arg, const struct netaddr *a)
 {
-    return trouble_has_address(arg, a, 1000);
+    return trouble_has_address(arg, a, NULL, 1000);
 }
 
 static void trouble_is_tried_last(void **state)
@@ -285,30 +285,58 @@ static void trouble_is_tried_last(void **state)
     struct netaddr other_port = addr("192.0.2.1", 26);
 
     (void)state;
-    trouble_address(tr, &v[1].addr, 0);
-    assert_false(trouble_has_address(tr, &other_port, 1000));
+    trouble_address(tr, &v[1].addr, NULL, 0);
+    assert_false(trouble_has_address(tr, &other_port, NULL, 1000));
     targets_sort(&t, is_bad, tr, false);
     assert_int_equal(v[3].addr.ip[3], 1); /* the bad one */
     assert_true(v[3].bad && !v[0].bad && !v[1].bad && !v[2].bad);
-    assert_true(trouble_has_address(tr, &v[3].addr, TROUBLE_ADDRESS_MS - 1));
-    assert_false(trouble_has_address(tr, &v[3].addr, TROUBLE_ADDRESS_MS));
-    trouble_address(tr, &v[3].addr, 0);
-    trouble_address_over(tr, &v[3].addr);
-    assert_false(trouble_has_address(tr, &v[3].addr, 1));
+    assert_true(trouble_has_address(tr, &v[3].addr, NULL, TROUBLE_ADDRESS_MS - 1));
+    assert_false(trouble_has_address(tr, &v[3].addr, NULL, TROUBLE_ADDRESS_MS));
+    trouble_address(tr, &v[3].addr, NULL, 0);
+    trouble_address_over(tr, &v[3].addr, NULL);
+    assert_false(trouble_has_address(tr, &v[3].addr, NULL, 1));
 
-    trouble_v6(tr, 0);
-    assert_true(trouble_has_v6(tr, TROUBLE_FAMILY_MS - 1));
-    assert_false(trouble_has_v6(tr, TROUBLE_FAMILY_MS));
-    trouble_v6(tr, 0);
-    trouble_v6_over(tr);
-    assert_false(trouble_has_v6(tr, 1));
+    trouble_v6(tr, NULL, 0);
+    assert_true(trouble_has_v6(tr, NULL, TROUBLE_FAMILY_MS - 1));
+    assert_false(trouble_has_v6(tr, NULL, TROUBLE_FAMILY_MS));
+    trouble_v6(tr, NULL, 0);
+    trouble_v6_over(tr, NULL);
+    assert_false(trouble_has_v6(tr, NULL, 1));
     for (unsigned i = 0; i < TROUBLE_MAX + 100; i++) {
         struct netaddr a = addr("10.0.0.0", 25);
 
         a.ip[2] = (uint8_t)(i >> 8);
         a.ip[3] = (uint8_t)i;
-        trouble_address(tr, &a, i);
+        trouble_address(tr, &a, NULL, i);
     }
+    trouble_free(&tr);
+}
+
+/* What one address of ours did not reach may be there for another one. */
+static void trouble_is_of_a_source(void **state)
+{
+    struct netaddr to = addr("192.0.2.1", 25), one = addr("198.51.100.1", 0), two = addr("198.51.100.2", 0);
+    struct netaddr six = addr("2001:db8::1", 0);
+    struct trouble *tr = trouble_new();
+
+    (void)state;
+    trouble_address(tr, &to, &one, 0);
+    assert_true(trouble_has_address(tr, &to, &one, 1));
+    assert_false(trouble_has_address(tr, &to, &two, 1));
+    assert_false(trouble_has_address(tr, &to, NULL, 1));
+    trouble_address_over(tr, &to, NULL);
+    trouble_address_over(tr, &to, &two);
+    assert_true(trouble_has_address(tr, &to, &one, 1));
+    trouble_address_over(tr, &to, &one);
+    assert_false(trouble_has_address(tr, &to, &one, 1));
+
+    trouble_v6(tr, &six, 0);
+    assert_true(trouble_has_v6(tr, &six, 1));
+    assert_false(trouble_has_v6(tr, NULL, 1));
+    trouble_v6_over(tr, NULL);
+    assert_true(trouble_has_v6(tr, &six, 1));
+    trouble_v6_over(tr, &six);
+    assert_false(trouble_has_v6(tr, &six, 1));
     trouble_free(&tr);
 }
 
@@ -503,6 +531,7 @@ int main(void)
         cmocka_unit_test(shares_of_connections),
         cmocka_unit_test(keys_of_targets),
         cmocka_unit_test(trouble_is_tried_last),
+        cmocka_unit_test(trouble_is_of_a_source),
         cmocka_unit_test(who_is_started_when),
         cmocka_unit_test(ipv4_needs_no_free_place),
         cmocka_unit_test(bodies),

@@ -11,6 +11,7 @@
 #include "deliverd/job.h"
 #include "deliverd/pool.h"
 #include "deliverd/section.h"
+#include "deliverd/source.h"
 #include "deliverd/trouble.h"
 #include "dnsd/client.h"
 #include "maps/client.h"
@@ -177,7 +178,7 @@ static void on_accept(void *arg, int fd, const struct netaddr *peer)
     struct server *s = arg;
     struct session *ss = mem_new(sizeof *ss);
 
-    (void)peer;
+    netaddr_ip_text(peer, s->peer, sizeof s->peer);
     s->sessions_n++;
     ss->s = s;
     ss->stream = stream_new(s->w->loop, fd, &server_ops, ss);
@@ -470,7 +471,7 @@ void world_until_over(struct world *w)
 static void load_conf(struct world *w)
 {
     struct conf_errors errs;
-    char text[600];
+    char text[900];
 
     snprintf(text, sizeof text,
              "hostname = own.test\n"
@@ -479,8 +480,11 @@ static void load_conf(struct world *w)
              "route default { port = %u connect_timeout = 2s timeout = 1s max_connections = 2 }\n"
              "route one.test { port = %u max_connections = 1 }\n"
              "route noidle.test { port = %u idle = 0 }\n"
-             "route few.test { port = %u max_connections = 1 max_messages = 2 }\n",
-             w->port, w->port, w->port, w->port);
+             "route few.test { port = %u max_connections = 1 max_messages = 2 }\n"
+             "route from.test { port = %u source = [ 127.0.0.77, \"2001:db8::77\" ] }\n"
+             "route other.test { port = %u source = 127.0.0.78 }\n"
+             "route gone.test { port = %u source = 192.0.2.77 connect_timeout = 2s }\n",
+             w->port, w->port, w->port, w->port, w->port, w->port, w->port);
     conf_errors_init(&errs);
     if (!conf_parse_text(SV(text), "test", ROLE_DELIVERD, &w->conf, &errs))
         fail_msg("%s", errs.list[0].text);
@@ -508,6 +512,7 @@ int world_setup(void **state)
     w->d.conf = w->conf;
     w->d.patience_ms = 1000;
     w->d.trouble = trouble_new();
+    w->d.sources = sources_new(&w->d);
     w->d.dns = dns_client_new(w->loop, ROLE_DELIVERD);
     w->d.maps = maps_client_new(w->loop, ROLE_DELIVERD);
     w->d.pool = pool_new(&w->d);
@@ -529,6 +534,7 @@ int world_teardown(void **state)
     maps_client_free(&w->d.maps);
     dns_client_free(&w->d.dns);
     trouble_free(&w->d.trouble);
+    sources_free(&w->d.sources);
     ipc_out_clear(&w->d.out);
     channel_free(&w->queued);
     channel_free(&w->dnsd);

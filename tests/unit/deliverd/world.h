@@ -28,6 +28,7 @@ struct server {
     unsigned number;
     struct session *sessions; /* open ones */
     unsigned sessions_n;      /* ever */
+    char peer[NETADDR_TEXT];  /* of the last one, without its port */
     unsigned messages;
     struct buf data;     /* of the last message, as it came, without the dot */
     struct buf commands; /* all of them, joined by '|' */

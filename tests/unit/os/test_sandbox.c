@@ -124,6 +124,29 @@ static int sockets_as_told(enum role role)
     return 0;
 }
 
+static unsigned ports_abi; /* in force in the confined child */
+
+/* An address of ours to leave from, but no port of its choice where Landlock knows ports; no listening. */
+static int sources_only(enum role role)
+{
+    struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), other, rc;
+
+    (void)role;
+    if (fd < 0 || bind(fd, (struct sockaddr *)&sin, sizeof sin) < 0)
+        return 1;
+    if (!refused(listen(fd, 1)))
+        return 2;
+    fd_close(&fd);
+    sin.sin_port = htons(47026);
+    other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    rc = bind(other, (struct sockaddr *)&sin, sizeof sin);
+    if (ports_abi >= 4 && !refused(rc))
+        return 3;
+    fd_close(&other);
+    return 0;
+}
+
 static int files_as_told(enum role role)
 {
     int fd = open("/etc/hostname", O_RDONLY);
@@ -207,6 +230,17 @@ static int deposit_moves(enum role role)
     return unlinkat(dir, "tmp", AT_REMOVEDIR) == 0 ? 0 : 5;
 }
 
+static void relays_bind_and_never_listen(void **state)
+{
+    unsigned have = sandbox_landlock_abi();
+
+    (void)state;
+    for (unsigned abi = 0; abi <= 64; abi += 4) {
+        ports_abi = abi < have ? abi : have;
+        assert_int_equal(confined(ROLE_DELIVERD, abi, sources_only), 0);
+    }
+}
+
 static void agents_move_between_directories(void **state)
 {
     (void)state;
@@ -282,6 +316,7 @@ int main(void)
         cmocka_unit_test(everybody_can_live),
         cmocka_unit_test(nobody_gets_out),
         cmocka_unit_test(sockets_are_as_the_table_says),
+        cmocka_unit_test(relays_bind_and_never_listen),
         cmocka_unit_test(files_are_below_the_own_tree),
         cmocka_unit_test(agents_move_between_directories),
         cmocka_unit_test(the_unforeseen_kills),
