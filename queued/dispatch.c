@@ -107,7 +107,7 @@ void message_settle(struct mailq *q, uint32_t message)
         next = sched_part(q->ledger.sched, part)->sibling;
         part_settle(q, part);
         /* Suspension may not end a message, but nothing here depends on that. */
-        if (ledger_find(&q->ledger, id) != message)
+        if (next && ledger_find(&q->ledger, id) != message)
             return;
     }
 }

@@ -78,6 +78,18 @@ uint32_t ledger_find(const struct ledger *l, uint64_t id)
     return handle;
 }
 
+/* In two steps, since the slot says where the message is: its slot now, what that slot has some calls later. */
+void ledger_ahead(struct ledger *l, uint64_t id)
+{
+    uint64_t *before = &l->ahead[l->ahead_n++ % LEDGER_AHEAD];
+    uint32_t handle = l->slots[slot_of(l, *before)];
+
+    if (handle)
+        __builtin_prefetch(ledger_at(l, handle));
+    __builtin_prefetch(&l->slots[slot_of(l, id)], 1);
+    *before = id;
+}
+
 /* The same for entries: a journal mostly follows the order of the records. */
 static uint32_t entry_find(struct ledger *l, uint64_t id)
 {

@@ -72,11 +72,15 @@ struct message {
     uint64_t sender; /* ledger_sender */
 };
 
+#define LEDGER_AHEAD 8u
+
 struct ledger {
     struct pool messages;
     uint32_t *slots; /* owned hash table of message handles */
     size_t slot_n;
     uint32_t last_found; /* handle of the last entry's message */
+    uint64_t ahead[LEDGER_AHEAD]; /* the ids last told to ledger_ahead, in a ring */
+    size_t ahead_n;
     struct sched *sched; /* owned */
     struct words_table words;
     /* Snapshots being read: segment -> offset below which what is not named is done. */
@@ -99,6 +103,9 @@ void ledger_init(struct ledger *l, const struct sched_conf *conf);
 void ledger_clear(struct ledger *l);
 
 uint32_t ledger_find(const struct ledger *l, uint64_t id); /* 0: none */
+/* ledger_find will be asked for this one soon (after twice LEDGER_AHEAD others is best): fetches what it reads
+   from memory that no cache has. */
+void ledger_ahead(struct ledger *l, uint64_t id);
 static inline struct message *ledger_at(const struct ledger *l, uint32_t handle)
 {
     return pool_at(&l->messages, handle);

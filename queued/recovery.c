@@ -151,6 +151,13 @@ static bool on_sidecar(void *arg, uint32_t offset, uint64_t id, const struct rec
     return true;
 }
 
+static void on_ahead(void *arg, uint64_t id)
+{
+    struct scan *s = arg;
+
+    ledger_ahead(s->r->ledger, id);
+}
+
 static bool scan_sidecar(struct scan *s, uint64_t size)
 {
     char name[SEGMENT_NAME];
@@ -165,7 +172,7 @@ static bool scan_sidecar(struct scan *s, uint64_t size)
     buf_reset(&s->bytes);
     ok = file_read(fd, &s->bytes, &err) && sidecar_valid(buf_view(&s->bytes), s->nonce, s->number, size);
     fd_close(&fd);
-    if (ok && !sidecar_each(buf_view(&s->bytes), s->nonce, on_sidecar, s)) {
+    if (ok && !sidecar_each(buf_view(&s->bytes), s->nonce, on_sidecar, on_ahead, s)) {
         /* Its checksum is right, so what it says is our own mistake: the records themselves decide. */
         LOG(WARN, "queue.sidecar.ignored", KI("segment", s->number));
         return false;

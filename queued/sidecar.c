@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define SIDECAR_MAX (64u * 1024u * 1024u) /* no larger than the segment it saves us from reading */
+#define ROWS_AHEAD  16u
 #define END_LEN     34u                   /* "end ", 20 digits, blank, 8 hex digits, line feed */
 
 void sidecar_init(struct sidecar *s)
@@ -80,25 +81,48 @@ bool sidecar_valid(struct strv bytes, const char *nonce, uint32_t number, uint64
     return memcmp(bytes.p + bytes.n - END_LEN, end, END_LEN) == 0;
 }
 
+struct row {
+    uint64_t offset, id;
+    struct record_sizes sizes;
+    struct strv envelope;
+};
+
+static bool row_take(struct strv *rest, const char *nonce, struct row *out)
+{
+    struct strv word;
+
+    if (!strv_cut(rest, ' ', &word) || !strv_u64(word, UINT32_MAX, &out->offset) || !rest->p ||
+        !record_line_parse(*rest, nonce, &out->id, &out->sizes) ||
+        out->sizes.envelope > rest->n - RECORD_LINE_LEN)
+        return false;
+    out->envelope = strv_sub(*rest, RECORD_LINE_LEN, out->sizes.envelope);
+    *rest = strv_from(*rest, RECORD_LINE_LEN + out->sizes.envelope);
+    return true;
+}
+
 bool sidecar_each(struct strv bytes, const char *nonce,
                   bool (*fn)(void *arg, uint32_t offset, uint64_t id, const struct record_sizes *sizes,
                              struct strv envelope),
-                  void *arg)
+                  void (*ahead)(void *arg, uint64_t id), void *arg)
 {
     struct strv rest = strv_sub(bytes, 0, bytes.n - END_LEN), word;
+    struct row rows[ROWS_AHEAD];
+    size_t taken = 0, told = 0;
+    bool ok = strv_cut(&rest, '\n', &word);
 
-    if (!strv_cut(&rest, '\n', &word))
-        return false;
-    while (rest.p && rest.n > 0) {
-        struct record_sizes sizes;
-        uint64_t offset, id;
-
-        if (!strv_cut(&rest, ' ', &word) || !strv_u64(word, UINT32_MAX, &offset) || !rest.p ||
-            !record_line_parse(rest, nonce, &id, &sizes) || sizes.envelope > rest.n - RECORD_LINE_LEN)
+    while (ok || told < taken) {
+        /* What stands before a line that is not right is told all the same. */
+        while (ok && rest.p && rest.n > 0 && taken - told < ROWS_AHEAD) {
+            ok = row_take(&rest, nonce, &rows[taken % ROWS_AHEAD]);
+            if (ok && ahead)
+                ahead(arg, rows[taken % ROWS_AHEAD].id);
+            taken += ok;
+        }
+        if (told == taken)
+            break;
+        struct row *r = &rows[told++ % ROWS_AHEAD];
+        if (!fn(arg, (uint32_t)r->offset, r->id, &r->sizes, r->envelope))
             return false;
-        if (!fn(arg, (uint32_t)offset, id, &sizes, strv_sub(rest, RECORD_LINE_LEN, sizes.envelope)))
-            return false;
-        rest = strv_from(rest, RECORD_LINE_LEN + sizes.envelope);
     }
-    return true;
+    return ok;
 }

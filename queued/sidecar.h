@@ -20,9 +20,10 @@ void sidecar_add(struct sidecar *s, uint32_t offset, struct strv head);
 void sidecar_write(struct sidecar *s, int segment_dir, uint32_t number, uint64_t segment_bytes);
 
 /* bytes: of the file. fn per record; false (some calls of fn may have been made) when it is not whole or not
-   about a segment with this nonce and size: so ask sidecar_valid first. */
+   about a segment with this nonce and size: so ask sidecar_valid first. ahead (may be NULL) hears of each id
+   some records before fn does, and of some that fn never sees: to fetch what fn will look at. */
 bool sidecar_valid(struct strv bytes, const char *nonce, uint32_t number, uint64_t segment_bytes);
 bool sidecar_each(struct strv bytes, const char *nonce,
                   bool (*fn)(void *arg, uint32_t offset, uint64_t id, const struct record_sizes *sizes,
                              struct strv envelope),
-                  void *arg);
+                  void (*ahead)(void *arg, uint64_t id), void *arg);

@@ -3,6 +3,7 @@
 
 #include "common/base/err.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sys/random.h>
@@ -34,11 +35,10 @@ static void crc_setup(void)
 
 static uint64_t load_le64(const uint8_t *p)
 {
-    uint64_t v = 0;
+    uint64_t v;
 
-    for (int i = 7; i >= 0; i--)
-        v = v << 8 | p[i];
-    return v;
+    memcpy(&v, p, sizeof v);
+    return le64toh(v);
 }
 
 /* Eight bytes per step. */

@@ -134,6 +134,9 @@ bool strv_word(struct strv *rest, struct strv *word)
     return word->n > 0;
 }
 
+/* Of so many digits no number is too large. */
+#define DIGITS_SAFE 19u
+
 bool strv_u64(struct strv s, uint64_t max, uint64_t *out)
 {
     uint64_t v = 0;
@@ -143,6 +146,10 @@ bool strv_u64(struct strv s, uint64_t max, uint64_t *out)
     for (size_t i = 0; i < s.n; i++) {
         unsigned d = (unsigned)(unsigned char)s.p[i] - '0';
 
+        if (i < DIGITS_SAFE && d <= 9) {
+            v = v * 10 + d;
+            continue;
+        }
         if (d > 9 || __builtin_mul_overflow(v, (uint64_t)10, &v) ||
             __builtin_add_overflow(v, (uint64_t)d, &v))
             return false;
