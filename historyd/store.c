@@ -15,6 +15,7 @@
 
 #include "common/base/mem.h"
 #include "common/os/fd.h"
+#include "common/os/lmdb.h"
 
 #define NAME      "history.mdb"
 #define ASIDE     "history.damaged"
@@ -83,19 +84,6 @@ static bool mark_set(void)
     return st.st_size > TRIES;
 }
 
-/* A file that was cut would end the process with SIGBUS at the first look beyond its end. */
-static bool is_whole(MDB_env *env)
-{
-    MDB_envinfo info;
-    MDB_stat stat;
-    struct stat st;
-    int fd;
-
-    if (mdb_env_info(env, &info) || mdb_env_stat(env, &stat) || mdb_env_get_fd(env, &fd) || fstat(fd, &st))
-        return false;
-    return (uint64_t)st.st_size / stat.ms_psize >= info.me_last_pgno + 1;
-}
-
 static int env_open(struct store *s)
 {
     uint64_t size = s->limits.size + MAP_SPARE;
@@ -108,7 +96,7 @@ static int env_open(struct store *s)
         rc = mdb_env_set_mapsize(s->env, size);
     if (!rc)
         rc = mdb_env_open(s->env, NAME, MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOMETASYNC | MDB_NORDAHEAD, 0600);
-    if (!rc && !is_whole(s->env))
+    if (!rc && !lmdb_is_whole(s->env))
         rc = MDB_CORRUPTED;
     return rc;
 }

@@ -11,12 +11,12 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/wire.h"
+#include "common/os/lmdb.h"
 
 #include <errno.h>
 #include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define FORMAT          1 /* of values: u8 FORMAT, u32 line, text */
@@ -90,19 +90,6 @@ static void reader_close(struct reader *r)
         mdb_env_close(r->env);
 }
 
-/* A file cut by a crash of the machine would end the process with SIGBUS at the first look beyond its end. */
-static bool whole(MDB_env *env)
-{
-    MDB_envinfo info;
-    MDB_stat stat;
-    struct stat st;
-    int fd;
-
-    if (mdb_env_info(env, &info) || mdb_env_stat(env, &stat) || mdb_env_get_fd(env, &fd) || fstat(fd, &st))
-        return false;
-    return (uint64_t)st.st_size / stat.ms_psize >= info.me_last_pgno + 1;
-}
-
 static bool reader_open(const char *name, const char *identity, struct reader *r, struct err *err)
 {
     MDB_val key = val(META_KEY, sizeof META_KEY - 1), value;
@@ -112,7 +99,7 @@ static bool reader_open(const char *name, const char *identity, struct reader *r
     rc = mdb_env_create(&r->env);
     if (!rc)
         rc = mdb_env_open(r->env, name, MDB_RDONLY | MDB_NOLOCK | MDB_NOSUBDIR, 0);
-    if (!rc && !whole(r->env))
+    if (!rc && !lmdb_is_whole(r->env))
         rc = MDB_CORRUPTED;
     if (!rc)
         rc = mdb_txn_begin(r->env, NULL, MDB_RDONLY, &r->txn);

@@ -37,7 +37,7 @@ SYSTEM = {
     r'event2?/': ['common/net'],
     r'openssl/(ssl|bio)\.h': ['common/net'],
     r'ares': ['dnsd'],
-    r'lmdb\.h': ['maps', 'historyd'],
+    r'lmdb\.h': ['maps', 'historyd', 'common/os'],
     r'pcre2\.h': ['maps', 'conf'],
     r'seccomp\.h|linux/landlock\.h|linux/seccomp\.h': ['common/os'],
 }
