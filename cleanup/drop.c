@@ -110,7 +110,8 @@ static bool complete(const struct conf *conf, struct strv text, struct buf *out,
         address_clear(&a);
         a = full;
     }
-    *own = bare || (a.kind == ADDRESS_DOMAIN && conf_domain_is_own(conf, a.domain));
+    *own = bare || conf_is_host_contact(conf, a.local, a.domain) ||
+           (a.kind == ADDRESS_DOMAIN && conf_domain_is_own(conf, a.domain));
     buf_reset(out);
     address_format(&a, out);
     address_clear(&a);

@@ -231,7 +231,7 @@ bool recipients_complete(const struct conf *conf, struct address *a)
     const char *domain = conf->top->domains.n ? conf->top->domains.v[0] : conf->top->hostname;
     struct address full;
 
-    if (a->kind != ADDRESS_LOCAL)
+    if (a->kind != ADDRESS_LOCAL && !conf_is_host_contact(conf, a->local, a->domain))
         return true;
     if (!address_make(a->local, SV(domain), 0, &full, NULL))
         return false;

@@ -19,5 +19,6 @@ void recipients_expanded(struct txn *t, struct txn_rcpt *r);
 void recipients_resolve(struct txn *t, struct txn_rcpt *r);
 /* Fills in how questions are asked; id and the rest stay the caller's. */
 void recipients_env(struct cleanup *cl, struct resolve_env *env);
-/* An address without a domain gets the host's; false: it cannot be one. */
+/* An address without a domain, or of the host's contact (conf.h), gets the first own domain; false: it cannot
+   be one. */
 bool recipients_complete(const struct conf *conf, struct address *a);

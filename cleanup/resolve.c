@@ -273,6 +273,13 @@ static void nobody(struct resolve *r, struct node *n)
         n->state = NODE_EXPANDED;
         return;
     }
+    /* Notices are from MAILER-DAEMON; who answers one means a human (RFC 3464 2). */
+    if (address_is_mailer_daemon(&n->address) &&
+        address_make(SV_LIT("postmaster"), n->address.domain, 0, &a, NULL)) {
+        n->state = NODE_EXPANDED;
+        grow_address(r, n, &a, KEYS_ALL);
+        return;
+    }
     /* RFC 5321 4.5.1: postmaster is always there. deliverd knows the mailbox that needs no table. */
     if (!address_is_postmaster(&n->address)) {
         /* What cron and the like report must not be lost for want of an alias: root has a mailbox as well.

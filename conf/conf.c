@@ -11,6 +11,7 @@
 #include "conf/parse.h"
 #include "conf/route.h"
 #include "conf/source.h"
+#include "conf/top.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,6 +154,12 @@ bool conf_domain_is_own(const struct conf *conf, struct strv domain)
 {
     char name[DOMAIN_MAX_BYTES + 1];
     return fold_domain(domain, name) && dict_get(conf->own, SV(name)) != NULL;
+}
+
+bool conf_is_host_contact(const struct conf *conf, struct strv local, struct strv domain)
+{
+    return (strv_iis(local, "postmaster") || strv_iis(local, "mailer-daemon")) &&
+           strv_iis(domain, conf->top->hostname) && !conf_domain_is_own(conf, domain);
 }
 
 struct conf_where conf_where(const struct conf_head *head, const char *section, const char *field)

@@ -107,6 +107,9 @@ const struct conf_listen *conf_listen_find(const struct conf *conf, struct strv 
 const struct conf_route *conf_route_for(const struct conf *conf, struct strv domain);
 /* Case ignored; exact: a subdomain of an own domain is not own. */
 bool conf_domain_is_own(const struct conf *conf, struct strv domain);
+/* postmaster or MAILER-DAEMON at the host's name where that is no own domain. Notices and replies give that
+   name: who is answered to has his mail here (RFC 3461 9.3, RFC 3464 2), and nobody else at it. */
+bool conf_is_host_contact(const struct conf *conf, struct strv local, struct strv domain);
 
 /* Where a field of a section was written, e.g. conf_where(&relay->head, "relay", "from"); the section kinds
    are the words of the language, "" is the top level. A field nobody wrote is at {"default", 0, 0}. */

@@ -159,8 +159,8 @@ static enum policy_verdict rcpt_relay(struct engine *e, struct refusal *r)
     const struct conf *conf = e->service->conf;
     const struct conf_relay *relay = conf->relay;
     const struct address *a = &e->envelope.rcpt.address;
-    bool own_domain =
-        a->kind == ADDRESS_LOCAL || (a->kind == ADDRESS_DOMAIN && conf_domain_is_own(conf, a->domain));
+    bool own_domain = a->kind == ADDRESS_LOCAL || conf_is_host_contact(conf, a->local, a->domain) ||
+                      (a->kind == ADDRESS_DOMAIN && conf_domain_is_own(conf, a->domain));
     bool backup = a->kind == ADDRESS_DOMAIN && conf_strings_have(&relay->to, a->domain);
 
     e->envelope.rcpt_local = own_domain;

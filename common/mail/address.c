@@ -297,6 +297,11 @@ bool address_is_root(const struct address *a)
     return a->kind != ADDRESS_NULL && strv_iis(a->local, "root");
 }
 
+bool address_is_mailer_daemon(const struct address *a)
+{
+    return a->kind != ADDRESS_NULL && strv_iis(a->local, "mailer-daemon");
+}
+
 bool address_local_is_routed(struct strv local)
 {
     return strv_has(local, '%') || strv_has(local, '!') || strv_has(local, '@');

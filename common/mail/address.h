@@ -60,6 +60,7 @@ bool address_ieq(const struct address *a, const struct address *b);
 bool address_is_null(const struct address *a);
 bool address_is_postmaster(const struct address *a);    /* RFC 5321 4.5.1: local part only, any case */
 bool address_is_root(const struct address *a);          /* the same for root, to whom a host reports */
+bool address_is_mailer_daemon(const struct address *a); /* the same for whom notices are from */
 
 /* True when the local part is one that some mailer would route again: it contains % ! or @
    (a%b@own, b!a@own, "a@b"@own). Relaying by disguise; refused for strangers. */

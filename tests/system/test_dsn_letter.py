@@ -4,7 +4,7 @@ import tempfile
 import pytest
 
 import netns
-from host import wait_for
+from host import Host, wait_for
 from lmtp import Lmtp
 from sink import Sink
 from test_dsn import Sinks, alias_host, dsn_host, notices, submit
@@ -166,6 +166,23 @@ def test_a_forward_that_fails_names_whom_the_sender_wrote_to():
         notice, (r,) = receipt(h, sender)
         assert (r['Action'], r['Final-Recipient'], r['Original-Recipient']) == ('failed', f'rfc822; {one}@demo.test', None)
         assert 'gone' not in str(notice.get_payload(1))
+
+
+# ---- 9.3, and RFC 3464 2: who is named can be written to ----
+
+@pytest.mark.parametrize('hostname', ['mail.demo.test', 'demo.test'])
+def test_whom_a_notice_is_from_has_a_mailbox(hostname):
+    """Also for strangers, and when the host's name is no own domain; nobody else at that name."""
+    with Host(hostname=hostname) as h:
+        with h.smtp() as s:
+            s.ehlo()
+            s.docmd('MAIL FROM:<stranger@far.test>')
+            for to in (f'MAILER-DAEMON@{hostname}', f'postmaster@{hostname.upper()}', f'PostMaster@{hostname}'):
+                assert s.docmd(f'RCPT TO:<{to}>')[0] == 250, to
+            for to in ('user@mail.demo.test', 'MAILER-DAEMON@far.test', f'mailer-daemon%far.test@{hostname}'):
+                assert s.docmd(f'RCPT TO:<{to}>')[0] == 550, to
+        h.send(f'MAILER-DAEMON@{hostname}', 'Subject: Re: Undelivered mail\r\n\r\nwhy?\r\n')
+        assert b'why?' in h.wait_mail('postmaster')[0]
 
 
 # ---- 5.2.8 ----

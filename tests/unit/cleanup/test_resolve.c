@@ -277,6 +277,8 @@ static const struct {
     { "others, a list that cannot be read", "tornlist@own.test", "451 4.3.0" },
     { "others, a table that cannot be read", "torn@own.test", "451 4.3.0" },
     { "by way of a postmaster", "mailer-daemon@second.test", "ok postmaster@second.test*" },
+    { "an answer to a notice", "MAILER-DAEMON@third.test", "ok bob@own.test*" },
+    { "mailer-daemon of a closed domain", "mailer-daemon@closed.test", "550 5.7.1" },
     { "a foreign domain stays", "x@relay.test", "ok x@relay.test" },
     { "a subdomain is foreign", "bob@sub.own.test", "ok bob@sub.own.test" },
     { "a literal is foreign", "bob@[127.0.0.1]", "ok bob@[127.0.0.1]" },
