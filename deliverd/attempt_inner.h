@@ -19,6 +19,7 @@ struct attempt {
     struct dns_ask ask;
     struct loop_timer again; /* dnsd is away */
     int64_t asked;           /* loop ms, first */
+    int64_t asked_last;      /* loop ms: what a domain's name servers took is not what our dnsd was away */
     struct targets targets;
     bool resolved;
     struct netaddr avoid; /* had trouble with us already; AF_UNSPEC: none */

@@ -85,6 +85,8 @@ static void on_hosts(void *arg, const struct dns_hosts *hosts)
         ask_again(a);
         return;
     }
+    if (loop_now(a->d->loop) - a->asked_last > a->job->looked)
+        a->job->looked = loop_now(a->d->loop) - a->asked_last;
     switch (hosts->answer) {
     case DNS_OK: use_hosts(a, hosts); return;
     case DNS_NXDOMAIN: no_target(a, STATUS(5, 1, 2), "domain", "does not exist", "does not exist"); return;
@@ -135,6 +137,7 @@ void attempt_ask(struct attempt *a)
     const struct login *refused = refused_login(a);
     char text[900];
 
+    a->asked_last = loop_now(a->d->loop);
     if (refused) {
         snprintf(text, sizeof text, "login %.64s was refused a moment ago: %s", refused->name,
                  buf_cstr(&refused->refused));

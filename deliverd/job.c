@@ -263,6 +263,8 @@ static bool put_results(struct job *j, struct ipc_out *o, size_t *i)
     ipc_put_u64(o, TAG_LAST, *i == j->rcpt_n && j->open == 0);
     ipc_put_u64(o, TAG_MS_CONNECT, (uint64_t)((j->connected ? j->connected : now) - j->started));
     ipc_put_u64(o, TAG_MS_SEND, (uint64_t)(j->connected ? now - j->connected : 0));
+    if (j->looked > 0)
+        ipc_put_u64(o, TAG_MS_LOOKUP, (uint64_t)j->looked);
     if (j->group.len && buf_ok(&j->group))
         ipc_put_clean(o, TAG_KEY, buf_view(&j->group));
     return *i == j->rcpt_n;

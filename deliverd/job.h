@@ -69,6 +69,7 @@ struct job {
     bool unacked; /* a J_RESULT is on its way: its acknowledgement covers all that was told */
     struct loop_task flush;
     int64_t started, connected; /* loop ms; connected 0: not yet */
+    int64_t looked;             /* ms, the longest look-up of hosts */
     struct buf group; /* owned: what the destination has in common with others; empty: not known */
     struct attempt *attempt;    /* owned while it runs */
     struct local *delivery;     /* the same for mailboxes */

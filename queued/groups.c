@@ -125,8 +125,9 @@ void dest_update(struct sched *s, uint32_t handle)
     const struct dest *d = dest_at(s, handle);
     struct turns *t = &group_at(s, d->group)->turns;
 
-    /* One at a time asks whether its hosts can be found again. */
-    if (d->order.ready > 0 && !d->rest.until && (d->failures < REST_AFTER || d->running == 0))
+    /* One at a time asks whether its hosts can be found again, and how fast. */
+    if (d->order.ready > 0 && !d->rest.until &&
+        ((d->failures < REST_AFTER && d->slow == 0) || d->running == 0))
         ring_join(s, link_of_dest, t, order_tier(&s->lanes, &d->order), handle);
     else
         ring_leave(s, link_of_dest, t, handle);
@@ -445,6 +446,7 @@ bool dest_is_idle(const struct sched *s, uint32_t handle)
         bucket_fill(s, g);
     /* A rest is knowledge too, and so is a rate that was used up: they stay until they are over. */
     return d->parts == 0 && d->running == 0 && !d->rest.until && !g->rest.until &&
+           (d->slow == 0 || s->now - d->slow_at > SLOW_KEPT) &&
            (!g->rate || g->tokens >= bucket_size(g));
 }
 

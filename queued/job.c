@@ -73,6 +73,8 @@ void job_settle(struct mailq *q, struct job *job)
     sched_part(sched, job->part)->running--;
     ledger_at(&q->ledger, job->message)->jobs--;
     ledger_recount(&q->ledger, ledger_at(&q->ledger, job->message));
+    if (job->answered || job->unreachable || job->unresolved || job->slow)
+        sched_looked_up(sched, job->part, job->slow);
     if (sched_ended(sched, job->part, end, mailq_now_s(q)))
         suspend_dest(q, job->part);
     job->part = job->message = 0;
@@ -205,7 +207,7 @@ void job_return(struct mailq *q, struct job *job)
     for (size_t i = 0; i < job->rcpt_n; i++)
         if (job->rcpts[i].pending)
             rcpt_state_set(m, message_rcpt(m, job->rcpts[i].index), RCPT_OPEN);
-    job->answered = job->unreachable = job->unresolved = false;
+    job->answered = job->unreachable = job->unresolved = job->slow = false;
     job_settle(q, job);
     /* A message that kills its deliverd must not do it all day. */
     if (++p->lost >= LOST_MAX)
@@ -233,7 +235,7 @@ void jobs_forget_message(struct mailq *q, const struct message *m)
     for (unsigned i = 0; i < q->deliverd_n; i++)
         for (struct job *job = q->deliverds[i].jobs; job; job = job->next)
             if (job->part && job->id == m->id) {
-                job->answered = job->unreachable = job->unresolved = false;
+                job->answered = job->unreachable = job->unresolved = job->slow = false;
                 job_settle(q, job);
             }
 }

@@ -51,6 +51,7 @@ struct job {
     uint32_t due;               /* seconds: next attempt, 0: not drawn yet */
     bool unconfirmed;           /* its deliverd was reconnected and has not spoken of it yet */
     bool answered, unreachable, unresolved; /* what the results say about the destination */
+    bool slow;                              /* the look-up of its hosts took long */
     /* sending what does not fit J_START */
     struct bytes *bytes; /* counted; NULL when all is sent */
     size_t sent;

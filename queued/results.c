@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define SERVICE_S   5u /* until the next try when one of our own daemons was away, and up to as long again */
+#define LOOKUP_SLOW 5000u /* ms: name servers that are far away, or ask again, need less */
 #define SUSPEND_MAX 1000u /* lines at once; further ones wait silently for the destination */
 
 bool rcpt_wants(const struct message *m, const struct rcpt *r, unsigned notify_bit)
@@ -146,6 +147,7 @@ static void job_learns(struct frame *f, struct job *job, const struct verdict *v
 
     if (key.n)
         sched_join(sched, job->part, key);
+    job->slow = job->slow || ipc_get_u64(f->in, TAG_MS_LOOKUP) >= LOOKUP_SLOW;
     if (job->side != SIDE_REMOTE && !strv_is(step, "service"))
         sched_asked_lmtp(sched, job->part, strv_is(step, "lmtp"));
     /* The look-up of a host that all of the group have. */

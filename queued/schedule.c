@@ -163,6 +163,18 @@ void sched_started(struct sched *s, uint32_t part)
     dest_started(s, sched_part(s, part)->dest, false);
 }
 
+void sched_looked_up(struct sched *s, uint32_t part, bool slow)
+{
+    struct dest *d = dest_at(s, sched_part(s, part)->dest);
+
+    if (slow) {
+        d->slow = QUICK_AFTER;
+        d->slow_at = s->now;
+    } else if (d->slow > 0) {
+        d->slow--;
+    }
+}
+
 static uint32_t rest_end(const struct sched *s)
 {
     uint32_t end = sched_retry_at(s, 1, s->now);

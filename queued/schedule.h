@@ -107,6 +107,9 @@ enum sched_end {
 void sched_join(struct sched *s, uint32_t part, struct strv key);
 /* An LMTP server was asked, or a mailbox, for a part that is not remote: its destination's side is known. */
 void sched_asked_lmtp(struct sched *s, uint32_t part, bool lmtp);
+/* Before sched_ended: the look-up of the destination's hosts took long in that job, or it did not (or there was
+ * none). After a slow one the destination has one job at a time, until some in a row were not. */
+void sched_looked_up(struct sched *s, uint32_t part, bool slow);
 /* A running job of the part ended. True when the destination, or its group, begins to rest. */
 bool sched_ended(struct sched *s, uint32_t part, enum sched_end end, uint32_t now_s);
 

@@ -9,6 +9,10 @@ struct dict;
 /* One lost connection says little about a host, and a message that waits because of another's bad luck is a
    mystery; five in a row say enough. From then on each single failure begins the next rest. */
 #define REST_AFTER 5u
+/* So many look-ups in a row that were not slow: one at a time until then. A domain that names an operator's
+   hosts, and whose own name servers answer after a minute, would hold all places that those hosts have. */
+#define QUICK_AFTER 5u
+#define SLOW_KEPT   3600u /* seconds: not forgotten before that when no mail is left */
 /* A domain with mailboxes and an LMTP server counts as the server's: so many results without it say that it
    is none any more. */
 #define BOXES_MAX 100u
@@ -43,7 +47,9 @@ struct dest {
     uint32_t group;
     struct link link; /* those of its group that have something to start */
     struct pause rest;
+    uint32_t slow_at; /* seconds: the last slow look-up */
     uint8_t failures; /* in a row to find its hosts, counted up to REST_AFTER */
+    uint8_t slow;     /* look-ups that have to be quick before it has more than one job */
     uint8_t boxes;    /* of SIDE_LMTP: results in a row that came from mailboxes */
 };
 

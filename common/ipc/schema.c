@@ -365,7 +365,7 @@ FIELDS(g_result_f) = {
 static const struct ipc_group g_result = { "result", g_result_f };
 FIELDS(f_j_result) = { R(ID, U64, 0, "message id"),        G(RCPT, g_result, "recipients"),
                        R(LAST, U64, 1, "1: ends the job"), O(MS_CONNECT, U64, 0, "ms"),
-                       O(MS_SEND, U64, 0, "ms"),
+                       O(MS_SEND, U64, 0, "ms"), O(MS_LOOKUP, U64, 0, "ms of the longest look-up of hosts"),
                        O(KEY, TEXT, IPC_GROUP_MAX, "of the hosts and the policy that the destination shares "
                                                    "with others; absent: not known"),
                        END };

@@ -90,6 +90,7 @@ static const char *const tag_names[TAG__END] = {
     T(MS_QUEUE, "ms-queue"),
     T(MS_CONNECT, "ms-connect"),
     T(MS_SEND, "ms-send"),
+    T(MS_LOOKUP, "ms-lookup"),
     T(RUNNING, "running"),
     T(NOTICE, "notice"),
     T(RETRY_UNTIL, "retry-until"),

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #define WAIT_MS 10000
@@ -255,6 +256,8 @@ static void on_dns_frame(void *arg, struct channel *ch, struct ipc_in *in)
     w->dns_asked++;
     if (w->dns_silent)
         return;
+    if (w->dns_hold_ms > 0)
+        nanosleep(&(struct timespec){ .tv_nsec = (long)w->dns_hold_ms * 1000000 }, NULL);
     ipc_begin(&w->out, IPC_DNS_HOSTS, in->txn);
     ipc_put_u64(&w->out, TAG_ANSWER, w->dns_answer);
     while (w->dns_answer == DNS_OK && rest.p && strv_cut(&rest, ';', &host))
@@ -324,7 +327,8 @@ static void on_result(struct world *w, struct ipc_in *in)
                             .index = ipc_get_u64(&group, TAG_RCPT_INDEX),
                             .outcome = (enum ipc_outcome)ipc_get_u64(&group, TAG_OUTCOME),
                             .remote = ipc_get_u64(&group, TAG_REMOTE),
-                            .maybe = ipc_get_u64(&group, TAG_MAYBE) };
+                            .maybe = ipc_get_u64(&group, TAG_MAYBE),
+                            .lookup = ipc_get_u64(in, TAG_MS_LOOKUP) };
         copy_text(t->enhanced, sizeof t->enhanced, &group, TAG_ENHANCED);
         copy_text(t->step, sizeof t->step, &group, TAG_STEP);
         copy_text(t->relay, sizeof t->relay, &group, TAG_RELAY);

@@ -17,6 +17,7 @@ struct told {
     enum ipc_outcome outcome;
     char enhanced[16], step[32], relay[400], reply[1000], group[300];
     bool remote, maybe;
+    uint64_t lookup;
 };
 
 struct session;
@@ -61,6 +62,7 @@ struct world {
     enum ipc_dns dns_answer;
     const char *dns_hosts; /* "mx1 10 127.0.0.2,127.0.0.3; own.test 20 127.0.0.4" */
     bool dns_silent;
+    unsigned dns_hold_ms; /* before each answer */
 };
 
 int world_setup(void **state);

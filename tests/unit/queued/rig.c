@@ -391,6 +391,8 @@ static void result(struct rig *r, unsigned deliverd, struct rig_job *job, uint64
     ipc_put_u64(&out, TAG_LAST, last);
     ipc_put_u64(&out, TAG_MS_CONNECT, 3);
     ipc_put_u64(&out, TAG_MS_SEND, 4);
+    if (r->lookup)
+        ipc_put_u64(&out, TAG_MS_LOOKUP, r->lookup);
     if (r->group)
         ipc_put_text(&out, TAG_KEY, SV(r->group));
     channel_send(r->deliverd[deliverd], &out);

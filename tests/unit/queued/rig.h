@@ -55,6 +55,7 @@ struct rig {
     bool busy;         /* deferred results are words of the remote: 450 4.2.0 */
     const char *reply; /* to failures; NULL: the usual one */
     const char *group; /* of the destination's hosts, told with results; NULL: not known */
+    uint64_t lookup;   /* ms of the look-up, told with results */
     bool hold_results; /* the test answers jobs itself */
     struct store_sizes sizes;
     void (*other)(struct rig *r, struct ipc_in *in); /* any other frame to cleanup or deliverd; may be NULL */

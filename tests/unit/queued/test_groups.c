@@ -209,6 +209,51 @@ static void a_dead_domain_rests_alone(void **state)
     sched_free(&s);
 }
 
+/* Whose look-ups are slow, while his hosts are an operator's: one place of theirs, not all. */
+static void slow_look_ups_hold_one_place(void **state)
+{
+    struct sched *s = make();
+    uint32_t slow = 0, other = 0, p;
+
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        slow = part(s, "slow.test", SIDE_REMOTE, 1);
+        other = part(s, "b.test", SIDE_REMOTE, 2);
+    }
+    sched_join(s, slow, HOSTS);
+    sched_join(s, other, HOSTS);
+    p = sched_pick(s, SCHED_ANY);
+    assert_true(strv_is(sched_domain(s, p), "slow.test"));
+    sched_looked_up(s, p, true);
+    sched_ended(s, p, SCHED_SUCCESS, 1000);
+    assert_int_equal(pick_all(s, SCHED_ANY, "slow.test", NULL, 0), 1);
+    /* Five that were not, one after the other; another slow one begins anew. */
+    for (int quick = 1; quick <= 9; quick++) {
+        sched_looked_up(s, slow, quick == 4);
+        sched_ended(s, slow, SCHED_SUCCESS, 1001);
+        part(s, "slow.test", SIDE_REMOTE, 1);
+        if (quick < 9)
+            assert_int_equal(pick_all(s, SCHED_ANY, "slow.test", NULL, 0), 1);
+    }
+    assert_true(pick_all(s, SCHED_ANY, "slow.test", NULL, 0) > 1);
+    sched_free(&s);
+    /* Kept for an hour without mail. */
+    s = make();
+    slow = part(s, "slow.test", SIDE_REMOTE, 1);
+    sched_pick(s, SCHED_ANY);
+    sched_tick(s, 1000);
+    sched_looked_up(s, slow, true);
+    sched_ended(s, slow, SCHED_SUCCESS, 1000);
+    sched_part_free(s, slow);
+    sched_tick(s, 4600);
+    sched_trim(s);
+    assert_int_equal(sched_dest_count(s), 1);
+    sched_tick(s, 4601);
+    sched_trim(s);
+    assert_int_equal(sched_dest_count(s), 0);
+    sched_free(&s);
+}
+
 static struct sched_limits given;
 
 static void on_limits(void *arg, struct strv domain, struct sched_limits *l)
@@ -516,6 +561,7 @@ int main(void)
         cmocka_unit_test(a_domain_moves),
         cmocka_unit_test(dead_hosts_rest_for_all),
         cmocka_unit_test(a_dead_domain_rests_alone),
+        cmocka_unit_test(slow_look_ups_hold_one_place),
         cmocka_unit_test(limits_are_the_groups),
         cmocka_unit_test(a_rate_is_kept),
         cmocka_unit_test(a_rate_survives),

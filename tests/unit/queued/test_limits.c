@@ -194,6 +194,33 @@ static void a_dead_domain_is_not_dead_hosts(void **state)
     conf_free(&conf);
 }
 
+/* What deliverd says of its look-ups. */
+static void slow_names_have_one_job(void **state)
+{
+    struct conf *conf = conf_of("hostname = own.test\n");
+    struct rig *r = open_rig(conf);
+
+    (void)state;
+    rig_submit(r, 1, id_new(), "s@example.org", "r:a@far.test r:b@far.test", "x\r\n");
+    RIG_UNTIL(r, r->job_n == 1);
+    r->lookup = 59000;
+    rig_result(r, 0, &r->jobs[0], OUTCOME_DELIVERED, "end", true);
+    RIG_UNTIL(r, r->q.job_n == 0);
+    r->lookup = 3;
+    for (uint64_t i = 2; i <= 8; i++)
+        rig_submit(r, i, id_new(), "s@example.org", "r:a@far.test r:b@far.test", "x\r\n");
+    RIG_UNTIL(r, r->answer_n == 8);
+    for (size_t i = 1; i <= 5; i++) {
+        RIG_UNTIL(r, r->job_n == i + 1);
+        rig_rest(r);
+        assert_int_equal(r->job_n, i + 1);
+        rig_result(r, 0, &r->jobs[i], OUTCOME_DELIVERED, "end", true);
+    }
+    RIG_UNTIL(r, r->job_n == 8);
+    assert_int_equal(r->q.job_n, 2);
+    close_rig(r, conf);
+}
+
 /* What is too fast waits without a failure; another destination does not notice; a reload lets it go. */
 static void a_rate_holds_back(void **state)
 {
@@ -289,6 +316,7 @@ int main(void)
         cmocka_unit_test(scarce_connections_are_one_deliverds),
         cmocka_unit_test(domains_become_a_group),
         cmocka_unit_test(a_dead_domain_is_not_dead_hosts),
+        cmocka_unit_test(slow_names_have_one_job),
         cmocka_unit_test(a_rate_holds_back),
         cmocka_unit_test(sides_have_room_of_their_own),
     };
