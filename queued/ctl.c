@@ -180,8 +180,8 @@ static bool message_rows(struct mailq *q, struct ctl_call *call, uint32_t handle
     ctl_put(call, "id", SV(id));
     ctl_put(call, "state", SV(message_state(q, handle)));
     ctl_put_u64(call, "size", ok ? size : m->place.length);
-    ctl_put_u64(call, "arrival", (uint64_t)id_wall_ms(m->id) / 1000);
-    ctl_put_u64(call, "age", (uint64_t)(mailq_now_ms(q) - id_wall_ms(m->id)) / 1000);
+    ctl_put_u64(call, "arrival", (uint64_t)m->since / 1000);
+    ctl_put_u64(call, "age", (uint64_t)(mailq_now_ms(q) - m->since) / 1000);
     ctl_put(call, "sender", ok ? q->envelope.sender : SV_LIT("?"));
     ctl_put_u64(call, "recipients", m->open);
     ctl_row_end(call);

@@ -224,7 +224,8 @@ static void job_send(struct mailq *q, struct job *job, struct bytes *bytes, cons
     job_take_rcpts(q, job, e);
     ipc_put_u64(o, TAG_ARRIVAL, e->arrival);
     ipc_put_u64(o, TAG_ATTEMPT, job->attempt);
-    ipc_put_u64(o, TAG_EXPIRES, (uint64_t)(id_wall_ms(job->id) + q->conf->expire_after * 1000));
+    ipc_put_u64(o, TAG_EXPIRES,
+                (uint64_t)(ledger_at(&q->ledger, job->message)->since + q->conf->expire_after * 1000));
     ipc_put_u64(o, TAG_BODY_TYPE, e->body_type);
     if (e->envid.n)
         ipc_put_clean(o, TAG_ENVID, e->envid);

@@ -17,6 +17,7 @@ static const struct field {
     { { "sid", 3 }, TEXT, offsetof(struct envelope, sid) },
     { { "arrival", 7 }, NUMBER, offsetof(struct envelope, arrival) },
     { { "stored", 6 }, NUMBER, offsetof(struct envelope, stored) },
+    { { "since", 5 }, NUMBER, offsetof(struct envelope, since) },
     { { "client", 6 }, TEXT, offsetof(struct envelope, client) },
     { { "client-name", 11 }, TEXT, offsetof(struct envelope, client_name) },
     { { "helo", 4 }, TEXT, offsetof(struct envelope, helo) },

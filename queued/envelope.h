@@ -34,6 +34,7 @@ struct envelope {
     struct strv sender; /* empty: null reverse-path */
     uint64_t arrival;   /* wall ms */
     uint64_t stored;    /* wall ms when queued took it */
+    uint64_t since;     /* wall ms from which its age counts, when it was requeued; 0: from its id's */
     struct strv sid, client, client_name, helo, protocol, login, origin, hold, envid;
     struct strv edited; /* by an operator: when, who, what */
     uint64_t body_type, priority, ret;

@@ -10,7 +10,7 @@
 
 #define SLOTS_FIRST 1024u
 
-_Static_assert(sizeof(struct message) <= 72, "a million messages in 200 MB");
+_Static_assert(sizeof(struct message) <= 80, "a million messages in 200 MB");
 
 static void on_why_drop(void *arg, void *why)
 {
@@ -237,6 +237,7 @@ uint32_t ledger_add(struct ledger *l, uint64_t id, const struct envelope *e, str
     *slot = handle;
     m->place = place;
     m->sender = ledger_sender(e->sender);
+    m->since = e->since ? (int64_t)e->since : id_wall_ms(id);
     m->flags = (uint16_t)((e->big ? MESSAGE_BIG : 0) | (e->sender.n == 0 ? MESSAGE_NULL : 0) |
                           (e->hold.n ? MESSAGE_HELD : 0));
     m->rcpt_n = m->open = (uint32_t)e->rcpt_n;

@@ -1,7 +1,7 @@
 /* ledger.h - what the queue knows of each message, in memory; changed by journal entries only (no I/O)
  *
  * The same function applies an entry when it happens and when it is read back at the next start, so that what
- * runs and what a crash leaves cannot differ. 72 bytes per message, 16 more per recipient beyond the first,
+ * runs and what a crash leaves cannot differ. 80 bytes per message, 16 more per recipient beyond the first,
  * 48 per part.
  */
 #pragma once
@@ -70,6 +70,7 @@ struct message {
         struct rcpt *many; /* owned, when rcpt_n > 1 */
     } rcpt;
     uint64_t sender; /* ledger_sender */
+    int64_t since;   /* wall ms: when it came first, whatever its id; age and expiry count from here */
 };
 
 #define LEDGER_AHEAD 8u

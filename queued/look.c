@@ -168,7 +168,7 @@ bool look_next(struct look *l, struct look_message *out)
     m = ledger_at(&l->ledger, l->handle);
     *out = (struct look_message){ .id = m->id,
                                   .size = m->place.length,
-                                  .arrival_s = (uint64_t)id_wall_ms(m->id) / 1000 };
+                                  .arrival_s = (uint64_t)m->since / 1000 };
     if (!record_read(l, m, &record)) {
         out->state = "damaged";
         out->sender = SV_LIT("?");

@@ -88,7 +88,7 @@ static void on_gone(void *arg, const struct message *m)
     }
     ids_push(&q->recent, m->id);
     id_text(m->id, id);
-    LOG(INFO, "queue.message.finished", KS("id", id), KMS("delay", mailq_now_ms(q) - id_wall_ms(m->id)));
+    LOG(INFO, "queue.message.finished", KS("id", id), KMS("delay", mailq_now_ms(q) - m->since));
 }
 
 static bool on_unlinking(void *arg)

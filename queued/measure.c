@@ -49,7 +49,7 @@ static bool is_late(const struct mailq *q, unsigned state, int64_t over_ms)
 void measure_message(struct mailq *q, uint32_t handle)
 {
     struct message *m = ledger_at(&q->ledger, handle);
-    int64_t age = mailq_now_ms(q) - id_wall_ms(m->id), over = age - q->conf->expire_after * 1000;
+    int64_t age = mailq_now_ms(q) - m->since, over = age - q->conf->expire_after * 1000;
     unsigned state = message_standing(m);
 
     /* Most are young and cost no look at their recipients. */

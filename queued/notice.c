@@ -149,7 +149,7 @@ static void put_rcpt(struct mailq *q, struct message *m, uint32_t index, const s
     if (tried)
         ipc_put_u64(o, TAG_LAST_ATTEMPT, (uint64_t)tried * 1000);
     if (kind == NOTICE_DELAY)
-        ipc_put_u64(o, TAG_RETRY_UNTIL, (uint64_t)(id_wall_ms(m->id) + q->conf->expire_after * 1000));
+        ipc_put_u64(o, TAG_RETRY_UNTIL, (uint64_t)(m->since + q->conf->expire_after * 1000));
     ipc_put_u64(o, TAG_RCPT_INDEX, index);
     ipc_group_end(o);
 }

@@ -303,6 +303,7 @@ void requeue_envelope(struct mailq *q, struct envelope *e)
     if (!op)
         return;
     e->arrival = op->kept.arrival;
+    e->since = op->kept.since ? op->kept.since : (uint64_t)id_wall_ms(op->id);
     e->sid = op->kept.sid;
     e->client = op->kept.client;
     e->client_name = op->kept.client_name;
@@ -374,12 +375,26 @@ static void done_log(const struct requeue_run *run, const struct requeue *op, ui
             KI("rcpts", op->moved), KI("running", op->running));
 }
 
+/* The sender heard of its delay, and does not hear it again. */
+static void warned_stays(struct requeue_run *run, const struct requeue *op, uint64_t new_id)
+{
+    struct mailq *q = run->q;
+    uint32_t old = ledger_find(&q->ledger, op->id);
+
+    if (new_id && old && ledger_at(&q->ledger, old)->flags & (MESSAGE_WARNED | MESSAGE_WARNING) &&
+        !(run->edit && run->edit->sender.p))
+        store_note(q->store,
+                   &(struct entry){
+                       .kind = ENTRY_NOTICE, .id = new_id, .list = SV_LIT("0"), .notice = NOTICE_DELAY });
+}
+
 /* new_id 0: nobody gets it. */
 static void op_done(struct requeue_run *run, struct requeue *op, uint64_t new_id)
 {
     struct mailq *q = run->q;
     uint64_t id = op->id;
 
+    warned_stays(run, op, new_id);
     requeue_left_tell(run, op, new_id);
     done_log(run, op, new_id);
     end_lists(q, id, buf_view(&op->ended), buf_view(&op->failed));

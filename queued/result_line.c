@@ -50,7 +50,7 @@ void result_line_log(const struct mailq *q, const struct result_line *l)
     bool deferred = l->v->outcome == OUTCOME_DEFERRED;
     char id[ID_TEXT_SIZE], delays[DELAYS_SIZE], attempt[16], retry[16];
     uint32_t now = mailq_now_s(q);
-    int64_t delay = mailq_now_ms(q) - id_wall_ms(l->id);
+    int64_t delay = mailq_now_ms(q) - l->since;
 
     metric_add(METRIC_RESULTS, l->v->outcome, 1);
     if (l->v->outcome == OUTCOME_DELIVERED)

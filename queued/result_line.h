@@ -5,6 +5,7 @@
 
 struct result_line {
     uint64_t id;
+    int64_t since; /* the message's */
     struct strv to, original; /* original empty: the same */
     const struct verdict *v;
     const char *notice;                   /* what the sender will hear of a failure; NULL: nothing to say */

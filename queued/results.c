@@ -120,6 +120,7 @@ static void result_line(struct frame *f, const struct job *job, size_t i, uint32
 {
     struct result_line l = {
         .id = f->id,
+        .since = f->message ? ledger_at(&f->q->ledger, f->message)->since : id_wall_ms(f->id),
         .to = SV_LIT("?"),
         .v = v,
         .notice = notice,
@@ -401,7 +402,11 @@ static void suspend_log(struct mailq *q, uint32_t message, uint32_t part, const 
     if (envelope_parse(bytes->envelope, &q->envelope, &err)) {
         for (uint32_t i = 0; i < m->rcpt_n && i < q->envelope.rcpt_n; i++) {
             struct result_line l = {
-                .id = m->id, .to = q->envelope.rcpts[i].to, .original = q->envelope.rcpts[i].original, .v = v
+                .id = m->id,
+                .since = m->since,
+                .to = q->envelope.rcpts[i].to,
+                .original = q->envelope.rcpts[i].original,
+                .v = v,
             };
 
             if (message_rcpt(m, i)->part == part && message_rcpt(m, i)->state == RCPT_OPEN)

@@ -154,9 +154,10 @@ static bool names_may_match(const struct mailq *q, const struct selection *s, co
 static bool matches(struct mailq *q, const struct selection *s, uint32_t message, unsigned *budget)
 {
     struct message *m = ledger_at(&q->ledger, message);
-    int64_t age_s = (mailq_now_ms(q) - id_wall_ms(m->id)) / 1000;
+    int64_t age_s = (mailq_now_ms(q) - m->since) / 1000;
 
-    /* Who says ids means those, also when a clock that was ahead made them. */
+    /* Who says ids means those, also when a clock that was ahead made them. What was requeued meanwhile is as
+       old as it was, and came later. */
     if (s->until_ms && !s->ids && id_wall_ms(m->id) > (int64_t)s->until_ms)
         return false;
     if ((s->older_s && age_s < (int64_t)s->older_s) || (s->younger_s && age_s > (int64_t)s->younger_s) ||

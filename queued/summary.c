@@ -66,7 +66,7 @@ static enum column column_of(const struct message *m, const struct rcpt *r)
 
 static unsigned age_of(const struct mailq *q, const struct message *m)
 {
-    int64_t minutes = (mailq_now_ms(q) - id_wall_ms(m->id)) / 60000;
+    int64_t minutes = (mailq_now_ms(q) - m->since) / 60000;
     unsigned i = 0;
 
     for (int64_t limit = 5; i + 1 < AGES && minutes >= limit; limit *= 2)

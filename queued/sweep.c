@@ -51,7 +51,9 @@ static void expire_rcpt(struct mailq *q, uint32_t handle, uint32_t index, bool n
     bool notice = rcpt_wants(m, r, NOTIFY_FAILURE);
     struct list_writer list = { .out = &q->list };
     struct words *held = words_again(r->words);
-    struct result_line line = { .id = m->id, .to = SV_LIT("?"), .notice = notice ? "owed" : "none" };
+    struct result_line line = {
+        .id = m->id, .since = m->since, .to = SV_LIT("?"), .notice = notice ? "owed" : "none"
+    };
     struct verdict v = expire_verdict(q, r);
 
     buf_reset(&q->scratch);
@@ -96,7 +98,7 @@ static void message_expire(struct mailq *q, uint32_t handle)
     bytes = message_bytes(q, handle, &err);
     names = bytes && envelope_parse(bytes->envelope, &q->envelope, &err);
     id_text(id, text);
-    LOG(WARN, "queue.message.expired", KS("id", text), KMS("delay", mailq_now_ms(q) - id_wall_ms(id)));
+    LOG(WARN, "queue.message.expired", KS("id", text), KMS("delay", mailq_now_ms(q) - m->since));
     for (uint32_t i = 0; i < rcpts && ledger_find(&q->ledger, id) == handle; i++)
         if (rcpt_may_expire(ledger_at(&q->ledger, handle), message_rcpt(ledger_at(&q->ledger, handle), i)))
             expire_rcpt(q, handle, i, names);
@@ -118,7 +120,7 @@ static bool message_has_expiring(struct message *m)
 static void message_sweep(struct mailq *q, uint32_t handle)
 {
     struct message *m = ledger_at(&q->ledger, handle);
-    int64_t age = mailq_now_ms(q) - id_wall_ms(m->id);
+    int64_t age = mailq_now_ms(q) - m->since;
 
     if (!q->ledger.paused && q->conf->deliver && age >= q->conf->expire_after * 1000 &&
         message_has_expiring(m)) {

@@ -1,5 +1,5 @@
 """test_requeue.py - queued mail through cleanup again: tables as they are now, each recipient once, also when daemons die; and edited envelopes"""
-import collections, email, re, signal, subprocess
+import collections, email, re, signal, subprocess, time
 
 import pytest
 
@@ -120,6 +120,21 @@ def test_nobody_gets_it_twice():
         tool(s.h, 'queue', 'flush', again)
         wait_for('it arrives', lambda: len(s.sink.messages) == 2)
         assert len(s.h.mailbox('second')) == 1 and not s.h.mailbox('third')
+
+
+def test_the_time_of_arrival_stays():
+    with Site() as s:
+        tool(s.h, 'pause', 'out')
+        qid = s.submit({'a@far.test': ''})
+        before, = rows(s.h, 'queue', 'list', kind='message')
+        wait_for('the clock goes on', lambda: time.time() > before['arrival'] + 2)
+        now = s.edit(s.requeue(qid), '--add', 'b@far.test')
+        s.h.kill('queued', signal.SIGKILL)
+        wait_for('the queue answers', lambda: subprocess.run([str(host.BUILD / 'bin/mtactl'), '-c', str(s.h.dir / 'etc/mansio.conf'), 'queue', 'list'],
+                                                             capture_output=True).returncode == 0)
+        after, = rows(s.h, 'queue', 'list', kind='message')
+        assert after['id'] == now and after['arrival'] == before['arrival'] and after['age'] >= 1, (before, after)
+        assert re.search(rb'(?m)^since: \d+$', b''.join(p.read_bytes() for p in (s.h.dir / 'spool/seg').glob('*.seg')))
 
 
 def test_what_cannot_be_had_stays_and_holds_stay():

@@ -35,6 +35,7 @@ static void everything_comes_back(void **state)
     e.sender = SV("s@example.org");
     e.arrival = 1763681234567;
     e.stored = 1763681234570;
+    e.since = 1763000000000;
     e.sid = SV("SID");
     e.client = SV("192.0.2.1");
     e.client_name = SV("client.example");
@@ -67,9 +68,9 @@ static void everything_comes_back(void **state)
     same("origin", back.origin, e.origin);
     same("hold", back.hold, e.hold);
     same("envid", back.envid, e.envid);
-    assert_true(back.arrival == e.arrival && back.stored == e.stored && back.body_type == 1 &&
-                back.priority == 255 && back.ret == 2 && back.big && back.big_size == e.big_size &&
-                back.big_crc == e.big_crc);
+    assert_true(back.arrival == e.arrival && back.stored == e.stored && back.since == e.since);
+    assert_true(back.body_type == 1 && back.priority == 255 && back.ret == 2);
+    assert_true(back.big && back.big_size == e.big_size && back.big_crc == e.big_crc);
     assert_int_equal(back.rcpt_n, 3);
     for (size_t i = 0; i < 3; i++) {
         same("to", back.rcpts[i].to, e.rcpts[i].to);

@@ -134,6 +134,56 @@ static void the_envelope_stays(void **state)
     rig_kill(r);
 }
 
+static void warned(uint64_t id)
+{
+    store_note(
+        r->q.store,
+        &(struct entry){ .kind = ENTRY_NOTICE, .id = id, .list = SV("0"), .notice = NOTICE_DELAY });
+    assert_true(message(id)->flags & MESSAGE_WARNED);
+}
+
+static bool has_failed(uint64_t id)
+{
+    return message(id) && message_rcpt(message(id), 0)->state == RCPT_OWED;
+}
+
+/* Whoever is sent again lives no longer, however often, and across a start; the sender is warned once. */
+static void the_age_stays(void **state)
+{
+    static const char *const other[][2] = { { "new_sender", "n@x.test" }, { NULL, NULL } };
+    static const char *const more[][2] = { { "add", "b@far.test" }, { NULL, NULL } };
+    const uint64_t first = 4242;
+    int64_t born = id_wall_ms(first);
+    uint64_t last;
+
+    (void)state;
+    r->conf.expire_after = 100 * 365 * INT64_C(86400);
+    rig_start(r);
+    rig_submit(r, 7, first, "s@x.test", "r:a@far.test", "b\r\n");
+    RIG_UNTIL(r, rig_answer(r, 7));
+    assert_int_equal(message(first)->since, born);
+    warned(first);
+    assert_int_equal(call("requeue", first, NULL), 0);
+    assert_true(message(made[0])->since == born && message(made[0])->flags & MESSAGE_WARNED);
+    assert_int_equal(call("edit", made[0], more), 0);
+    rig_rest(r);
+    rig_kill(r);
+    rig_start(r);
+    assert_true(message(made[1])->since == born && message(made[1])->flags & MESSAGE_WARNED);
+    /* Another sender knows of nothing. */
+    assert_int_equal(call("edit", made[1], other), 0);
+    last = made[2];
+    assert_true(message(last)->since == born && !(message(last)->flags & MESSAGE_WARNED));
+    r->conf.expire_after = (mailq_now_ms(&r->q) - born) / 1000 - 60;
+    r->conf.deliver = true;
+    /* It may be tried once. */
+    RIG_UNTIL(r, has_failed(last) || r->job_n);
+    if (r->job_n)
+        rig_result(r, 0, &r->jobs[0], OUTCOME_DEFERRED, "mail", true);
+    RIG_UNTIL(r, has_failed(last));
+    rig_kill(r);
+}
+
 static void what_is_refused_stays(void **state)
 {
     uint64_t id, cursor;
@@ -448,6 +498,7 @@ int main(void)
         T(by_every_way_to_him),
         T(who_failed_is_not_barred),
         T(the_envelope_stays),
+        T(the_age_stays),
         T(what_is_refused_stays),
         T(what_comes_too_late_is_not_taken),
         T(one_at_a_time),
