@@ -137,7 +137,7 @@ static void check_failure(const struct run *run, const struct dialog *d)
 const struct client_dsn dialog_wants[3] = {
     { 1, { NULL, 0 } },
     { 2 | 8, { "rfc822;a+b@c.test", 17 } },
-    { 0, { "rfc822;", 7 } }, /* no address: not said */
+    { 0, { "rfc822", 6 } }, /* no address, not even an empty one: not said */
 };
 
 void dialog_play(const struct dialog *d, bool trickle)

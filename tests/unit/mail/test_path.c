@@ -202,10 +202,11 @@ static void xtext(void **state)
     static const struct {
         const char *in, *want;
     } t[] = {
-        { "abc", "abc" }, { "a+2Bb", "a+b" }, { "a+3Db", "a=b" }, { "+2b", "+" }, { "", "" },
+        { "abc", "abc" }, { "a+2Bb", "a+b" }, { "a+3Db", "a=b" }, { "+2B", "+" }, { "", "" },
         { "+0D+0A", "\r\n" },
         { "+", NULL }, { "+2", NULL }, { "a+2G", NULL }, { "++", NULL }, { "a=b", NULL }, { "a b", NULL },
         { "\xc3\xb6", NULL }, { "a\x7f", NULL }, { "a+", NULL },
+        { "+2b", NULL }, /* RFC 3461 4: two upper case digits */
     };
     char all[256];
     struct buf enc, dec;
