@@ -11,6 +11,7 @@
 #include "cleanup/stray.h"
 #include "common/base/dict.h"
 #include "common/base/mem.h"
+#include "common/mail/params.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -253,6 +254,28 @@ static void also_add(struct txn *t, struct txn_final *f, struct span address)
     f->also = t->also_n;
 }
 
+#define NOTIFY_DEFAULT (PARAM_NOTIFY_FAILURE | PARAM_NOTIFY_DELAY) /* RFC 3461 4.1 */
+
+/* r leads to f as well: one delivery, so one set of wishes. What either asked to hear is heard, and who asked
+   for more is whom a receipt names. */
+static void also_wants(struct txn *t, struct txn_final *f, const struct txn_rcpt *r)
+{
+    uint64_t has = f->has_notify ? f->notify : NOTIFY_DEFAULT;
+    uint64_t more = (r->has_notify ? r->notify : NOTIFY_DEFAULT) & ~(uint64_t)PARAM_NOTIFY_NEVER & ~has;
+    struct span name = known_as(t, r), before = f->original;
+
+    if (more) {
+        f->notify = (has | more) & ~(uint64_t)PARAM_NOTIFY_NEVER;
+        f->has_notify = true;
+    }
+    if (name.n && (more & PARAM_NOTIFY_SUCCESS || (more && has == PARAM_NOTIFY_NEVER))) {
+        f->original = name;
+        f->orcpt = r->orcpt;
+        name = before;
+    }
+    also_add(t, f, name);
+}
+
 static void final_add(struct txn *t, const struct txn_rcpt *r, struct strv address, bool local,
                       struct strv target)
 {
@@ -264,7 +287,7 @@ static void final_add(struct txn *t, const struct txn_rcpt *r, struct strv addre
         requeue_left_out(t, LEFT_HAS_IT, address, txn_view(t, known_as(t, r)));
     }
     if (there && there < NOWHERE && (!t->forward || t->again))
-        also_add(t, &t->finals[there - 1], known_as(t, r));
+        also_wants(t, &t->finals[there - 1], r);
     if (there)
         return;
     if (t->final_n == t->final_cap) {

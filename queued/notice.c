@@ -91,10 +91,21 @@ static bool rcpt_is_due(const struct message *m, const struct rcpt *r, enum ipc_
     return (r->state == RCPT_WAIT || (r->state == RCPT_OPEN && r->words)) && rcpt_wants(m, r, NOTIFY_DELAY);
 }
 
-/* Without the reply. */
+/* Addresses of the sender's that end at r, and what stood with him of a failure or delay stands with each
+   (RFC 3461 5.2.6). A receipt is for the one that asked most (cleanup/txn.c). */
+static size_t names(const struct envelope_rcpt *r, enum ipc_notice kind)
+{
+    size_t n = 1;
+
+    for (size_t i = 0; kind != NOTICE_SUCCESS && i < r->also.n; i++)
+        n += i == 0 || r->also.p[i] == '\n';
+    return n;
+}
+
+/* Without the reply, of each name. */
 static size_t rcpt_size(const struct envelope_rcpt *r, const struct words *w)
 {
-    return r->to.n + r->original.n + r->orcpt.n + words_relay(w).n + 256;
+    return r->to.n + r->original.n + r->orcpt.n + r->also.n + words_relay(w).n + 256;
 }
 
 /* Bytes of a reply that are left for each when all are to fit. */
@@ -107,8 +118,8 @@ static size_t reply_share(struct mailq *q, struct message *m, enum ipc_notice ki
 
         if (!rcpt_is_due(m, r, kind))
             continue;
-        used += rcpt_size(&q->envelope.rcpts[i], r->words);
-        count++;
+        used += rcpt_size(&q->envelope.rcpts[i], r->words) * names(&q->envelope.rcpts[i], kind);
+        count += names(&q->envelope.rcpts[i], kind);
     }
     share = count && used < room ? (room - used) / count : 0;
     return share > REPLY_MAX ? REPLY_MAX : share < REPLY_MIN ? REPLY_MIN : share;
@@ -154,6 +165,18 @@ static void put_rcpt(struct mailq *q, struct message *m, uint32_t index, const s
     ipc_group_end(o);
 }
 
+static void put_also(struct mailq *q, struct message *m, uint32_t index, const struct envelope_rcpt *r,
+                     enum ipc_notice kind, size_t reply_max)
+{
+    struct envelope_rcpt one = *r;
+    struct strv rest = r->also;
+
+    one.orcpt = strv_make("", 0); /* what the sender gave with the first */
+    while (kind != NOTICE_SUCCESS && rest.n && strv_cut(&rest, '\n', &one.original))
+        if (!strv_is(one.original, "*"))
+            put_rcpt(q, m, index, &one, kind, reply_max);
+}
+
 /* Puts as many due recipients as the frame and an origin hold; their list is in q->list. */
 static uint32_t put_rcpts(struct mailq *q, struct message *m, enum ipc_notice kind, size_t room)
 {
@@ -170,10 +193,12 @@ static uint32_t put_rcpts(struct mailq *q, struct message *m, enum ipc_notice ki
         if (!rcpt_is_due(m, r, kind))
             continue;
         size = rcpt_size(e, r->words) + strv_sub(words_reply(r->words), 0, share).n;
+        size *= names(e, kind);
         if (size > room)
             break;
         room -= size;
         put_rcpt(q, m, i, e, kind, share);
+        put_also(q, m, i, e, kind, share);
         list_write(&list, i);
         if (kind != NOTICE_DELAY)
             r->noticing = 1;

@@ -168,6 +168,50 @@ def test_a_forward_that_fails_names_whom_the_sender_wrote_to():
         assert 'gone' not in str(notice.get_payload(1))
 
 
+# ---- several addresses that end at one recipient: one delivery, and nobody's wish is lost ----
+
+TWO = 'sales@demo.test gone@old.test\ninfo@demo.test gone@old.test\nask@demo.test a@old.test\ntell@demo.test a@old.test\nlist@demo.test a@old.test, b@old.test\n'
+
+
+@pytest.mark.parametrize('sales,info,first', [('', '', None), ('NOTIFY=FAILURE', '', None), ('NOTIFY=NEVER', 'NOTIFY=FAILURE ORCPT=rfc822;Info@demo.test', 'info'),
+                                              ('ORCPT=rfc822;Sales@demo.test', 'NOTIFY=NEVER', 'sales')])
+def test_each_address_that_fails_is_named(sales, info, first):
+    """5.2.6: of every recipient that the sender named, though they were one."""
+    with Sinks(), alias_host(virtual=TWO) as h:
+        submit(h, {'sales@demo.test': sales, 'info@demo.test': info})
+        _, _, rcpts, _ = notices(h)[0]
+        named = {r['Final-Recipient'][8:-10]: r['Original-Recipient'] for r in rcpts}
+        assert set(named) == {'sales', 'info'} and {r['Action'] for r in rcpts} == {'failed'}
+        assert {k: v for k, v in named.items() if v} == ({first: f'rfc822;{first.title()}@demo.test'} if first else {})
+        assert len(h.log_lines('delivery.result', status='failed')) == 1
+
+
+def test_nobody_is_told_when_nobody_wants_it():
+    with Sinks(), alias_host(virtual=TWO) as h:
+        submit(h, {'sales@demo.test': 'NOTIFY=NEVER', 'info@demo.test': 'NOTIFY=NEVER'})
+        assert 'notice=none' in h.wait_log('delivery.result', status='failed')
+
+
+@pytest.mark.parametrize('ask,tell', [('', 'NOTIFY=SUCCESS'), ('NOTIFY=SUCCESS', ''), ('NOTIFY=NEVER', 'NOTIFY=FAILURE,SUCCESS')])
+def test_the_receipt_is_for_who_asked(ask, tell):
+    """5.2.2 (b), (e)"""
+    with Sinks() as sinks, alias_host(virtual=TWO) as h:
+        submit(h, {'ask@demo.test': ask, 'tell@demo.test': tell})
+        _, _, (r,), _ = notices(h)[0]
+        assert (r['Action'], r['Final-Recipient']) == ('relayed', f'rfc822; {"tell" if "SUCCESS" in tell else "ask"}@demo.test')
+        assert len(sinks.old.wait_messages(1)[0]['lines']) == 1
+
+
+@pytest.mark.parametrize('order', [1, -1])
+def test_a_member_of_an_alias_who_is_written_to_as_well(order):
+    """The list is expanded, the member has it; in whichever order they are named."""
+    with Sinks() as sinks, alias_host(virtual=TWO) as h:
+        submit(h, dict([('list@demo.test', 'NOTIFY=SUCCESS'), ('ask@demo.test', 'NOTIFY=SUCCESS,FAILURE')][::order]))
+        told = {(r['Action'], r['Final-Recipient']) for n in notices(h, 2) for r in n[2]}
+        assert told == {('expanded', 'rfc822; list@demo.test'), ('relayed', 'rfc822; ask@demo.test')}
+        assert sorted(sinks.old.wait_messages(1)[0]['rcpt']) == ['a@old.test', 'b@old.test']
+
+
 # ---- 9.3, and RFC 3464 2: who is named can be written to ----
 
 @pytest.mark.parametrize('hostname', ['mail.demo.test', 'demo.test'])
