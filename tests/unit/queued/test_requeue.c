@@ -471,6 +471,54 @@ static void who_is_left_out_is_told(void **state)
     rig_kill(r);
 }
 
+/* Some of them as if they were in jobs. */
+static uint64_t partly_running(unsigned n, bool (*runs)(unsigned i))
+{
+    struct buf rcpts;
+    uint64_t id;
+
+    buf_init(&rcpts, 1u << 20);
+    for (unsigned i = 0; i < n; i++)
+        buf_addf(&rcpts, "r:%u@x ", i);
+    id = message_new("s@x.test", buf_cstr(&rcpts), "b\r\n");
+    buf_clear(&rcpts);
+    for (unsigned i = 0; i < n; i++)
+        if (runs(i))
+            rcpt_state_set(message(id), message_rcpt(message(id), i), RCPT_RUNNING);
+    return id;
+}
+
+static bool every_other(unsigned i)
+{
+    return i % 2;
+}
+
+static bool most(unsigned i)
+{
+    return i < 1200;
+}
+
+/* Who ends must be said in the origin, exactly: what does not fit waits until there is less of it. */
+static void too_many_gaps_are_told(void **state)
+{
+    uint64_t id;
+
+    (void)state;
+    rig_start(r);
+    id = partly_running(1850, every_other);
+    assert_int_equal(call("requeue", id, NULL), 0);
+    assert_true(kept == 1 && done == 0 && left == 0 && got.n == 0);
+    assert_true(strv_starts(SV(reason), SV("too many of its recipients")));
+    assert_true(!(message(id)->flags & MESSAGE_MOVING) && message(id)->open == 1850);
+    /* Rows are fewer than those who are left out. */
+    id = partly_running(1300, most);
+    assert_int_equal(call("requeue", id, NULL), 0);
+    assert_true(done == 1 && left == 1000 && message(id)->open == 1200);
+    origin_is(id, "1200-1299");
+    assert_true(message(made[0]) && message(made[0])->open == 100);
+    rig_kill(r);
+}
+
 static void a_list_of_many_is_removed(void **state)
 {
     static const char *const words[][2] = { { "remove", "list@demo.test" }, { NULL, NULL } };
@@ -508,6 +556,7 @@ int main(void)
         T(many_messages_and_many_recipients),
         T(gaps_make_no_long_list),
         T(who_is_left_out_is_told),
+        T(too_many_gaps_are_told),
         T(a_list_of_many_is_removed),
     };
 
