@@ -2,8 +2,8 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/metric.h"
-#include "common/os/fd.h"
 #include "common/proc/daemon.h"
+#include "common/proc/source_conf.h"
 #include "conf/conf.h"
 #include "historyd/collect.h"
 
@@ -38,19 +38,14 @@ static void on_edge(struct daemon *d, enum role peer, unsigned index, int fd, bo
 
 static void on_source(struct daemon *d, struct daemon_source *s)
 {
-    struct conf *conf = NULL;
-    struct err err = { 0 };
-    int fd = s->fd;
+    struct err err;
+    struct conf *conf = source_conf_take(s, ROLE_HISTORYD, &err);
 
-    s->fd = -1;
-    if (s->kind != SOURCE_CONF) {
-        fd_close(&fd);
-        return;
-    }
-    if (!daemon_read_conf(d, fd, &conf, &err)) {
+    (void)d;
+    if (err.cls)
         LOG(ERROR, "history.conf.failed", KS("error", err.text));
+    if (!conf)
         return;
-    }
     history_conf(&state.history, conf->history);
     conf_free(&conf);
 }

@@ -6,6 +6,7 @@
 #include "common/base/mem.h"
 #include "common/os/fd.h"
 #include "common/proc/daemon.h"
+#include "common/proc/source_conf.h"
 #include "conf/conf.h"
 #include "maps/ctl.h"
 #include "maps/salt_key.h"
@@ -133,14 +134,15 @@ static void on_snapshot(struct daemon *d, struct ipc_in *in)
     on_reading(d);
 }
 
-static void conf_came(struct daemon *d, const struct daemon_source *source, int fd)
+static void conf_came(struct daemon_source *source)
 {
-    struct conf *conf = NULL;
-    struct err err = { 0 };
+    struct err err;
+    struct conf *conf = source_conf_take(source, ROLE_MAPD, &err);
     uint64_t number = 0;
 
-    if (!strv_u64(SV(source->name), UINT64_MAX, &number) || !daemon_read_conf(d, fd, &conf, &err)) {
+    if (!conf || !strv_u64(SV(source->name), UINT64_MAX, &number)) {
         LOG(ERROR, "mapd.snapshot.failed", KS("error", err.text));
+        conf_free(&conf);
         return;
     }
     snapshot_add(&mapd, number, conf);
@@ -209,12 +211,16 @@ static bool on_start(struct daemon *d, struct err *err)
 
 static void on_source(struct daemon *d, struct daemon_source *s)
 {
-    int fd = s->fd;
+    int fd;
 
+    (void)d;
+    if (s->kind == SOURCE_CONF) {
+        conf_came(s);
+        return;
+    }
+    fd = s->fd;
     s->fd = -1;
-    if (s->kind == SOURCE_CONF)
-        conf_came(d, s, fd);
-    else if (s->kind == SOURCE_MAP)
+    if (s->kind == SOURCE_MAP)
         tables_source(snapshot_tables(&mapd), SV(s->name), fd, false);
     else
         fd_close(&fd);

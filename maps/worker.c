@@ -2,8 +2,8 @@
 #include "common/base/dict.h"
 #include "common/base/log.h"
 #include "common/ipc/channel.h"
-#include "common/os/fd.h"
 #include "common/proc/daemon.h"
+#include "common/proc/source_conf.h"
 #include "conf/conf.h"
 #include "maps/credential.h"
 #include "maps/map.h"
@@ -144,18 +144,13 @@ static bool on_open(struct daemon *d, struct err *err)
 /* A new configuration: what it adds is kept for good, for these tables are names only. */
 static void on_source(struct daemon *d, struct daemon_source *s)
 {
-    struct conf *conf = NULL;
-    struct err err = { 0 };
-    int fd = s->fd;
+    struct err err;
+    struct conf *conf = source_conf_take(s, ROLE_MAPD_WORKER, &err);
 
-    s->fd = -1;
-    if (s->kind != SOURCE_CONF) {
-        fd_close(&fd);
-        return;
-    }
-    if (!daemon_read_conf(d, fd, &conf, &err))
+    (void)d;
+    if (err.cls)
         LOG(ERROR, "mapd.snapshot.failed", KS("error", err.text));
-    else if (!maps_make(conf))
+    if (conf && !maps_make(conf))
         conf_free(&conf);
 }
 

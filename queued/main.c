@@ -2,6 +2,7 @@
 #include "common/base/log.h"
 #include "common/os/fd.h"
 #include "common/proc/daemon.h"
+#include "common/proc/source_conf.h"
 #include "conf/conf.h"
 #include "conf/queue.h"
 #include "queued/drop.h"
@@ -108,19 +109,14 @@ static void on_peer_retired(struct daemon *d, enum role peer, unsigned index)
 /* A new configuration. What the store holds (its directory) is the same, or mtad had refused it. */
 static void on_source(struct daemon *d, struct daemon_source *s)
 {
-    struct conf *former = state.conf, *conf = NULL;
-    struct err err = { 0 };
-    int fd = s->fd;
+    struct err err;
+    struct conf *former = state.conf, *conf = source_conf_take(s, ROLE_QUEUED, &err);
 
-    s->fd = -1;
-    if (s->kind != SOURCE_CONF) {
-        fd_close(&fd);
-        return;
-    }
-    if (!daemon_read_conf(d, fd, &conf, &err)) {
+    (void)d;
+    if (err.cls)
         LOG(ERROR, "queue.conf.failed", KS("error", err.text));
+    if (!conf)
         return;
-    }
     state.conf = conf;
     mailq_configure(&state.queue, conf);
     conf_free(&former);

@@ -16,7 +16,6 @@
 #include "common/net/loop.h"
 #include "common/os/fault.h"
 #include "common/os/fd.h"
-#include "common/os/file.h"
 #include "common/proc/feed.h"
 #include "common/proc/forbidden.h"
 #include "common/proc/follow.h"
@@ -25,11 +24,11 @@
 #include "common/proc/measure.h"
 #include "common/proc/sanitizer.h"
 #include "common/proc/setup.h"
+#include "common/proc/source_conf.h"
 #include "common/proc/startup.h"
 #include "common/proc/told.h"
 #include "conf/conf.h"
 
-#define CONF_MAX     (16u * 1024 * 1024)
 #define LOG_RETRY_MS 200
 #define SIGTERM_MS   30000 /* a daemon that an operator ends by hand, past mtad */
 
@@ -463,34 +462,6 @@ static bool frames_read(struct daemon *d, struct err *err)
     return true;
 }
 
-bool daemon_read_conf(struct daemon *d, int fd, struct conf **out, struct err *err)
-{
-    struct conf_errors errs;
-    struct buf text, words;
-    bool ok;
-
-    if (fd < 0)
-        return err_set(err, ERR_PROTO, "mtad sent no configuration");
-    buf_init_secret(&text, CONF_MAX);
-    ok = file_read_sealed(fd, &text, err);
-    fd_close(&fd);
-    if (!ok) {
-        buf_clear(&text);
-        return err_wrap(err, "read the configuration from mtad");
-    }
-    conf_errors_init(&errs);
-    ok = conf_parse_text(buf_view(&text), "configuration from mtad", d->spec->role, out, &errs);
-    if (!ok) {
-        buf_init(&words, 4096);
-        conf_errors_text(&errs, &words);
-        err_set(err, ERR_BUG, "%s", buf_cstr(&words));
-        buf_clear(&words);
-    }
-    conf_errors_clear(&errs);
-    buf_clear(&text);
-    return ok;
-}
-
 static int landlock_dir(const struct daemon *d)
 {
     unsigned keepers = ROLE_BIT(ROLE_QUEUED) | ROLE_BIT(ROLE_MAPD) | ROLE_BIT(ROLE_HISTORYD);
@@ -532,7 +503,7 @@ static bool daemon_begin(struct daemon *d, struct err *err)
         return false;
     conf_fd = d->start.conf_fd;
     d->start.conf_fd = -1;
-    if (!daemon_read_conf(d, conf_fd, &d->conf, err))
+    if (!source_conf_read(conf_fd, d->spec->role, &d->conf, err))
         return false;
     if (d->spec->open && !d->spec->open(d, err))
         return false;

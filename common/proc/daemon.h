@@ -58,7 +58,7 @@ struct daemon_spec {
     /* SIGTERM or DRAIN: stop accepting, finish, then call daemon_exit(d, 0) before the deadline (which forces
      * it). */
     void (*drain)(struct daemon *d, int64_t deadline_ms);
-    /* New source after start (table replaced). May be NULL. */
+    /* New source after start (a table replaced, a configuration: source_conf.h). May be NULL. */
     void (*source)(struct daemon *d, struct daemon_source *s);
     void (*agent_reply)(struct daemon *d, struct ipc_in *in); /* deliverd only */
     /* Frames of mtad that the skeleton does not know (helper answers, ...). May be NULL. */
@@ -91,9 +91,6 @@ void daemon_set_state(struct daemon *d, void *state);
 void daemon_trouble(struct daemon *d, const char *what, const char *text, const char *advice);
 /* It works again, also for the other processes of this role that said it does not: they may not try soon. */
 void daemon_trouble_over(struct daemon *d, const char *what);
-/* A configuration that mtad sent later (SOURCE_CONF): of this role, to free with conf_free. Takes fd. */
-bool daemon_read_conf(struct daemon *d, int fd, struct conf **out, struct err *err)
-    __attribute__((warn_unused_result));
 bool daemon_draining(const struct daemon *d);
 /* Leaves the loop after this iteration; what is queued on the channel to mtad is flushed. */
 void daemon_exit(struct daemon *d, int status);
