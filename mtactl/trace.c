@@ -19,23 +19,28 @@
 #define PART_WAIT_MS 2000 /* what is shown of the queue does not wait for a history that hangs */
 #define LIMIT_MAX 1000u
 #define AT_ONCE   30u    /* ids of one question */
-#define ROWS_MAX  20000u /* lines of one question: a mailing to half the world has more */
+#define ROWS_MAX  20000u /* lines in memory: a mailing to half the world has more */
+#define ROWS_LEAST 100u  /* of one story */
 
 /* One message, or one session that led to none. */
 struct story {
     char id[64];
     bool sid;      /* id is a session's */
     uint64_t from; /* time of its first step */
+    uint64_t results, others; /* lines of single recipients, and of the message, that are there */
+    uint64_t left;            /* lines that found no room */
 };
 
 struct trace {
     struct tool *t;
-    struct strv key;
+    struct strv key, to; /* to: the recipient that is asked for; empty: all */
     uint64_t since, limit; /* seconds since 1970; stories */
-    struct rows found;     /* of the key, then of the stories */
+    struct rows found;     /* of the key: of sessions that led to no message */
+    size_t seen;           /* of the key */
     struct story *stories; /* owned */
     size_t n, cap;
-    bool more;        /* stories that were left out */
+    bool more;     /* stories that were left out */
+    uint64_t left; /* lines that found no room */
     struct row state; /* of the history; kind NULL: not told */
 };
 
@@ -97,6 +102,7 @@ struct collecting {
     struct trace *tr;
     struct ask *a;
     struct rows *rows;
+    void (*step)(struct collecting *c, struct row *r);
 };
 
 static void on_row(void *arg, struct row *r)
@@ -104,9 +110,7 @@ static void on_row(void *arg, struct row *r)
     struct collecting *c = arg;
 
     if (strcmp(r->kind, "step") == 0) {
-        if (c->rows == &c->tr->found)
-            story_meet(c->tr, r);
-        rows_take(c->rows, r);
+        c->step(c, r);
     } else if (!c->tr->state.kind) {
         struct rows one = { 0 };
 
@@ -114,7 +118,66 @@ static void on_row(void *arg, struct row *r)
         c->tr->state = one.list[0];
         free(one.list);
     }
-    c->a->enough = c->tr->more || c->rows->n >= ROWS_MAX;
+}
+
+/* Of the key: whose stories are to be told. Those of messages are asked for in whole afterwards. */
+static void key_step(struct collecting *c, struct row *r)
+{
+    struct trace *tr = c->tr;
+
+    tr->more = tr->more || tr->seen++ >= ROWS_MAX;
+    if (!tr->more)
+        story_meet(tr, r);
+    if (!tr->more && row_text(r, "id").n == 0)
+        rows_take(c->rows, r);
+    c->a->enough = tr->more;
+}
+
+/* What became of one recipient, of whom a message may have any number. */
+static bool is_result(const struct row *r)
+{
+    struct strv event = row_text(r, "event");
+
+    return strv_is(event, "delivery.result") || strv_is(event, "queue.requeue.left");
+}
+
+static bool is_of(const struct row *r, struct strv recipient)
+{
+    static const char *const names[] = { "to", "orig_to", "rcpt" };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strv_ieq(row_text(r, names[i]), recipient))
+            return true;
+    }
+    return false;
+}
+
+/* Of a story. Each has its share of the memory, and what is said of the message as a whole one of its own:
+   the results of the last recipients must not cost its beginning. */
+static void story_step(struct collecting *c, struct row *r)
+{
+    struct trace *tr = c->tr;
+    uint64_t share = ROWS_MAX / (tr->n ? tr->n : 1), *count;
+    bool sid, result = is_result(r);
+    struct story *s = story_find(tr, story_id(r, &sid));
+
+    if (!s || (result && tr->to.n && !is_of(r, tr->to)))
+        return;
+    count = result ? &s->results : &s->others;
+    if (*count >= (share > ROWS_LEAST ? share : ROWS_LEAST)) {
+        s->left++;
+        tr->left++;
+        return;
+    }
+    ++*count;
+    rows_take(c->rows, r);
+}
+
+/* For who shows more than the history. */
+static void any_step(struct collecting *c, struct row *r)
+{
+    rows_take(c->rows, r);
+    c->a->enough = c->rows->n >= ROWS_MAX;
 }
 
 static void find_init(struct ask *a, struct collecting *c, uint64_t since)
@@ -128,7 +191,7 @@ static void find_init(struct ask *a, struct collecting *c, uint64_t since)
 /* The newest come first, so what is met first is what the limit keeps. */
 static int find_key(struct trace *tr, struct ask *a)
 {
-    struct collecting c = { .tr = tr, .rows = &tr->found };
+    struct collecting c = { .tr = tr, .rows = &tr->found, .step = key_step };
 
     find_init(a, &c, tr->since);
     ask_text(a, "key", tr->key);
@@ -142,7 +205,7 @@ static int find_stories(struct trace *tr, struct ask *a, struct rows *out)
 
     a->code = 0;
     while (at < tr->n && a->code == 0) {
-        struct collecting c = { .tr = tr, .rows = out };
+        struct collecting c = { .tr = tr, .rows = out, .step = story_step };
         size_t keys = 0;
 
         find_init(a, &c, 0);
@@ -150,7 +213,6 @@ static int find_stories(struct trace *tr, struct ask *a, struct rows *out)
             if (!tr->stories[at].sid)
                 keys += ask_text(a, "key", SV(tr->stories[at].id));
         }
-        tr->more = tr->more && keys == 0; /* `enough` is the key's limit, not theirs */
         if (keys)
             ask_run(a, tr->t);
     }
@@ -283,6 +345,25 @@ static void story_head(struct tool *t, const struct story *s, const struct rows 
     buf_addc(&t->out, '\n');
 }
 
+static void left_put(struct tool *t, const struct story *s)
+{
+    struct rows one = { 0 };
+    struct row *left;
+
+    if (!t->json) {
+        buf_addf(&t->out,
+                 "  %" PRIu64
+                 " older steps of it are not shown: --to RECIPIENT shows those of one recipient\n",
+                 s->left);
+        return;
+    }
+    left = rows_add(&one, "left");
+    row_put(left, "id", SV(s->id));
+    row_put_number(left, "steps", s->left);
+    tool_rows(t, &one);
+    rows_clear(&one);
+}
+
 static void story_put(struct trace *tr, const struct story *s, const struct rows *rows)
 {
     bool ended = false, stored = false;
@@ -299,6 +380,8 @@ static void story_put(struct trace *tr, const struct story *s, const struct rows
         stored = stored || strv_is(row_text(r, "event"), "queue.message.stored") ||
                  strv_is(row_text(r, "event"), "delivery.result");
     }
+    if (s->left)
+        left_put(tr->t, s);
     if (!s->sid && stored && !ended && is_queued(tr->t, s->id))
         queued_row(tr->t, s->id);
     tool_flush(tr->t);
@@ -336,6 +419,8 @@ static bool options_take(struct trace *tr, int argc, char **argv)
 
             tr->since = seconds < now ? now - seconds : 1;
             i++;
+        } else if (strcmp(argv[i], "--to") == 0 && i + 1 < argc && tr->to.n == 0) {
+            tr->to = SV(argv[++i]);
         } else if (strcmp(argv[i], "--limit") == 0 && i + 1 < argc &&
                    strv_u64(SV(argv[i + 1]), LIMIT_MAX, &tr->limit) && tr->limit > 0) {
             i++;
@@ -355,16 +440,18 @@ static void trace_clear(struct trace *tr)
     free(tr->stories);
 }
 
-static int trace_end(struct trace *tr, const struct ask *a, bool more)
+static int trace_end(struct trace *tr, const struct ask *a)
 {
-    char id[64];
+    char id[64], left[96] = "";
 
     if (a->code)
         return tool_end(tr->t, a->code, "%s", a->text);
     reach_put(tr);
+    if (tr->left)
+        snprintf(left, sizeof left, "; %" PRIu64 " steps are not shown: --to RECIPIENT, --limit 1", tr->left);
     if (tr->n)
-        return tool_end(tr->t, 0, "%zu message%s or session%s%s", tr->n, tr->n == 1 ? "" : "s",
-                        tr->n == 1 ? "" : "s", more ? "; there are more: --limit, --since" : "");
+        return tool_end(tr->t, 0, "%zu message%s or session%s%s%s", tr->n, tr->n == 1 ? "" : "s",
+                        tr->n == 1 ? "" : "s", tr->more ? "; there are more: --limit, --since" : "", left);
     if (strv_cstr(tr->key, id, sizeof id) && !strv_has(tr->key, '@') && is_queued(tr->t, id)) {
         queued_row(tr->t, id);
         return tool_end(tr->t, 0, "the history has nothing of it (too old, or it was lost)");
@@ -377,28 +464,22 @@ int command_trace(struct tool *t, int argc, char **argv)
     struct trace tr = { .t = t, .limit = LIMIT };
     struct rows rows = { 0 };
     struct ask a;
-    bool more;
     int status;
 
     if (!options_take(&tr, argc, argv))
         return tool_end(t, EX_USAGE,
-                        "say an address, an id, a Message-ID or a client; --since takes a time as "
-                        "2d, --limit a number up to %u",
+                        "say an address, an id, a Message-ID or a client; --to takes an address, --since a "
+                        "time as 2d, --limit a number up to %u",
                         LIMIT_MAX);
     if (find_key(&tr, &a) == 0) {
-        more = tr.more;
-        for (size_t i = 0; i < tr.found.n; i++) {
-            if (row_text(&tr.found.list[i], "id").n == 0)
-                rows_take(&rows, &tr.found.list[i]);
-        }
+        for (size_t i = 0; i < tr.found.n; i++)
+            rows_take(&rows, &tr.found.list[i]);
         find_stories(&tr, &a, &rows);
         stories_order(&tr, &rows);
         for (size_t i = 0; a.code == 0 && i < tr.n; i++)
             story_put(&tr, &tr.stories[i], &rows);
-        status = trace_end(&tr, &a, more);
-    } else {
-        status = trace_end(&tr, &a, false);
     }
+    status = trace_end(&tr, &a);
     rows_clear(&rows);
     trace_clear(&tr);
     return status;
@@ -422,7 +503,7 @@ void trace_attempts(struct buf *out, const struct rows *steps, struct strv recip
 bool trace_of(struct tool *t, struct strv id, struct rows *out)
 {
     struct trace tr = { .t = t, .limit = 1 };
-    struct collecting c = { .tr = &tr, .rows = out };
+    struct collecting c = { .tr = &tr, .rows = out, .step = any_step };
     struct tool patient = *t;
     struct ask a;
 

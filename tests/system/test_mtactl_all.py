@@ -51,7 +51,7 @@ ROWS = {
     'queue delete': (HOST, [('--sender nobody@far.test --yes', 0, None), ('--sender nobody@far.test', 64, None), ('', 64, None), ('0000000000000', 65, 'absent'),
                              ('0000000000000 0000000000001', 65, 'absent')]),
     'queue bounce': (HOST, [('--sender nobody@far.test --yes', 0, None), ('0000000000000', 65, 'absent'), ('--all', 64, None)]),
-    'trace': (HOST, [('@ID@', 0, 'step'), ('0000000000000', 1, 'history'), ('--since 9w', 64, None), ('user@demo.test --limit 0', 64, None)]),
+    'trace': (HOST, [('@ID@', 0, 'step'), ('@ID@ --to a@remote.test', 0, 'step'), ('@ID@ --to', 64, None), ('0000000000000', 1, 'history'), ('--since 9w', 64, None), ('user@demo.test --limit 0', 64, None)]),
     'address': (HOST, [('user@demo.test', 0, 'step'), ('nobody@demo.test', 67, None), ('a@b@c', 65, None)]),
     'policy': (HOST, [('--client 192.0.2.1 --from a@far.test --to user@demo.test', 0, 'reply'),
                       ('--client 192.0.2.1 --from a@far.test --to a@far.test', 1, 'reply'), ('--client 192.0.2.1 --from <> --to user@demo.test --tls', 1, 'reply'), ('--client x', 64, None)]),

@@ -276,3 +276,45 @@ def test_the_log_level_does_not_matter_and_secrets_are_not_there():
         mid = h.send('user@demo.test')
         steps = wait_steps(h, mid, 'smtp.message.accepted', 'queue.message.finished')
         assert not h.log_lines('smtp.message.accepted') and steps
+
+
+class AllLater(dict):
+    def get(self, address, default=None):
+        return '450 4.2.1 come again'
+
+
+def test_a_story_that_is_too_long_says_so_and_is_told_of_one_recipient():
+    """More attempts than are shown: its beginning is there, what is left out is counted, and one recipient's are there in full."""
+    rcpts = [f'r{i}@far.test' for i in range(1000)]
+    with Sink(replies={'RCPT': AllLater()}) as sink:
+        h = Host(relay_from=['127.0.0.0/8'], conf=f'route default {{ via = "127.0.0.1:{sink.port}" tls = none }}')
+        with h:
+            mid = h.send(rcpts, body('<many@demo.test>'), sender='user@demo.test')
+
+            def results():
+                return h.log_path.read_bytes().count(b' event=delivery.result ')
+
+            def left_out():
+                return [x for x in trace(h, mid)[2] if x['kind'] == 'left']
+            rounds = 1
+            while True:  # a history that has too much to do loses lines, and says so
+                wait_for('an attempt for everybody', lambda: results() == rounds * len(rcpts), deadline=120, explain=lambda: f'{results()}')
+                if rounds > 20 and (left_out() or rounds > 60):
+                    break
+                rounds += 1
+                assert mtactl(h, 'queue', 'flush', mid).returncode == 0
+            wait_steps(h, h.send('user@demo.test'), 'queue.message.finished')  # so the earlier lines of queued are there, too
+            _, steps, others = trace(h, mid)
+            left = [x for x in others if x['kind'] == 'left']
+            assert len(left) == 1 and left[0]['id'] == mid and left[0]['steps'] > 0
+            assert len([s for s in steps if s['event'] == 'delivery.result']) == 20000
+            assert {'smtp.message.accepted', 'queue.message.stored'} <= {s['event'] for s in steps}
+            text = mtactl(h, 'trace', mid).stdout
+            assert 'older steps of it are not shown: --to RECIPIENT' in text and 'steps are not shown' in text.splitlines()[-1]
+            code, steps, others = trace(h, mid, '--to', 'R17@far.test')
+            assert code == 0 and not [x for x in others if x['kind'] == 'left']
+            assert {s['to'] for s in steps if s['event'] == 'delivery.result'} == {'r17@far.test'}
+            tries = len([s for s in steps if s['event'] == 'delivery.result'])
+            lost = next(x for x in others if x['kind'] == 'history')['lost']
+            assert tries == rounds or (lost and 0 < tries < rounds), (tries, rounds, lost)
+            assert {'smtp.message.accepted', 'queue.message.stored'} <= {s['event'] for s in steps}
