@@ -59,9 +59,9 @@ static const struct conf_field fields[] = {
           .doc = "How long a client that neither logged in nor is in `relay.from` may be silent between "
                  "messages and behind MAIL, or take for TLS, while four fifths of `max_sessions` are taken "
                  "(until less than seven tenths are); four times that behind RCPT, and for reading replies; "
-                 "never longer than `timeout`. Then such a client also gets 421 at the eleventh command since "
-                 "its last message that brings none nearer (NOOP, RSET, VRFY, HELO again). A TLS handshake gets "
-                 "a minute at most in any case."),
+                 "never longer than `timeout`. Then such a client also gets 421 at the eleventh command "
+                 "since its last message that brings none nearer (NOOP, RSET, VRFY, HELO again). A TLS "
+                 "handshake gets a minute at most in any case."),
     FIELD(conf_listen, session_timeout, CT_SECONDS, "4h", .min = 10, .max = 604800, SMTPD,
           .doc = "How long a session may last."),
     FIELD(conf_listen, min_rate, CT_BYTES, "50", .min = 0, .max = GIB, SMTPD,

@@ -1,7 +1,7 @@
 /* test_upgrade.c - a spool that an older build wrote: today's queue finds everything in it as it was
  *
- * tests/data/spool-0.1.tar.gz holds a message of each kind, named in its file `about`; docs/QUEUE.md says how it
- * is made. Its clock is two hours later here: what waits is due, and delivery is paused as it was left.
+ * tests/data/spool-0.1.tar.gz holds a message of each kind, named in its file `about`; docs/QUEUE.md says how
+ * it is made. Its clock is two hours later here: what waits is due, and delivery is paused as it was left.
  */
 #include "tests/support/unit.h"
 
