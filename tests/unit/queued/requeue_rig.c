@@ -2,18 +2,13 @@
 #include "tests/unit/queued/requeue_rig.h"
 
 #include "common/base/id.h"
-#include "common/ipc/rowpack.h"
 #include "common/os/fault.h"
 #include "common/os/fd.h"
-#include "queued/ctl.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 struct rig *r;
 static struct ipc_out out;
-static struct rowread rows;
 
 struct requeue_got got;
 bool obedient;
@@ -145,50 +140,23 @@ char reason[600];
 
 void client_open(void)
 {
-    int ends[2];
-
-    assert_true(fd_seqpacket_pair(ends));
-    qctl_client(&r->q, ends[0]);
-    client = (struct blocking){ .fd = ends[1], .peer = ROLE_QUEUED, .wait_ms = 10000 };
-    client.frame = malloc(IPC_FRAME_MAX);
-    ipc_out_init(&client.call);
+    operator_open(r, &client);
 }
 
-static void rows_count(struct strv rest)
+static void on_row(const char *kind, const struct rowread_value *v)
 {
-    const char *kind;
-
-    while (rest.n && (kind = rowread_begin(&rows, &rest))) {
-        struct rowread_value v;
-
+    if (!v) {
         done += strcmp(kind, "requeued") == 0 || strcmp(kind, "edited") == 0;
         kept += strcmp(kind, "kept") == 0;
         left += strcmp(kind, "left") == 0;
-        while (rowread_next(&rows, &rest, &v) == ROWREAD_VALUE)
-            if (strcmp(v.name, "reason") == 0)
-                (void)strv_cstr(v.text, reason, sizeof reason);
+    } else if (strcmp(v->name, "reason") == 0) {
+        (void)strv_cstr(v->text, reason, sizeof reason);
     }
 }
 
-/* Exit status of a portion; *cursor: of the next, 0: there is none. */
 int answer(uint64_t *cursor)
 {
-    struct err err = { 0 };
-    struct ipc_in in;
-
-    rowread_reset(&rows);
-    for (;;) {
-        char peek;
-
-        RIG_UNTIL(r, recv(client.fd, &peek, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN);
-        assert_int_equal(blocking_next(&client, &in, &err), BLOCKING_OK);
-        if (in.type == IPC_CTL_DONE) {
-            *cursor = ipc_get_u64(&in, TAG_CURSOR);
-            return (int)ipc_get_u64(&in, TAG_CODE);
-        }
-        if (in.type == IPC_CTL_ROWS)
-            rows_count(ipc_get(&in, TAG_DATA));
-    }
+    return operator_answer(r, &client, on_row, cursor);
 }
 
 /* Of all that is there, and not of what this call makes of it. */
@@ -245,9 +213,7 @@ int call(const char *act, uint64_t id, const char *const words[][2])
 
 struct message *message(uint64_t id)
 {
-    uint32_t handle = ledger_find(&r->q.ledger, id);
-
-    return handle ? ledger_at(&r->q.ledger, handle) : NULL;
+    return rig_message(r, id);
 }
 
 /* ---- messages ---- */
@@ -321,10 +287,8 @@ int requeue_setup(void **state)
     memset(&got, 0, sizeof got);
     made_n = 0;
     obedient = true;
-    if (!out.bytes.max) {
+    if (!out.bytes.max)
         ipc_out_init(&out);
-        rowread_init(&rows);
-    }
     return 0;
 }
 

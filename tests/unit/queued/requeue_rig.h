@@ -2,9 +2,8 @@
 #pragma once
 
 #include "tests/support/unit.h"
+#include "tests/unit/queued/operator.h"
 #include "tests/unit/queued/rig.h"
-
-#include "common/ipc/blocking.h"
 
 #define REQUEUE_MADE 4096
 

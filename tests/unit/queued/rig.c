@@ -458,3 +458,10 @@ struct rig_job *rig_job(struct rig *r, uint64_t id)
             return &r->jobs[i - 1];
     return NULL;
 }
+
+struct message *rig_message(struct rig *r, uint64_t id)
+{
+    uint32_t handle = ledger_find(&r->q.ledger, id);
+
+    return handle ? ledger_at(&r->q.ledger, handle) : NULL;
+}

@@ -106,3 +106,4 @@ void rig_rest(struct rig *r); /* until nothing moves any more: writes, syncs, fr
 
 const struct rig_answer *rig_answer(const struct rig *r, uint64_t txn); /* NULL: none yet */
 struct rig_job *rig_job(struct rig *r, uint64_t id); /* the newest for this message; NULL: none */
+struct message *rig_message(struct rig *r, uint64_t id); /* NULL: it is over */

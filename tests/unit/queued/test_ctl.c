@@ -2,16 +2,10 @@
  * left */
 #include "tests/support/unit.h"
 
-#include "common/ipc/blocking.h"
-#include "common/ipc/rowpack.h"
-#include "common/os/fd.h"
-#include "queued/ctl.h"
-#include "tests/unit/queued/rig.h"
+#include "tests/unit/queued/operator.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 static struct rig *r;
 
@@ -34,56 +28,16 @@ static int teardown(void **state)
 static struct blocking client;
 static int rows, absent; /* absent: those among them that say of an id that it is not there */
 
-static int rows_of(struct rowread *reader, struct strv rest)
+static void on_row(const char *kind, const struct rowread_value *value)
 {
-    struct rowread_value value;
-    int n = 0;
-
-    for (; rest.n > 0; n++) {
-        enum rowread_step step;
-        const char *kind = rowread_begin(reader, &rest);
-
-        assert_non_null(kind);
-        absent += strcmp(kind, "absent") == 0;
-        while ((step = rowread_next(reader, &rest, &value)) == ROWREAD_VALUE)
-            ;
-        assert_int_equal(step, ROWREAD_END);
-    }
-    return n;
-}
-
-static void client_open(void)
-{
-    int ends[2];
-
-    assert_true(fd_seqpacket_pair(ends));
-    qctl_client(&r->q, ends[0]);
-    client = (struct blocking){ .fd = ends[1], .peer = ROLE_QUEUED, .wait_ms = 10000 };
-    client.frame = malloc(IPC_FRAME_MAX);
-    ipc_out_init(&client.call);
+    rows += value == NULL;
+    absent += !value && strcmp(kind, "absent") == 0;
 }
 
 /* The status of one portion, and the cursor of the next (0: there is none); its rows are added to `rows`. */
 static int portion(uint64_t *cursor)
 {
-    struct err err = { 0 };
-    struct rowread reader;
-    struct ipc_in in;
-
-    rowread_init(&reader);
-    for (;;) {
-        char peek;
-
-        RIG_UNTIL(r, recv(client.fd, &peek, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN);
-        assert_int_equal(blocking_next(&client, &in, &err), BLOCKING_OK);
-        if (in.type == IPC_CTL_DONE) {
-            rowread_clear(&reader);
-            *cursor = ipc_get_u64(&in, TAG_CURSOR);
-            return (int)ipc_get_u64(&in, TAG_CODE);
-        }
-        if (in.type == IPC_CTL_ROWS)
-            rows += rows_of(&reader, ipc_get(&in, TAG_DATA));
-    }
+    return operator_answer(r, &client, on_row, cursor);
 }
 
 /* The status of a call that is answered in one portion. */
@@ -103,7 +57,7 @@ static int call(const char *act, const char *name, const char *value)
     struct err err = { 0 };
     int code;
 
-    client_open();
+    operator_open(r, &client);
     blocking_call(&client, act, 0);
     blocking_text(&client, name, SV(value));
     assert_int_equal(blocking_send(&client, &err), BLOCKING_OK);
@@ -112,21 +66,14 @@ static int call(const char *act, const char *name, const char *value)
     return code;
 }
 
-static struct message *message(uint64_t id)
-{
-    uint32_t handle = ledger_find(&r->q.ledger, id);
-
-    return handle ? ledger_at(&r->q.ledger, handle) : NULL;
-}
-
 static void decisions_stand(void)
 {
     assert_true(r->q.ledger.paused && r->q.ledger.paused_in);
     assert_true(ledger_is_frozen(&r->q.ledger, SV("Bad@x.test")));
     assert_false(ledger_is_frozen(&r->q.ledger, SV("good@x.test")));
-    assert_null(message(101));
-    assert_true(message(102) && message(102)->flags & MESSAGE_HELD);
-    assert_true(message(103) && !(message(103)->flags & MESSAGE_HELD));
+    assert_null(rig_message(r, 101));
+    assert_true(rig_message(r, 102) && rig_message(r, 102)->flags & MESSAGE_HELD);
+    assert_true(rig_message(r, 103) && !(rig_message(r, 103)->flags & MESSAGE_HELD));
 }
 
 static void decisions_survive_a_crash(void **state)
@@ -169,7 +116,7 @@ static int hold_of_before(const char *id)
 {
     struct err err = { 0 };
 
-    client_open();
+    operator_open(r, &client);
     blocking_call(&client, "hold", 0);
     if (id)
         blocking_text(&client, "id", SV(id));
@@ -196,7 +143,7 @@ static void an_id_is_meant_whatever_its_time(void **state)
     assert_int_equal(hold_of_before(NULL), 0);
     id_text(id, text);
     assert_int_equal(hold_of_before(text), 1);
-    assert_true(message(id)->flags & MESSAGE_HELD);
+    assert_true(rig_message(r, id)->flags & MESSAGE_HELD);
     rig_kill(r);
 }
 
@@ -230,7 +177,7 @@ static void call_of_ids(const char *act, uint64_t cursor)
 
     rows = absent = 0;
     do {
-        client_open();
+        operator_open(r, &client);
         blocking_call(&client, act, cursor);
         for (uint64_t id = 1; id <= 1500; id++) {
             id_text(id, text);
@@ -259,7 +206,7 @@ static void thousands_of_ids_are_gone_through(void **state)
     call_of_ids("list", 510);
     assert_int_equal(rows, 40);
     for (uint64_t id = 501; id <= 530; id++)
-        assert_true(message(id)->flags & MESSAGE_HELD);
+        assert_true(rig_message(r, id)->flags & MESSAGE_HELD);
     rig_kill(r);
 }
 
@@ -300,7 +247,7 @@ static void an_answer_waits_for_the_sync(void **state)
     (void)state;
     r->sizes.sync_ms = 300;
     rig_start(r);
-    client_open();
+    operator_open(r, &client);
     blocking_call(&client, "pause", 0);
     blocking_text(&client, "side", SV("out"));
     assert_int_equal(blocking_send(&client, &err), BLOCKING_OK);
@@ -320,7 +267,7 @@ static void a_caller_who_leaves_is_forgotten(void **state)
     (void)state;
     r->sizes.sync_ms = 300;
     rig_start(r);
-    client_open();
+    operator_open(r, &client);
     blocking_call(&client, "freeze", 0);
     blocking_text(&client, "sender", SV("x@x.test"));
     assert_int_equal(blocking_send(&client, &err), BLOCKING_OK);
