@@ -20,6 +20,7 @@
 #include "common/mail/dsn.h"
 #include "common/mail/intake.h"
 #include "common/mail/mailbox.h"
+#include "common/mail/params.h"
 #include "common/os/fault.h"
 #include "common/os/fd.h"
 #include "conf/conf.h"
@@ -354,8 +355,11 @@ static bool notice_compose(const struct txn *t, struct txn *n, struct buf *out)
 
     notice_host(t->cl, &dsn);
     for (const struct txn_rcpt *r = t->rcpts; r; r = r->next) {
-        struct dsn_rcpt *d = &rcpts[dsn.rcpt_count++];
+        struct dsn_rcpt *d = &rcpts[dsn.rcpt_count];
 
+        if (r->has_notify && !(r->notify & PARAM_NOTIFY_FAILURE))
+            continue;
+        dsn.rcpt_count++;
         *d = (struct dsn_rcpt){ .rcpt = txn_view(t, r->rcpt),
                                 .action = DSN_FAILED,
                                 .reason = SV(t->refused.text),
@@ -370,7 +374,8 @@ static bool notice_compose(const struct txn *t, struct txn *n, struct buf *out)
     return ok;
 }
 
-/* The sender hears that nobody gets it. The notice takes over the file's origin, and so the file. */
+/* The sender hears that nobody gets it. The notice takes over the file's origin, and so the file. False when
+   he does not want to hear: then the file is kept for the operator. */
 static bool notice_start(struct txn *t)
 {
     struct txn *n = txn_new(t->cl);

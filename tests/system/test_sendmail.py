@@ -231,6 +231,13 @@ def test_unknown_recipients_come_back_and_others_arrive():
         h.wait_log('queue.drop.bad')
         drop_empty(h)
         assert len(drop_files(h, bad=True)) == 1 and len(h.mailbox('user')) == 1
+        # nor is one told who wants nothing
+        sendmail(h, '-N', 'never', '-f', 'sender', 'user', message=b'X: ' + b'y' * 300_000 + b'\n\n')
+        h.wait_log('queue.drop.bad', count=2)
+        sendmail(h, '-N', 'failure', '-f', 'sender', 'user', message=b'X: ' + b'y' * 300_000 + b'\n\n')
+        h.wait_mail('sender', 3)
+        drop_empty(h)
+        assert len(drop_files(h, bad=True)) == 2 and len(h.mailbox('sender')) == 3
 
 
 def test_root_is_refused_outside_and_reached_from_inside():
