@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,7 +26,8 @@ static struct {
     int64_t second; /* of stamp */
     char stamp[64], zone[32];
     bool dead;
-    bool torn; /* the last line in the file has no end: the disk was full */
+    bool torn;  /* the last line that we began has no end: the disk was full */
+    bool doubt; /* nothing could be written lately: perhaps a line of another process has no end */
     void (*on_wait)(void *arg, bool dead);
     void *arg;
     char *ring; /* owned; lines as u16 length + bytes, oldest at 0 */
@@ -95,27 +97,41 @@ static size_t line_make(char *dst, enum log_level level, const char *line, size_
 
 enum outcome { WRITTEN, SLOW, DEAD, GONE };
 
+static int file_fd(void)
+{
+    return sink.kind == LOGSINK_FILE ? sink.fd : STDERR_FILENO;
+}
+
+/* The file cannot be read: an empty line, where it was not torn, is the price. */
+static bool torn_end(int fd)
+{
+    if ((sink.torn || sink.doubt) && !fd_write_full(fd, "\n", 1))
+        return false;
+    sink.torn = sink.doubt = false;
+    return true;
+}
+
 /* One write per line: lines of several processes in one file must not mix (O_APPEND). */
 static enum outcome file_write(int fd, const char *line, size_t len)
 {
     ssize_t n;
 
-    if (sink.torn && !fd_write_full(fd, "\n", 1))
+    if (!torn_end(fd))
         return GONE;
-    sink.torn = false;
     do {
         n = write(fd, line, len);
     } while (n < 0 && errno == EINTR);
     if (n > 0 && ((size_t)n == len || fd_write_full(fd, line + n, len - (size_t)n)))
         return WRITTEN;
-    sink.torn = n > 0;
+    sink.torn = n > 0 && sink.kind == LOGSINK_FILE;
+    sink.doubt = true;
     return GONE;
 }
 
 static enum outcome line_write(const char *line, size_t len)
 {
     if (sink.kind != LOGSINK_SYSLOG)
-        return file_write(sink.kind == LOGSINK_FILE ? sink.fd : STDERR_FILENO, line, len);
+        return file_write(file_fd(), line, len);
     if (sink.fd < 0)
         return DEAD;
     while (send(sink.fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
@@ -188,10 +204,11 @@ static void sink_line(void *arg, enum log_level level, const char *text, size_t 
     char line[LINE_SIZE];
     enum outcome outcome;
     size_t len;
-    bool waited, tell = false;
+    bool waited, torn, tell = false;
 
     (void)arg;
     pthread_mutex_lock(&sink.lock);
+    torn = sink.torn;
     len = line_make(line, level, text, text_len);
     waited = sink.used > 0;
     outcome = waited ? ring_write() : WRITTEN;
@@ -204,6 +221,8 @@ static void sink_line(void *arg, enum log_level level, const char *text, size_t 
         tell = wait_begins(outcome, waited);
     } else if (outcome == GONE) {
         sink.lost++;
+        /* Others write behind it as soon as there is room: its end must not wait for our next line. */
+        tell = sink.torn && !torn && wait_begins(GONE, false);
     }
     pthread_mutex_unlock(&sink.lock);
     if (tell)
@@ -216,7 +235,7 @@ void logsink_open(enum logsink_kind kind, int fd, int facility, const char *host
     sink.kind = kind;
     sink.fd = fd;
     sink.facility = facility;
-    sink.dead = sink.torn = false;
+    sink.dead = sink.torn = sink.doubt = false;
     sink.stamp[0] = '\0';
     sink.owner = pthread_self();
     snprintf(sink.host, sizeof sink.host, "%s", host);
@@ -229,10 +248,15 @@ void logsink_open(enum logsink_kind kind, int fd, int facility, const char *host
 
 void logsink_replace(int fd)
 {
+    struct stat st = { .st_size = 1 };
+
     pthread_mutex_lock(&sink.lock);
     fd_close(&sink.fd);
     sink.fd = fd;
-    sink.dead = sink.torn = false;
+    sink.dead = false;
+    /* Mostly the same file once more. */
+    if (sink.kind == LOGSINK_SYSLOG || (fstat(fd, &st) == 0 && st.st_size == 0))
+        sink.torn = sink.doubt = false;
     pthread_mutex_unlock(&sink.lock);
     /* All processes write what they kept at once: the reader's queue is short, and the rest waits again. */
     if (!logsink_flush() && !sink.dead && sink.on_wait)
@@ -262,9 +286,11 @@ bool logsink_flush(void)
     bool tell, empty;
 
     pthread_mutex_lock(&sink.lock);
+    if (sink.torn)
+        torn_end(file_fd());
     outcome = ring_write();
     tell = outcome == DEAD && wait_begins(DEAD, true);
-    empty = sink.used == 0;
+    empty = sink.used == 0 && !sink.torn;
     pthread_mutex_unlock(&sink.lock);
     if (tell)
         sink.on_wait(sink.arg, true);
@@ -273,5 +299,5 @@ bool logsink_flush(void)
 
 size_t logsink_waiting(void)
 {
-    return sink.used;
+    return sink.used + sink.torn;
 }

@@ -67,22 +67,30 @@ static void a_file_gets_whole_lines(void **state)
     close(fd);
 }
 
+static struct rlimit whole;
+
 /* A full disk takes a part of a line, then nothing: here a limit of the size. */
+static void room_is(int fd, off_t more)
+{
+    struct rlimit limit;
+    struct stat st;
+
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &whole), 0);
+    limit = (struct rlimit){ .rlim_cur = (rlim_t)(st.st_size + more), .rlim_max = whole.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
 static void a_full_disk_tears_no_further_line(void **state)
 {
     char text[4096] = "";
-    struct rlimit whole, limit;
     int fd = memfd_create("log", 0);
-    struct stat st;
 
     (void)state;
-    signal(SIGXFSZ, SIG_IGN);
     logsink_open(LOGSINK_FILE, dup(fd), LOG_MAIL, "mx.test");
     LOG(INFO, "first", KS("k", "v"));
-    assert_int_equal(fstat(fd, &st), 0);
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &whole), 0);
-    limit = (struct rlimit){ .rlim_cur = (rlim_t)st.st_size + 10, .rlim_max = whole.rlim_max };
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    room_is(fd, 10);
     LOG(INFO, "torn", KS("k", "v"));
     LOG(INFO, "gone", KS("k", "v"));
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &whole), 0);
@@ -90,6 +98,60 @@ static void a_full_disk_tears_no_further_line(void **state)
     LOG(INFO, "more", KS("k", "v"));
     assert_true(fd_pread_full(fd, text, sizeof text - 1, 0) > 0);
     assert_true(matches("^[^\n]* event=first k=v\n.{10}\n[^\n]* event=log\\.lines\\.lost lines=2\n"
+                        "[^\n]* event=last k=v\n[^\n]* event=more k=v\n$",
+                        text));
+    close(fd);
+}
+
+/* Other processes write behind it, and may have nothing to say for long. */
+static void a_torn_line_ends_as_soon_as_there_is_room(void **state)
+{
+    static const char other[] = "of another process\n";
+    char text[4096] = "";
+    int fd = memfd_create("log", 0);
+
+    (void)state;
+    logsink_open(LOGSINK_FILE, dup(fd), LOG_MAIL, "mx.test");
+    logsink_on_wait(on_wait, NULL);
+    waits = deaths = 0;
+    LOG(INFO, "first", KS("k", "v"));
+    room_is(fd, 10);
+    LOG(INFO, "torn", KS("k", "v"));
+    LOG(INFO, "gone", KS("k", "v"));
+    assert_int_equal(waits, 1);
+    assert_int_equal(deaths, 0);
+    assert_false(logsink_flush());
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &whole), 0);
+    logsink_replace(dup(fd)); /* the same file: still torn, and ended */
+    assert_true(logsink_flush());
+    assert_int_equal(logsink_waiting(), 0);
+    assert_true(fd_write_full(fd, other, sizeof other - 1));
+    LOG(INFO, "last", KS("k", "v"));
+    assert_true(fd_pread_full(fd, text, sizeof text - 1, 0) > 0);
+    assert_true(matches("^[^\n]* event=first k=v\n.{10}\n[^\n]* event=log\\.lines\\.lost lines=2\n"
+                        "of another process\n[^\n]* event=last k=v\n$",
+                        text));
+    logsink_on_wait(NULL, NULL);
+    close(fd);
+}
+
+/* Whoever could write nothing does not know what the others could. */
+static void a_line_torn_by_another_process_is_not_gone_on_with(void **state)
+{
+    char text[4096] = "";
+    int fd = memfd_create("log", 0);
+
+    (void)state;
+    logsink_open(LOGSINK_FILE, dup(fd), LOG_MAIL, "mx.test");
+    LOG(INFO, "first", KS("k", "v"));
+    room_is(fd, 0);
+    LOG(INFO, "gone", KS("k", "v"));
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &whole), 0);
+    assert_true(fd_write_full(fd, "torn", 4));
+    LOG(INFO, "last", KS("k", "v"));
+    LOG(INFO, "more", KS("k", "v"));
+    assert_true(fd_pread_full(fd, text, sizeof text - 1, 0) > 0);
+    assert_true(matches("^[^\n]* event=first k=v\ntorn\n[^\n]* event=log\\.lines\\.lost lines=1\n"
                         "[^\n]* event=last k=v\n[^\n]* event=more k=v\n$",
                         text));
     close(fd);
@@ -261,6 +323,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_gets_whole_lines),
         cmocka_unit_test(a_full_disk_tears_no_further_line),
+        cmocka_unit_test(a_torn_line_ends_as_soon_as_there_is_room),
+        cmocka_unit_test(a_line_torn_by_another_process_is_not_gone_on_with),
         cmocka_unit_test(the_stamp_is_local_time_with_offset),
         cmocka_unit_test(syslog_gets_rfc_3164),
         cmocka_unit_test(a_restart_of_syslog_loses_nothing),
