@@ -280,8 +280,7 @@ void cleanup_says(enum ipc_verdict verdict)
 int requeue_setup(void **state)
 {
     (void)state;
-    r = calloc(1, sizeof *r);
-    rig_init(r);
+    r = rig_new();
     r->conf.deliver = false;
     r->other = on_requeue;
     memset(&got, 0, sizeof got);
@@ -296,9 +295,8 @@ int requeue_teardown(void **state)
 {
     (void)state;
     fault_disarm_all();
-    rig_clear(r);
+    rig_free(r);
     free(coming.bytes);
     coming.bytes = NULL;
-    free(r);
     return 0;
 }

@@ -281,6 +281,21 @@ void rig_clear(struct rig *r)
     spool_remove(&r->spool);
 }
 
+struct rig *rig_new(void)
+{
+    struct rig *r = malloc(sizeof *r);
+
+    assert_non_null(r);
+    rig_init(r);
+    return r;
+}
+
+void rig_free(struct rig *r)
+{
+    rig_clear(r);
+    free(r);
+}
+
 /* ---- frames ---- */
 
 static void put_rcpts(const char *rcpts)
@@ -449,6 +464,13 @@ const struct rig_answer *rig_answer(const struct rig *r, uint64_t txn)
         if (r->answers[i].txn == txn)
             return &r->answers[i];
     return NULL;
+}
+
+void rig_expect_accepted(struct rig *r, uint64_t txn)
+{
+    RIG_UNTIL(r, rig_answer(r, txn));
+    if (rig_answer(r, txn)->verdict != VERDICT_ACCEPT)
+        fail_msg("%llu was not accepted: %u", (unsigned long long)txn, rig_answer(r, txn)->code);
 }
 
 struct rig_job *rig_job(struct rig *r, uint64_t id)

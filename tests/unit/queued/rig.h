@@ -69,6 +69,8 @@ void rig_start_bare(struct rig *r); /* nobody is connected */
 void rig_kill(struct rig *r);
 void rig_stop(struct rig *r);  /* orderly */
 void rig_clear(struct rig *r); /* removes the directory */
+struct rig *rig_new(void);     /* on the heap, after rig_init */
+void rig_free(struct rig *r);  /* and rig_clear */
 
 void rig_connect_cleanup(struct rig *r);
 void rig_connect_deliverd(struct rig *r, unsigned index, bool lived);
@@ -104,6 +106,7 @@ void rig_jobs_forget(struct rig *r);     /* those that deliverd saw; they are no
 void rig_check_standings(struct rig *r);
 void rig_rest(struct rig *r); /* until nothing moves any more: writes, syncs, frames */
 
+void rig_expect_accepted(struct rig *r, uint64_t txn); /* waits for the answer */
 const struct rig_answer *rig_answer(const struct rig *r, uint64_t txn); /* NULL: none yet */
 struct rig_job *rig_job(struct rig *r, uint64_t id); /* the newest for this message; NULL: none */
 struct message *rig_message(struct rig *r, uint64_t id); /* NULL: it is over */

@@ -10,7 +10,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,9 +29,7 @@ static struct rig *r;
 static int setup(void **state)
 {
     (void)state;
-    r = malloc(sizeof *r);
-    assert_non_null(r);
-    rig_init(r);
+    r = rig_new();
     r->sizes.segment = 131072;
     r->sizes.snapshot = 400;
     r->sizes.sync_ms = 1;
@@ -44,8 +41,7 @@ static int teardown(void **state)
 {
     (void)state;
     fault_disarm_all();
-    rig_clear(r);
-    free(r);
+    rig_free(r);
     return 0;
 }
 

@@ -4,7 +4,6 @@
 
 #include "tests/unit/queued/operator.h"
 
-#include <stdlib.h>
 #include <sys/socket.h>
 
 static struct rig *r;
@@ -12,16 +11,14 @@ static struct rig *r;
 static int setup(void **state)
 {
     (void)state;
-    r = calloc(1, sizeof *r);
-    rig_init(r);
+    r = rig_new();
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    rig_clear(r);
-    free(r);
+    rig_free(r);
     return 0;
 }
 

@@ -4,7 +4,6 @@
 
 #include "common/base/id.h"
 
-#include <stdlib.h>
 
 static struct rig *r;
 static struct ipc_out out;
@@ -27,8 +26,7 @@ static void on_other(struct rig *rig, struct ipc_in *in)
 static int setup(void **state)
 {
     (void)state;
-    r = calloc(1, sizeof *r);
-    rig_init(r);
+    r = rig_new();
     r->other = on_other;
     if (!out.bytes.max)
         ipc_out_init(&out);
@@ -38,8 +36,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    rig_clear(r);
-    free(r);
+    rig_free(r);
     return 0;
 }
 

@@ -14,20 +14,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct rig *open_rig(void)
-{
-    struct rig *r = malloc(sizeof *r);
-
-    assert_non_null(r);
-    rig_init(r);
-    return r;
-}
-
 static void close_rig(struct rig *r)
 {
     rig_kill(r);
-    rig_clear(r);
-    free(r);
+    rig_free(r);
 }
 
 static char last_line[2000];
@@ -44,7 +34,7 @@ static void keep_results(void *arg, enum log_level level, const char *line, size
 static void a_job_from_before_has_its_delays(void **state)
 {
     static char event[] = "event=delivery.result ";
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
     uint64_t id = id_new();
     struct rig_job old;
     struct err err;
@@ -81,7 +71,7 @@ static void a_job_from_before_has_its_delays(void **state)
 /* A restarted queued that is told of a job with many recipients. */
 static void inherited_jobs_are_whole(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
     struct sched *sched;
     struct rig_job old;
     struct err err;
@@ -129,7 +119,7 @@ static void inherited_jobs_are_whole(void **state)
 /* A hundred failures with long replies are one notice, not ten that carry the same header. */
 static void many_failures_fit_one_notice(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
     char reply[2001], *rcpts = malloc(100 * 40);
     size_t n = 0;
 
@@ -166,7 +156,7 @@ static void many_failures_fit_one_notice(void **state)
 static void a_clock_that_jumps(void **state)
 {
     static const int64_t jumps[] = { 86400, -86400 };
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
 
     (void)state;
     for (size_t i = 0; i < COUNT(jumps); i++) {
@@ -199,7 +189,7 @@ static void a_clock_that_jumps(void **state)
 static void a_clock_that_jumped_while_it_was_down(void **state)
 {
     static const int64_t jumps[] = { 86400, -86400 };
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
 
     (void)state;
     for (size_t i = 0; i < COUNT(jumps); i++) {
@@ -250,7 +240,7 @@ static bool segment_is_open(void)
    nobody may be able to try. */
 static void a_failed_sync_is_the_last_of_its_file(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
     char names[16][64];
     struct err err;
     size_t before = 0;
@@ -280,7 +270,7 @@ static void a_failed_sync_is_the_last_of_its_file(void **state)
 /* A snapshot that is larger than what makes one due must not make the next one due. */
 static void snapshots_do_not_chase_each_other(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
     char rcpts[64];
     uint32_t number;
 
@@ -311,7 +301,7 @@ static void snapshots_do_not_chase_each_other(void **state)
 static void damage_in_sealed_segments_is_found(void **state)
 {
     static char body[40001];
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
     char names[8][64], path[300];
     struct message *m = NULL;
     uint64_t ids[6];

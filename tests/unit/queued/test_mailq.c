@@ -7,36 +7,15 @@
 
 #include <stdlib.h>
 
-static struct rig *open_rig(void)
-{
-    struct rig *r = malloc(sizeof *r);
-
-    assert_non_null(r);
-    rig_init(r);
-    return r;
-}
-
-static void close_rig(struct rig *r)
-{
-    rig_clear(r);
-    free(r);
-}
-
-static void expect_accepted(struct rig *r, uint64_t txn)
-{
-    RIG_UNTIL(r, rig_answer(r, txn));
-    assert_int_equal(rig_answer(r, txn)->verdict, VERDICT_ACCEPT);
-}
-
 static void a_message_goes_through(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
     uint64_t id = id_new();
 
     (void)state;
     rig_start(r);
     rig_submit(r, 7, id, "s@example.org", "l:user@demo.test", "Hello\r\n");
-    expect_accepted(r, 7);
+    rig_expect_accepted(r, 7);
     RIG_UNTIL(r, r->job_n == 1);
     assert_true(r->jobs[0].complete && r->jobs[0].local);
     assert_string_equal(r->jobs[0].dest, "demo.test");
@@ -51,18 +30,18 @@ static void a_message_goes_through(void **state)
     rig_rest(r);
     assert_int_equal(r->job_n, 0);
     rig_kill(r);
-    close_rig(r);
+    rig_free(r);
 }
 
 static void an_unfinished_message_comes_again(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
     uint64_t id = id_new();
 
     (void)state;
     rig_start(r);
     rig_submit(r, 7, id, "s@example.org", "l:a@demo.test l:b@demo.test r:c@far.test", "Hello\r\n");
-    expect_accepted(r, 7);
+    rig_expect_accepted(r, 7);
     RIG_UNTIL(r, r->job_n == 2);
     for (size_t i = 0; i < 2; i++)
         if (r->jobs[i].local)
@@ -79,12 +58,12 @@ static void an_unfinished_message_comes_again(void **state)
     }
     RIG_UNTIL(r, ledger_count(&r->q.ledger) == 0);
     rig_kill(r);
-    close_rig(r);
+    rig_free(r);
 }
 
 static void large_bodies_lie_in_files(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
     char names[8][64];
 
     (void)state;
@@ -95,7 +74,7 @@ static void large_bodies_lie_in_files(void **state)
         uint64_t id = id_new();
 
         rig_submit_large(r, i, id, "r:a@far.test", size);
-        expect_accepted(r, i);
+        rig_expect_accepted(r, i);
         assert_int_equal(spool_list(&r->spool, "big", "", names, 8), i - 1);
         RIG_UNTIL(r, rig_job(r, id) && rig_job(r, id)->complete);
         j = rig_job(r, id);
@@ -108,31 +87,31 @@ static void large_bodies_lie_in_files(void **state)
     }
     RIG_UNTIL(r, spool_list(&r->spool, "big", "", names, 8) == 0);
     rig_kill(r);
-    close_rig(r);
+    rig_free(r);
 }
 
 static void a_large_body_survives_a_restart(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
     uint64_t id = id_new();
 
     (void)state;
     r->conf.deliver = false;
     rig_start(r);
     rig_submit_large(r, 1, id, "r:a@far.test", 600000);
-    expect_accepted(r, 1);
+    rig_expect_accepted(r, 1);
     rig_kill(r);
     r->conf.deliver = true;
     rig_start(r);
     RIG_UNTIL(r, rig_job(r, id) && rig_job(r, id)->complete);
     assert_int_equal(rig_job(r, id)->data.len, rig_job(r, id)->size);
     rig_kill(r);
-    close_rig(r);
+    rig_free(r);
 }
 
 static void deferred_recipients_wait_for_their_time(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
     uint64_t id = id_new();
 
     (void)state;
@@ -152,12 +131,12 @@ static void deferred_recipients_wait_for_their_time(void **state)
     assert_int_equal(r->jobs[0].rcpt_n, 1);
     assert_string_equal(r->jobs[0].rcpts[0].to, "b@far.test");
     rig_kill(r);
-    close_rig(r);
+    rig_free(r);
 }
 
 static void a_new_configuration_shortens_old_waits(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
 
     (void)state;
     rig_start(r);
@@ -170,12 +149,12 @@ static void a_new_configuration_shortens_old_waits(void **state)
     rig_start(r);
     RIG_UNTIL(r, r->job_n == 1);
     rig_kill(r);
-    close_rig(r);
+    rig_free(r);
 }
 
 static void an_unreachable_destination_rests(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
     char rcpts[64];
 
     (void)state;
@@ -193,20 +172,20 @@ static void an_unreachable_destination_rests(void **state)
     assert_int_equal(r->job_n, 5);
     /* A newcomer is not tried either, but its line says why. */
     rig_submit(r, 20, id_new(), "s@example.org", "r:new@far.test", "x\r\n");
-    expect_accepted(r, 20);
+    rig_expect_accepted(r, 20);
     rig_rest(r);
     assert_int_equal(r->job_n, 5);
     /* Other destinations do not care. */
     rig_submit(r, 21, id_new(), "s@example.org", "r:new@near.test", "x\r\n");
     RIG_UNTIL(r, r->job_n == 6);
     rig_kill(r);
-    close_rig(r);
+    rig_free(r);
 }
 
 /* mapd or dnsd away: neither an attempt, nor the destination's fault, nor a matter of minutes. */
 static void own_troubles_cost_no_attempt(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
     char rcpts[64];
 
     (void)state;
@@ -231,12 +210,12 @@ static void own_troubles_cost_no_attempt(void **state)
     rig_submit(r, 6, id_new(), "s@example.org", "r:new@far.test", "x\r\n");
     RIG_UNTIL(r, r->job_n == 6);
     rig_kill(r);
-    close_rig(r);
+    rig_free(r);
 }
 
 static void slow_hosts_leave_room_for_mailboxes(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
     char rcpts[64];
 
     (void)state;
@@ -259,12 +238,12 @@ static void slow_hosts_leave_room_for_mailboxes(void **state)
     assert_int_equal(r->job_n, 10);
     assert_true(r->q.deliverds[0].job_n == 5 && r->q.deliverds[1].job_n == 5);
     rig_kill(r);
-    close_rig(r);
+    rig_free(r);
 }
 
 static void nothing_is_dispatched_before_the_inventory(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
     uint64_t id = id_new();
     struct rig_job old;
     struct err err;
@@ -301,12 +280,12 @@ static void nothing_is_dispatched_before_the_inventory(void **state)
     RIG_UNTIL(r, ledger_count(&r->q.ledger) == 0);
     assert_int_equal(r->q.job_n, 0);
     rig_kill(r);
-    close_rig(r);
+    rig_free(r);
 }
 
 static void a_result_presented_again_changes_nothing(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
 
     (void)state;
     rig_start(r);
@@ -322,12 +301,12 @@ static void a_result_presented_again_changes_nothing(void **state)
     RIG_UNTIL(r, r->acks == 4);
     assert_int_equal(ledger_count(&r->q.ledger), 0);
     rig_kill(r);
-    close_rig(r);
+    rig_free(r);
 }
 
 static void a_lost_deliverd_gives_its_jobs_back(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
 
     (void)state;
     rig_start(r);
@@ -347,12 +326,12 @@ static void a_lost_deliverd_gives_its_jobs_back(void **state)
     rig_rest(r);
     assert_int_equal(r->job_n, 2);
     rig_kill(r);
-    close_rig(r);
+    rig_free(r);
 }
 
 static void a_reconnected_deliverd_keeps_what_it_names(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
     struct rig_job *named;
 
     (void)state;
@@ -370,12 +349,12 @@ static void a_reconnected_deliverd_keeps_what_it_names(void **state)
     RIG_UNTIL(r, ledger_count(&r->q.ledger) == 1);
     assert_int_equal(r->q.job_n, 1);
     rig_kill(r);
-    close_rig(r);
+    rig_free(r);
 }
 
 static void a_failure_is_told_and_then_over(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
     uint64_t id = id_new(), notice = id_new();
 
     (void)state;
@@ -398,12 +377,12 @@ static void a_failure_is_told_and_then_over(void **state)
     RIG_UNTIL(r, r->notice_n == 1);
     assert_int_equal(r->job_n, 0);
     rig_submit_origin(r, 9, notice, "r:s@example.org", r->notices[0].origin);
-    expect_accepted(r, 9);
+    rig_expect_accepted(r, 9);
     RIG_UNTIL(r, ledger_count(&r->q.ledger) == 1);
     assert_int_equal(ledger_find(&r->q.ledger, id), 0);
     /* A second copy is accepted and not stored. */
     rig_submit_origin(r, 10, id_new(), "r:s@example.org", r->notices[0].origin);
-    expect_accepted(r, 10);
+    rig_expect_accepted(r, 10);
     RIG_UNTIL(r, r->job_n == 1);
     assert_string_equal(r->jobs[0].sender, "");
     /* The failure of a notice is told to postmaster, and its own to nobody. */
@@ -412,19 +391,19 @@ static void a_failure_is_told_and_then_over(void **state)
     assert_string_equal(r->notices[1].sender, "postmaster");
     assert_true(strv_ends(SV(r->notices[1].origin), SV("/double")));
     rig_submit_origin(r, 11, id_new(), "r:postmaster@example.org", r->notices[1].origin);
-    expect_accepted(r, 11);
+    rig_expect_accepted(r, 11);
     RIG_UNTIL(r, r->job_n == 2);
     rig_result(r, 0, &r->jobs[1], OUTCOME_FAILED, "rcpt", true);
     RIG_UNTIL(r, ledger_count(&r->q.ledger) == 0);
     rig_rest(r);
     assert_int_equal(r->notice_n, 2);
     rig_kill(r);
-    close_rig(r);
+    rig_free(r);
 }
 
 static void a_lost_cleanup_is_asked_again(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
 
     (void)state;
     rig_start(r);
@@ -438,13 +417,13 @@ static void a_lost_cleanup_is_asked_again(void **state)
     assert_int_equal(r->notice_n, 2);
     assert_string_equal(r->notices[0].origin, r->notices[1].origin);
     rig_kill(r);
-    close_rig(r);
+    rig_free(r);
 }
 
 /* The remote's words stay its words; that time ran out, and when the attempt was, is said beside them. */
 static void expiry_is_said_beside_a_remotes_words(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
     uint64_t before;
 
     (void)state;
@@ -468,12 +447,12 @@ static void expiry_is_said_beside_a_remotes_words(void **state)
                         "not delivered within 3 seconds: the time for delivery has expired");
     assert_true(r->notices[0].last_attempt > before - 3000 && r->notices[0].last_attempt <= before);
     rig_kill(r);
-    close_rig(r);
+    rig_free(r);
 }
 
 static void old_messages_expire_and_warn(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
 
     (void)state;
     r->conf.warn_after = 1;
@@ -485,19 +464,19 @@ static void old_messages_expire_and_warn(void **state)
     RIG_UNTIL(r, r->notice_n == 1);
     assert_int_equal(r->notices[0].kind, NOTICE_DELAY);
     rig_submit_origin(r, 2, id_new(), "l:s@example.org", r->notices[0].origin);
-    expect_accepted(r, 2);
+    rig_expect_accepted(r, 2);
     for (int i = 0; r->notice_n < 2 && i < 1000; i++)
         loop_once(r->loop, 10);
     assert_int_equal(r->notice_n, 2);
     assert_int_equal(r->notices[1].kind, NOTICE_FAILURE);
     assert_non_null(strstr(r->notices[1].reply, "expired"));
     rig_kill(r);
-    close_rig(r);
+    rig_free(r);
 }
 
 static void many_recipients_go_in_several_jobs(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
     struct buf rcpts;
 
     (void)state;
@@ -506,7 +485,7 @@ static void many_recipients_go_in_several_jobs(void **state)
     for (int i = 0; i < 250; i++)
         buf_addf(&rcpts, "r:user%d@far.test ", i);
     rig_submit(r, 1, id_new(), "s@example.org", buf_cstr(&rcpts), "x\r\n");
-    expect_accepted(r, 1);
+    rig_expect_accepted(r, 1);
     RIG_UNTIL(r, r->job_n == 3);
     assert_int_equal(r->jobs[0].rcpt_n + r->jobs[1].rcpt_n + r->jobs[2].rcpt_n, 250);
     for (size_t i = 0; i < 3; i++)
@@ -514,12 +493,12 @@ static void many_recipients_go_in_several_jobs(void **state)
     RIG_UNTIL(r, ledger_count(&r->q.ledger) == 0);
     buf_clear(&rcpts);
     rig_kill(r);
-    close_rig(r);
+    rig_free(r);
 }
 
 static void two_queues_on_one_spool(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
     struct store_sizes sizes = r->sizes;
     struct err err;
 
@@ -529,7 +508,7 @@ static void two_queues_on_one_spool(void **state)
     assert_null(store_open(r->spool.fd, &sizes, &err));
     assert_non_null(strstr(err.text, "in use"));
     rig_kill(r);
-    close_rig(r);
+    rig_free(r);
 }
 
 int main(void)

@@ -7,7 +7,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,16 +17,14 @@ static struct rig *r;
 static int setup(void **state)
 {
     (void)state;
-    r = calloc(1, sizeof *r);
-    rig_init(r);
+    r = rig_new();
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    rig_clear(r);
-    free(r);
+    rig_free(r);
     return 0;
 }
 

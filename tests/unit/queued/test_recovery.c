@@ -16,9 +16,7 @@ static struct buf bytes;
 static int setup(void **state)
 {
     (void)state;
-    r = malloc(sizeof *r);
-    assert_non_null(r);
-    rig_init(r);
+    r = rig_new();
     buf_init(&bytes, (size_t)1 << 28);
     return 0;
 }
@@ -27,8 +25,7 @@ static int teardown(void **state)
 {
     (void)state;
     fault_disarm_all();
-    rig_clear(r);
-    free(r);
+    rig_free(r);
     buf_clear(&bytes);
     return 0;
 }

@@ -7,7 +7,6 @@
 #include "tests/unit/queued/rig.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #define STEPS 1500
 
@@ -17,8 +16,7 @@ static uint64_t seed;
 static int setup(void **state)
 {
     (void)state;
-    r = calloc(1, sizeof *r);
-    rig_init(r);
+    r = rig_new();
     r->hold_results = true;
     seed = 12345;
     return 0;
@@ -27,8 +25,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    rig_clear(r);
-    free(r);
+    rig_free(r);
     return 0;
 }
 

@@ -7,30 +7,9 @@
 
 #include <stdlib.h>
 
-static struct rig *open_rig(void)
-{
-    struct rig *r = malloc(sizeof *r);
-
-    assert_non_null(r);
-    rig_init(r);
-    return r;
-}
-
-static void close_rig(struct rig *r)
-{
-    rig_clear(r);
-    free(r);
-}
-
-static void expect_accepted(struct rig *r, uint64_t txn)
-{
-    RIG_UNTIL(r, rig_answer(r, txn));
-    assert_int_equal(rig_answer(r, txn)->verdict, VERDICT_ACCEPT);
-}
-
 static void queries_end_doubts(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
     uint64_t stored = id_new(), over = id_new(), never = id_new();
 
     (void)state;
@@ -44,8 +23,8 @@ static void queries_end_doubts(void **state)
         rig_query(r, 11, stored);
         rig_query(r, 12, over);
         rig_query(r, 13, never);
-        expect_accepted(r, 11);
-        expect_accepted(r, 12);
+        rig_expect_accepted(r, 11);
+        rig_expect_accepted(r, 12);
         RIG_UNTIL(r, rig_answer(r, 13));
         assert_int_equal(rig_answer(r, 13)->verdict, VERDICT_TEMPFAIL);
         if (restart == 0) {
@@ -58,7 +37,7 @@ static void queries_end_doubts(void **state)
         rig_start(r);
     }
     rig_kill(r);
-    close_rig(r);
+    rig_free(r);
 }
 
 /* The disk is looked at once a second. */
@@ -70,14 +49,14 @@ static void pass_a_second(struct rig *r)
 
 static void refusals(void **state)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new();
     uint64_t id = id_new();
     struct err err;
 
     (void)state;
     rig_start(r);
     rig_submit(r, 1, id, "s@example.org", "r:a@far.test", "x\r\n");
-    expect_accepted(r, 1);
+    rig_expect_accepted(r, 1);
     rig_submit(r, 2, id, "s@example.org", "r:a@far.test", "x\r\n");
     RIG_UNTIL(r, rig_answer(r, 2));
     assert_int_equal(rig_answer(r, 2)->code, 451);
@@ -101,13 +80,13 @@ static void refusals(void **state)
     assert_int_equal(rig_answer(r, 6)->code, 451);
     fault_disarm_all();
     rig_submit(r, 7, id_new(), "s@example.org", "r:a@far.test", "x\r\n");
-    expect_accepted(r, 7);
+    rig_expect_accepted(r, 7);
     rig_kill(r);
     rig_start(r);
     rig_rest(r);
     assert_int_equal(ledger_count(&r->q.ledger), 2);
     rig_kill(r);
-    close_rig(r);
+    rig_free(r);
 }
 
 int main(void)
