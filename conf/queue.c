@@ -71,8 +71,9 @@ static const struct conf_field fields[] = {
     FIELD(conf_queue, reserve, CT_BYTES, "0", .min = 0, .max = 1LL << 50, QUEUED,
           .doc = "Free space of the file system below which no new mail is taken; 0 is two segments or one "
                  "percent."),
-    FIELD(conf_queue, max_jobs, CT_INT, "500", .min = 1, .max = 100000, QUEUED,
-          .doc = "Deliveries at once, to all destinations together."),
+    FIELD(conf_queue, max_jobs, CT_INT, "500", .min = 1, .max = CONF_JOBS_MAX, QUEUED,
+          .doc = "Deliveries at once, to all destinations together. Each takes about 3 KiB of "
+                 "deliverd's memory, and its message up to 57 KiB."),
     FIELD(conf_queue, deliver, CT_BOOL, "yes", QUEUED,
           .doc = "`no`: mail is taken and kept, nothing is delivered (to look at it first, to move a "
                  "spool)."),

@@ -12,6 +12,9 @@ struct conf_notices {
     char *double_bounce;            /* who hears of notices that cannot be delivered; "": nobody */
 };
 
+/* Of max_jobs: queued never has more deliveries running, and deliverd takes as many. */
+#define CONF_JOBS_MAX 100000
+
 struct conf_queue {
     struct conf_head head;
     char *directory;

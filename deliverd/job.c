@@ -21,7 +21,6 @@
 
 #include <stdlib.h>
 
-#define JOBS_MAX   20000u                /* queued's window is far below; more is a queued gone wild */
 #define CHUNKS_MAX (64u * 1024u * 1024u) /* memory for messages that come in chunks, all jobs together */
 #define FRAME_SOFT 40000u                /* bytes of one result or inventory frame before the next is begun */
 #define TXN_OURS   (UINT64_C(1) << 63)
@@ -32,6 +31,7 @@ struct jobs {
     struct dict *by_txn;
     struct job *first;
     size_t count, running, reserved;
+    uint64_t frames; /* bytes of all jobs' frames */
     uint64_t next_txn;
     void (*on_empty)(void *arg);
     void *on_empty_arg;
@@ -40,6 +40,19 @@ struct jobs {
 static void job_flush(struct job *j);
 
 /* ---- life of a job ---- */
+
+/* All that came with the job; what is left is what queued must still be told. */
+static void job_shed(struct job *j)
+{
+    struct jobs *js = j->d->jobs;
+
+    body_clear(&j->body);
+    js->reserved -= j->reserved;
+    j->reserved = 0;
+    js->frames -= j->frame ? j->in.fields.n : 0;
+    j->dest = j->sender = SV_LIT("");
+    MEM_FREE(j->frame);
+}
 
 static void job_free(struct job *j)
 {
@@ -51,7 +64,6 @@ static void job_free(struct job *j)
     dict_pop_u64(js->by_txn, j->txn);
     js->count--;
     js->running -= j->open > 0;
-    js->reserved -= j->reserved;
     loop_later_cancel(j->d->loop, &j->flush);
     attempt_free(&j->attempt);
     local_free(&j->delivery);
@@ -59,10 +71,9 @@ static void job_free(struct job *j)
         free(j->rcpts[i].text);
         free(j->rcpts[i].relay);
     }
-    body_clear(&j->body);
+    job_shed(j);
     buf_clear(&j->group);
     free(j->rcpts);
-    free(j->frame);
     free(j);
     if (js->count == 0 && js->on_empty)
         js->on_empty(js->on_empty_arg);
@@ -70,7 +81,12 @@ static void job_free(struct job *j)
 
 static void on_flush(void *arg)
 {
-    job_flush(arg);
+    struct job *j = arg;
+
+    /* queued may take long to record results: the messages need not wait for that. */
+    if (j->open == 0 && !j->attempt && !j->delivery)
+        job_shed(j);
+    job_flush(j);
 }
 
 static struct job *job_new(struct jobs *js, const struct ipc_in *in)
@@ -83,6 +99,7 @@ static struct job *job_new(struct jobs *js, const struct ipc_in *in)
     j->in.fd_count = 0;
     j->frame = mem_copy(in->fields.p, in->fields.n);
     j->in.fields.p = j->frame;
+    js->frames += in->fields.n;
     j->id = ipc_get_u64(in, TAG_ID);
     id_text(j->id, j->id_text);
     j->dest = ipc_get(&j->in, TAG_DEST);
@@ -225,6 +242,7 @@ void job_over(struct job *j)
         }
         job_commit(j, i);
     }
+    loop_later(j->d->loop, &j->flush);
 }
 
 static void put_result(struct ipc_out *o, const struct job_rcpt *r)
@@ -545,6 +563,11 @@ void jobs_free(struct jobs **js)
 size_t jobs_running(const struct jobs *js)
 {
     return js->running;
+}
+
+uint64_t jobs_held(const struct jobs *js)
+{
+    return js->frames + js->reserved;
 }
 
 size_t jobs_count(const struct jobs *js)

@@ -9,8 +9,15 @@
 #include "common/base/id.h"
 #include "common/ipc/frame.h"
 #include "common/net/loop.h"
+#include "conf/queue.h"
 #include "deliverd/body.h"
 #include "deliverd/client_engine.h"
+
+/* What queued may have here at once: as many running as it can be told to, and as many that wait for an
+   acknowledgement (QUEUE_UNACKED_MIN is less). More is a queued gone wild. Measured: 2.7 KiB each while they
+   wait for a connection, and the message, which is 57 KiB at most in a frame: all of it is below the limit of
+   our address space (limit.c). */
+#define JOBS_MAX ((size_t)2 * CONF_JOBS_MAX)
 
 struct attempt;
 struct channel;
@@ -79,6 +86,7 @@ struct jobs *jobs_new(struct deliverd *d);
 void jobs_free(struct jobs **js);
 size_t jobs_running(const struct jobs *js); /* with open recipients */
 size_t jobs_count(const struct jobs *js);   /* also those that wait for an acknowledgement */
+uint64_t jobs_held(const struct jobs *js);  /* bytes of messages and envelopes in memory */
 /* Called once when jobs_count falls to 0 while draining. */
 void jobs_on_empty(struct jobs *js, void (*fn)(void *arg), void *arg);
 

@@ -149,6 +149,8 @@ unsigned choose_sides(const struct mailq *q)
 {
     unsigned sides = 0;
 
+    if (results_are_behind(q))
+        return 0;
     for (unsigned side = 0; side < SCHED_SIDES; side++)
         if (has_room(q, q->job_n, q->side_n, (unsigned)q->conf->max_jobs, side) &&
             choose(q, 0, side) < QUEUE_DELIVERDS)

@@ -46,6 +46,7 @@ void mailq_init(struct mailq *q, struct loop *loop, const struct conf_queue *con
     q->pending = dict_new();
     q->origins = dict_new();
     q->fresh = dict_new();
+    q->unacked_min = QUEUE_UNACKED_MIN;
     q->recent.max = RECENT_MAX;
     q->denied.max = DENIED_MAX;
 }

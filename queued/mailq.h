@@ -12,6 +12,9 @@ struct daemon;
 struct dict;
 struct drops;
 
+/* Results that wait for the journal: with so many, or max_jobs if that is more, no job begins. A disk that
+   hangs must not make mail that is delivered, and that a crash would deliver again, without end. */
+#define QUEUE_UNACKED_MIN 10000u
 #define QUEUE_DELIVERDS 192u /* three generations of the maximum of processes.deliverd */
 #define QUEUE_SHARE                                                                                          \
     5u /* a fifth of all jobs is for other hosts alone, one for our mailboxes, one for LMTP servers:         \
@@ -119,6 +122,7 @@ struct mailq {
     struct loop_timer due_timer, sweep_timer;
     struct ack *acks; /* owned: to send once noted */
     size_t ack_n, ack_cap;
+    size_t unacked_min; /* QUEUE_UNACKED_MIN; less in tests */
 
     /* notice.c */
     struct ids owed;        /* messages to compose notices for */
@@ -201,6 +205,8 @@ bool deliverd_all_known(const struct mailq *q);         /* dispatch is allowed *
 /* results.c */
 void results_on_frame(void *arg, struct channel *ch, struct ipc_in *in);
 void results_noted(struct mailq *q);
+/* The journal is slow or down: what more is delivered now waits too long to be recorded. */
+bool results_are_behind(const struct mailq *q);
 /* The recipients of the list are done: a message that takes their place is durable. */
 void results_forwarded(struct mailq *q, uint64_t id, struct strv list, struct strv text,
                        unsigned receipt);

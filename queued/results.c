@@ -259,6 +259,13 @@ static void ack_later(struct mailq *q, unsigned deliverd, uint64_t txn)
     q->acks[q->ack_n++] = (struct ack){ deliverd, txn };
 }
 
+bool results_are_behind(const struct mailq *q)
+{
+    size_t max = (size_t)q->conf->max_jobs;
+
+    return q->ack_n >= (max > q->unacked_min ? max : q->unacked_min);
+}
+
 void results_noted(struct mailq *q)
 {
     for (size_t i = 0; i < q->ack_n; i++) {
@@ -269,6 +276,8 @@ void results_noted(struct mailq *q)
         ipc_begin(&q->out, IPC_J_RESULT_ACK, q->acks[i].txn);
         channel_send(ch, &q->out);
     }
+    if (results_are_behind(q))
+        dispatch_soon(q);
     q->ack_n = 0;
 }
 

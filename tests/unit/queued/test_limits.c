@@ -3,6 +3,7 @@
 
 #include "common/base/id.h"
 #include "common/base/mem.h"
+#include "common/os/fault.h"
 #include "conf/conf.h"
 #include "tests/support/unit.h"
 
@@ -256,6 +257,42 @@ static void a_rate_holds_back(void **state)
     conf_free(&faster);
 }
 
+/* What is delivered while results cannot be recorded would be delivered again after a crash: to a limit. */
+static void unrecorded_results_hold_jobs_back(void **state)
+{
+    struct rig *r = rig_new();
+    struct err err;
+    char rcpts[64];
+
+    (void)state;
+    r->conf.max_jobs = 3; /* one of them is for mailboxes alone */
+    rig_start(r);
+    r->q.unacked_min = 3;
+    for (int k = 0; k < 8; k++) {
+        snprintf(rcpts, sizeof rcpts, "r:u@d%d.test", k);
+        rig_submit(r, (uint64_t)k + 1, id_new(), "s@example.org", rcpts, "x\r\n");
+    }
+    RIG_UNTIL(r, r->answer_n == 8 && r->job_n == 2);
+    assert_true(fault_arm(SV("queued.journal.write:EIO:0"), &err));
+    for (size_t k = 0; k < 3; k++) {
+        RIG_UNTIL(r, r->job_n > k);
+        rig_result(r, 0, &r->jobs[k], OUTCOME_DELIVERED, "end", true);
+        RIG_UNTIL(r, r->q.ack_n == k + 1);
+    }
+    for (int k = 0; k < 30; k++)
+        loop_once(r->loop, 5);
+    assert_int_equal(r->job_n, 4); /* two of them begun by the first two results */
+    assert_int_equal(r->acks, 0);
+    fault_disarm_all();
+    for (size_t k = 3; k < 8; k++) {
+        RIG_UNTIL(r, r->job_n > k);
+        rig_result(r, 0, &r->jobs[k], OUTCOME_DELIVERED, "end", true);
+    }
+    RIG_UNTIL(r, r->acks == 8);
+    rig_kill(r);
+    rig_free(r);
+}
+
 static void rcpt_of(char text[64], const char *domain, int k)
 {
     bool remote = strcmp(domain, "far") == 0;
@@ -318,6 +355,7 @@ int main(void)
         cmocka_unit_test(a_dead_domain_is_not_dead_hosts),
         cmocka_unit_test(slow_names_have_one_job),
         cmocka_unit_test(a_rate_holds_back),
+        cmocka_unit_test(unrecorded_results_hold_jobs_back),
         cmocka_unit_test(sides_have_room_of_their_own),
     };
 
