@@ -126,6 +126,9 @@ def test_destructive_commands_ask():
         assert code == 0 and '1 message deleted' in text
         text, code = on_terminal(h, None, 'queue', 'delete', '--sender', 'nobody@demo.test')
         assert code == 0 and 'no message matches' in text
+        for act in ('delete', 'bounce', 'requeue'):
+            text, code = on_terminal(h, None, 'queue', act, ids[0])
+            assert code == 65 and f'there is no message {ids[0]} in the queue' in text and '[y/N]' not in text, (act, text)
         text, code = on_terminal(h, None, 'queue', 'delete', '--recipient', 'r1@remote.test', '--yes')
         assert code == 0 and '[y/N]' not in text
         assert {m['id'] for m in rows(h, 'queue', 'list', kind='message')} == set(ids[2:])
