@@ -79,8 +79,9 @@ static const struct conf_field fields[] = {
           .doc = "Recipients of one message at a time; a message that has more of them there is sent several "
                  "times."),
     FIELD(conf_route, rate, CT_INT, "0", .min = 0, .max = 1000000, .roles = ROLE_BIT(ROLE_QUEUED),
-          .doc = "Messages a minute to one destination; what is more waits in the queue for its turn, which "
-                 "is no failure. 0: as fast as it takes them."),
+          .doc = "Messages a minute to the hosts of a destination, for all domains of the route together "
+                 "that have the same ones; what is more waits in the queue for its turn, which is no "
+                 "failure. 0: as fast as they take them."),
     FIELD(conf_route, idle, CT_SECONDS, "5s", .min = 0, .max = 300, DELIVERD,
           .doc = "How long a connection is kept for the next message; 0 is not at all."),
     FIELD_END

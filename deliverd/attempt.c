@@ -482,6 +482,11 @@ void attempt_start(struct job *j)
                             err.text);
         return;
     }
-    if (!attempt_is_loop(a))
+    if (attempt_is_loop(a))
+        return;
+    j->asks = j->asks && a->route.kind == ROUTE_MX;
+    if (j->asks)
+        attempt_resolve(a);
+    else
         attempt_take_slot(a);
 }

@@ -39,12 +39,28 @@ static void no_target_now(struct attempt *a, struct status status, const char *w
     attempt_finish_with(a, OUTCOME_DEFERRED, status, "dns", text);
 }
 
+/* Enough for queued, whose limits are those of the hosts: it sends the job again when these may have one. */
+static void tell_hosts(struct attempt *a)
+{
+    struct buf key;
+
+    buf_init(&key, TARGETS_KEY_MAX);
+    targets_key(&a->route, &a->targets, &key);
+    job_group(a->job, buf_ok(&key) && key.len < IPC_GROUP_MAX ? buf_view(&key) : SV(a->route.key));
+    buf_clear(&key);
+    attempt_finish_with(a, OUTCOME_DEFERRED, STATUS(4, 4, 0), "hosts", "the hosts are known");
+}
+
 static void use_hosts(struct attempt *a, const struct dns_hosts *hosts)
 {
     struct strv hostname = SV(a->d->conf->top->hostname);
 
     switch (targets_make(hosts, &a->route, hostname, &a->d->own, &a->targets)) {
     case TARGETS_OK:
+        if (a->job->asks) {
+            tell_hosts(a);
+            return;
+        }
         if (attempt_move_slot(a, hosts->ttl))
             return;
         attempt_tell_group(a);

@@ -107,6 +107,7 @@ static struct job *job_new(struct jobs *js, const struct ipc_in *in)
     j->local = ipc_get_u64(in, TAG_LOCAL);
     j->eight_bit = ipc_get_u64(in, TAG_BODY_TYPE);
     j->traced = ipc_get_u64(in, TAG_FLAGS) & 1;
+    j->asks = ipc_get_u64(in, TAG_FLAGS) & 2;
     j->flush = (struct loop_task){ .fn = on_flush, .arg = j };
     buf_init(&j->group, IPC_GROUP_MAX);
     j->started = loop_now(js->d->loop);

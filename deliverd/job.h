@@ -67,6 +67,7 @@ struct job {
     bool local, eight_bit;
     bool has_dsn; /* some recipient's wants are not empty */
     bool traced; /* the submitter watches: job_trace is not for nothing */
+    bool asks;   /* only which hosts it would go to */
     struct job_rcpt *rcpts; /* owned */
     size_t rcpt_n, open;
     struct body body;

@@ -214,6 +214,7 @@ static void job_send(struct mailq *q, struct job *job, struct bytes *bytes, cons
 {
     struct sched *sched = q->ledger.sched;
     struct ipc_out *o = &q->out;
+    uint64_t flags;
 
     job->txn = ++q->job_number;
     ipc_begin(o, IPC_J_START, job->txn);
@@ -233,8 +234,9 @@ static void job_send(struct mailq *q, struct job *job, struct bytes *bytes, cons
         ipc_put_u64(o, TAG_RET, e->ret);
     if (e->priority)
         ipc_put_u64(o, TAG_PRIORITY, e->priority & PRIORITY_MAX);
-    if (trace_wanted(q, job->id))
-        ipc_put_u64(o, TAG_FLAGS, 1);
+    flags = (trace_wanted(q, job->id) ? 1u : 0) | (sched_asks(sched, job->part) ? 2u : 0);
+    if (flags)
+        ipc_put_u64(o, TAG_FLAGS, flags);
     job_put_message(q, job, bytes, e, big_fd);
     channel_send(q->deliverds[job->deliverd].ch, o);
     job_names(job, e);
@@ -289,6 +291,8 @@ static void part_start(struct mailq *q, uint32_t part, unsigned deliverd)
         sched_ready(sched, part);
         return;
     }
+    if (sched_asks(sched, part))
+        return; /* the same bytes are wanted again in a moment */
     for (part = ledger_at(&q->ledger, message)->part; part; part = sched_part(sched, part)->sibling)
         if (sched_part(sched, part)->state == PART_READY)
             return;

@@ -12,127 +12,7 @@
 #define WINDOW_OWN    20.0f
 #define WINDOW_MAX    50.0f  /* connections beyond this help nobody */
 #define TOKEN         0.999f /* for one job; sums of fractions are not exact */
-#define PASSED_MAX    7u     /* turns of the first tier in a row while others wait */
 #define WINDOW_FAST   20.0f  /* below it one success is one more, above it one window of successes is */
-
-/* ---- rings ---- */
-
-static struct link *link_of_dest(const struct sched *s, uint32_t handle)
-{
-    return &dest_at(s, handle)->link;
-}
-
-static struct link *link_of_group(const struct sched *s, uint32_t handle)
-{
-    return &group_at(s, handle)->link;
-}
-
-typedef struct link *link_of(const struct sched *s, uint32_t handle);
-
-static void ring_leave(struct sched *s, link_of *at, struct turns *t, uint32_t handle)
-{
-    struct link *l = at(s, handle);
-    uint32_t *turn = &t->next[l->tier];
-
-    if (!l->next)
-        return;
-    if (l->next == handle) {
-        *turn = 0;
-        t->tiers &= (uint16_t)~(1u << l->tier);
-    } else {
-        at(s, l->prev)->next = l->next;
-        at(s, l->next)->prev = l->prev;
-        if (*turn == handle)
-            *turn = l->next;
-    }
-    l->prev = l->next = 0;
-}
-
-/* A newcomer gets the last place of this round. */
-static void ring_join(struct sched *s, link_of *at, struct turns *t, unsigned tier, uint32_t handle)
-{
-    struct link *l = at(s, handle);
-    uint32_t *turn = &t->next[tier];
-
-    if (l->next && l->tier == tier)
-        return;
-    ring_leave(s, at, t, handle);
-    l->tier = (uint8_t)tier;
-    if (!*turn) {
-        l->prev = l->next = *turn = handle;
-        t->tiers |= (uint16_t)(1u << tier);
-        return;
-    }
-    l->next = *turn;
-    l->prev = at(s, *turn)->prev;
-    at(s, l->prev)->next = handle;
-    at(s, *turn)->prev = handle;
-}
-
-static unsigned first_tier(const struct turns *t)
-{
-    return (unsigned)__builtin_ctz(t->tiers);
-}
-
-/* The first one that has any; each eighth turn is that of the others, which take turns at it. When the first
- * ones were empty the turn of this one is theirs as well: they count anew. */
-static unsigned tier_turn(struct turns *t)
-{
-    unsigned first = first_tier(t), others = t->tiers & (t->tiers - 1u), later;
-
-    memset(t->passed, 0, first);
-    if (!others || t->passed[first] < PASSED_MAX) {
-        t->passed[first] = others ? (uint8_t)(t->passed[first] + 1) : 0;
-        return first;
-    }
-    later = others >> (t->behind + 1) << (t->behind + 1);
-    t->passed[first] = 0;
-    t->behind = (uint8_t)__builtin_ctz(later ? later : others);
-    return t->behind;
-}
-
-static uint32_t ring_turn(struct sched *s, link_of *at, struct turns *t)
-{
-    uint32_t *turn = &t->next[tier_turn(t)], handle = *turn;
-
-    *turn = at(s, handle)->next;
-    return handle;
-}
-
-uint32_t groups_turn(struct sched *s, unsigned side)
-{
-    uint32_t group;
-
-    if (!s->turns[side].tiers)
-        return 0;
-    group = ring_turn(s, link_of_group, &s->turns[side]);
-    return ring_turn(s, link_of_dest, &group_at(s, group)->turns);
-}
-
-static void group_update(struct sched *s, uint32_t handle)
-{
-    const struct group *g = group_at(s, handle);
-
-    if (g->turns.tiers && !g->rest.until && !g->paced.until &&
-        g->running < (uint32_t)g->window && (!g->max_jobs || g->running < g->max_jobs))
-        ring_join(s, link_of_group, &s->turns[g->side], first_tier(&g->turns), handle);
-    else
-        ring_leave(s, link_of_group, &s->turns[g->side], handle);
-}
-
-void dest_update(struct sched *s, uint32_t handle)
-{
-    const struct dest *d = dest_at(s, handle);
-    struct turns *t = &group_at(s, d->group)->turns;
-
-    /* One at a time asks whether its hosts can be found again, and how fast. */
-    if (d->order.ready > 0 && !d->rest.until &&
-        ((d->failures < REST_AFTER && d->slow == 0) || d->running == 0))
-        ring_join(s, link_of_dest, t, order_tier(&s->lanes, &d->order), handle);
-    else
-        ring_leave(s, link_of_dest, t, handle);
-    group_update(s, d->group);
-}
 
 /* ---- pauses ---- */
 
@@ -221,7 +101,7 @@ static void group_release(struct sched *s, uint32_t handle)
 {
     struct group *g = group_at(s, handle);
 
-    ring_leave(s, link_of_group, &s->turns[g->side], handle);
+    group_stand_down(s, handle);
     pause_end(&s->asleep, &g->rest);
     pause_end(&s->paced, &g->paced);
     if (g->key)
@@ -256,7 +136,7 @@ static void dest_leave(struct sched *s, uint32_t handle)
     struct dest *d = dest_at(s, handle);
     struct group *g = group_at(s, d->group);
 
-    ring_leave(s, link_of_dest, &g->turns, handle);
+    dest_stand_down(s, handle);
     g->running -= d->running;
     if (--g->members == 0)
         group_release(s, d->group);
@@ -339,6 +219,7 @@ static void dest_limit(struct sched *s, uint32_t handle)
 
         dest_leave(s, handle);
         dest_enter(s, handle, alone);
+        d->asked = false;
     }
     group_limit(s, d->group, &l);
 }
@@ -365,7 +246,7 @@ static void group_side(struct sched *s, uint32_t handle, enum sched_side side)
 {
     struct group *g = group_at(s, handle);
 
-    ring_leave(s, link_of_group, &s->turns[g->side], handle);
+    group_stand_down(s, handle);
     g->side = (uint8_t)side;
     s->sides |= (uint8_t)(1u << side);
     group_update(s, handle);
@@ -452,6 +333,15 @@ bool dest_is_idle(const struct sched *s, uint32_t handle)
 
 /* ---- jobs ---- */
 
+static void bucket_take(struct sched *s, uint32_t handle)
+{
+    struct group *g = group_at(s, handle);
+
+    bucket_fill(s, g);
+    g->tokens -= 1.0f;
+    group_pace(s, handle);
+}
+
 void dest_started(struct sched *s, uint32_t handle, bool now)
 {
     struct dest *d = dest_at(s, handle);
@@ -459,20 +349,26 @@ void dest_started(struct sched *s, uint32_t handle, bool now)
 
     d->running++;
     g->running++;
-    if (g->rate && now) {
-        bucket_fill(s, g);
-        g->tokens -= 1.0f;
-        group_pace(s, d->group);
-    }
+    d->asking = now && dest_asks(s, d);
+    if (g->rate && now && !d->asking)
+        bucket_take(s, d->group);
     dest_update(s, handle);
 }
 
-void dest_ended(struct sched *s, uint32_t handle)
+void dest_ended(struct sched *s, uint32_t handle, enum sched_end end)
 {
     struct dest *d = dest_at(s, handle);
+    struct group *g = group_at(s, d->group);
 
     d->running--;
-    group_at(s, d->group)->running--;
+    g->running--;
+    if (!d->asking)
+        return;
+    d->asking = false;
+    d->asked = end == SCHED_HOSTS && !g->key;
+    /* It was no question after all (a literal, a deliverd of a former version). */
+    if (g->rate && end != SCHED_HOSTS && end != SCHED_UNRESOLVED)
+        bucket_take(s, d->group);
 }
 
 void dest_wake(struct sched *s, uint32_t handle)

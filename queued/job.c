@@ -66,6 +66,7 @@ void job_settle(struct mailq *q, struct job *job)
     enum sched_end end = job->answered      ? SCHED_SUCCESS
                          : job->unreachable ? SCHED_UNREACHABLE
                          : job->unresolved  ? SCHED_UNRESOLVED
+                         : job->told        ? SCHED_HOSTS
                                             : SCHED_NEUTRAL;
 
     if (!job->part)
@@ -73,7 +74,7 @@ void job_settle(struct mailq *q, struct job *job)
     sched_part(sched, job->part)->running--;
     ledger_at(&q->ledger, job->message)->jobs--;
     ledger_recount(&q->ledger, ledger_at(&q->ledger, job->message));
-    if (job->answered || job->unreachable || job->unresolved || job->slow)
+    if (job->answered || job->unreachable || job->unresolved || job->told || job->slow)
         sched_looked_up(sched, job->part, job->slow);
     if (sched_ended(sched, job->part, end, mailq_now_s(q)))
         suspend_dest(q, job->part);
@@ -207,7 +208,7 @@ void job_return(struct mailq *q, struct job *job)
     for (size_t i = 0; i < job->rcpt_n; i++)
         if (job->rcpts[i].pending)
             rcpt_state_set(m, message_rcpt(m, job->rcpts[i].index), RCPT_OPEN);
-    job->answered = job->unreachable = job->unresolved = job->slow = false;
+    job->answered = job->unreachable = job->unresolved = job->slow = job->told = false;
     job_settle(q, job);
     /* A message that kills its deliverd must not do it all day. */
     if (++p->lost >= LOST_MAX)
@@ -235,7 +236,7 @@ void jobs_forget_message(struct mailq *q, const struct message *m)
     for (unsigned i = 0; i < q->deliverd_n; i++)
         for (struct job *job = q->deliverds[i].jobs; job; job = job->next)
             if (job->part && job->id == m->id) {
-                job->answered = job->unreachable = job->unresolved = job->slow = false;
+                job->answered = job->unreachable = job->unresolved = job->slow = job->told = false;
                 job_settle(q, job);
             }
 }

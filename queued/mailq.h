@@ -55,6 +55,7 @@ struct job {
     bool unconfirmed;           /* its deliverd was reconnected and has not spoken of it yet */
     bool answered, unreachable, unresolved; /* what the results say about the destination */
     bool slow;                              /* the look-up of its hosts took long */
+    bool told;                              /* which hosts those are, and did no more */
     /* sending what does not fit J_START */
     struct bytes *bytes; /* counted; NULL when all is sent */
     size_t sent;

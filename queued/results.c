@@ -162,6 +162,23 @@ static void job_learns(struct frame *f, struct job *job, const struct verdict *v
                       words_ref(&f->q->ledger.words, v->enhanced, v->relay, v->reply, v->remote));
 }
 
+/* The job only asked for the hosts: the recipient is as if it had not been tried. */
+static void rcpt_back(struct frame *f, struct job *job, size_t at, struct rcpt *r)
+{
+    static const struct verdict none = { .outcome = OUTCOME_DEFERRED };
+    uint32_t part = r->part;
+
+    if (!job)
+        return;
+    job_learns(f, job, &none, SV_LIT("hosts"));
+    job->told = true;
+    rcpt_state_set(ledger_at(&f->q->ledger, f->message), r, RCPT_OPEN);
+    job->rcpts[at].pending = false;
+    if (--job->pending == 0)
+        job_settle(f->q, job);
+    part_settle(f->q, part);
+}
+
 /* own: mapd or dnsd was away, which is no attempt and no matter of minutes. */
 static void deferred_until(struct mailq *q, struct job *job, uint32_t part, bool own, struct verdict *v)
 {
@@ -225,6 +242,10 @@ static void result_one(struct frame *f, const struct ipc_in *group)
     /* A result that was recorded and whose acknowledgement got lost comes again: nothing changes. */
     if (r->state == RCPT_DONE || r->state == RCPT_OWED || (r->state == RCPT_RUNNING && !job))
         return;
+    if (strv_is(ipc_get(group, TAG_STEP), "hosts")) {
+        rcpt_back(f, job, at, r);
+        return;
+    }
     part = r->part;
     verdict_take(q, group, &v);
     notice = is_told(q, m, r, group, &v);

@@ -163,6 +163,11 @@ void sched_started(struct sched *s, uint32_t part)
     dest_started(s, sched_part(s, part)->dest, false);
 }
 
+bool sched_asks(const struct sched *s, uint32_t part)
+{
+    return dest_at(s, sched_part(s, part)->dest)->asking;
+}
+
 void sched_looked_up(struct sched *s, uint32_t part, bool slow)
 {
     struct dest *d = dest_at(s, sched_part(s, part)->dest);
@@ -187,12 +192,13 @@ bool sched_ended(struct sched *s, uint32_t part, enum sched_end end, uint32_t no
     uint32_t dest = sched_part(s, part)->dest;
 
     s->now = now_s;
-    dest_ended(s, dest);
+    dest_ended(s, dest, end);
     switch (end) {
     case SCHED_SUCCESS: dest_succeeded(s, dest); break;
     case SCHED_UNREACHABLE: return dest_unreachable(s, dest, rest_end(s));
     case SCHED_UNRESOLVED: return dest_unresolved(s, dest, rest_end(s));
-    case SCHED_NEUTRAL: dest_update(s, dest); break;
+    case SCHED_NEUTRAL:
+    case SCHED_HOSTS: dest_update(s, dest); break;
     }
     return false;
 }

@@ -102,13 +102,18 @@ enum sched_end {
     SCHED_NEUTRAL,     /* says nothing about the destination */
     SCHED_UNREACHABLE, /* its hosts could not be spoken to */
     SCHED_UNRESOLVED,  /* it could not be found out which hosts it has */
+    SCHED_HOSTS,       /* after sched_asks: that is all it did; sched_join was told, if they have a key */
 };
 /* The destination's hosts and policy have this key, as all destinations of its group have. */
 void sched_join(struct sched *s, uint32_t part, struct strv key);
 /* An LMTP server was asked, or a mailbox, for a part that is not remote: its destination's side is known. */
 void sched_asked_lmtp(struct sched *s, uint32_t part, bool lmtp);
-/* Before sched_ended: the look-up of the destination's hosts took long in that job, or it did not (or there was
- * none). After a slow one the destination has one job at a time, until some in a row were not. */
+/* Of a part that was picked: its route has a rate, which is one of its hosts, and these are not known yet.
+ * The job should do no more than ask which they are, and end with SCHED_HOSTS; it does not count for the
+ * rate, and there is only one. */
+bool sched_asks(const struct sched *s, uint32_t part);
+/* Before sched_ended: the look-up of the destination's hosts took long in that job, or it did not (or there
+ * was none). After a slow one the destination has one job at a time, until some in a row were not. */
 void sched_looked_up(struct sched *s, uint32_t part, bool slow);
 /* A running job of the part ended. True when the destination, or its group, begins to rest. */
 bool sched_ended(struct sched *s, uint32_t part, enum sched_end end, uint32_t now_s);

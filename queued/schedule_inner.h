@@ -50,6 +50,8 @@ struct dest {
     uint32_t slow_at; /* seconds: the last slow look-up */
     uint8_t failures; /* in a row to find its hosts, counted up to REST_AFTER */
     uint8_t slow;     /* look-ups that have to be quick before it has more than one job */
+    bool asking;      /* its one job asks for its hosts, and took nothing of the rate */
+    bool asked;       /* that told nothing: not again */
     uint8_t boxes;    /* of SIDE_LMTP: results in a row that came from mailboxes */
 };
 
@@ -99,6 +101,20 @@ static inline struct group *group_at(const struct sched *s, uint32_t g)
     return pool_at(&s->groups, g);
 }
 
+/* ---- turns.c ---- */
+
+/* After any change: into the rings it belongs to, out of the others. */
+void dest_update(struct sched *s, uint32_t dest);
+void group_update(struct sched *s, uint32_t group);
+/* Out of its ring, because its group (or side) changes. */
+void dest_stand_down(struct sched *s, uint32_t dest);
+void group_stand_down(struct sched *s, uint32_t group);
+/* The destination of the side whose turn it is, whose next turn is the last; 0: none may go. */
+uint32_t groups_turn(struct sched *s, unsigned side);
+/* The rate is one of its hosts, which are not known: N new domains that have the same ones would be N jobs
+   beyond it. */
+bool dest_asks(const struct sched *s, const struct dest *d);
+
 /* ---- groups.c ---- */
 
 void groups_init(struct sched *s);
@@ -108,15 +124,11 @@ void groups_clear(struct sched *s); /* all destinations and groups */
 uint32_t dest_get(struct sched *s, struct strv domain, bool local);
 void dest_release(struct sched *s, uint32_t dest);
 bool dest_is_idle(const struct sched *s, uint32_t dest); /* nothing would be forgotten with it */
-/* After any change: into the rings it belongs to, out of the others. */
-void dest_update(struct sched *s, uint32_t dest);
-/* The destination of the side whose turn it is, whose next turn is the last; 0: none may go. */
-uint32_t groups_turn(struct sched *s, unsigned side);
 
 /* A job of it began, now (which takes of what the rate allows) or before we were there; it ended. After that
    one of those that follow, or dest_update. */
 void dest_started(struct sched *s, uint32_t dest, bool now);
-void dest_ended(struct sched *s, uint32_t dest);
+void dest_ended(struct sched *s, uint32_t dest, enum sched_end end);
 void dest_succeeded(struct sched *s, uint32_t dest);
 /* True: it, or its group, begins to rest until then. */
 bool dest_unresolved(struct sched *s, uint32_t dest, uint32_t until);

@@ -341,7 +341,8 @@ FIELDS(f_j_start) = { R(ID, U64, 0, "message id"),
                       O(ENVID, TEXT, 256, "ENVID"),
                       O(RET, U64, 2, "RET"),
                       O(PRIORITY, U64, 63, "as common/mail/priority.h"),
-                      O(FLAGS, U64, 1, "1: the submitter watches, J_TRACE is wanted"),
+                      O(FLAGS, U64, 3, "1: the submitter watches, J_TRACE is wanted; 2: only tell the KEY of "
+                                       "its hosts (step hosts), when a look-up is needed to know them"),
                       END };
 FIELDS(f_j_trace) = { R(ID, U64, 0, "message id"),
                       R(DEST, TEXT, NAME_MAX_, "recipient domain"),

@@ -23,9 +23,42 @@ static void queued_hears_how_long_the_look_up_took(void **state)
     assert_string_equal(told_of(w, failed, 0)->step, "dns");
 }
 
+/* Nobody is spoken to; where no look-up is needed there is nothing to ask. */
+static void a_job_may_only_ask(void **state)
+{
+    struct world *w = *state;
+    uint64_t asks, literal, sends;
+    const struct told *t;
+
+    w->flags = 2;
+    asks = job_send(w, "x.test", "a@x.test b@x.test", MESSAGE);
+    world_until_over(w);
+    for (uint64_t i = 0; i < 2; i++) {
+        t = told_of(w, asks, i);
+        assert_int_equal(t->outcome, OUTCOME_DEFERRED);
+        assert_string_equal(t->step, "hosts");
+        assert_int_equal(strncmp(t->group, "default|mxs mx1.x.test:", 23), 0);
+    }
+    assert_int_equal(w->servers[0].sessions_n, 0);
+    assert_int_equal(w->lasts, 1);
+    literal = job_send(w, "[127.0.0.2]", "a@[127.0.0.2]", MESSAGE);
+    world_until_over(w);
+    assert_string_not_equal(told_of(w, literal, 0)->step, "hosts");
+    w->dns_answer = DNS_NXDOMAIN;
+    asks = job_send(w, "y.test", "a@y.test", MESSAGE);
+    world_until_over(w);
+    assert_int_equal(told_of(w, asks, 0)->outcome, OUTCOME_FAILED);
+    w->dns_answer = DNS_OK;
+    w->flags = 0;
+    sends = job_send(w, "x.test", "a@x.test", MESSAGE);
+    world_until_over(w);
+    assert_int_equal(told_of(w, sends, 0)->outcome, OUTCOME_DELIVERED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        WORLD(a_job_may_only_ask),
         WORLD(queued_hears_how_long_the_look_up_took),
     };
 

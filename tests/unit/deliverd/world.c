@@ -417,6 +417,8 @@ uint64_t job_send_parts(struct world *w, const char *dest, const char *rcpts, co
     if (*first)
         ipc_put_bytes(o, TAG_DATA, SV(first));
     ipc_put_u64(o, TAG_ARRIVAL, 1);
+    if (w->flags)
+        ipc_put_u64(o, TAG_FLAGS, w->flags);
     if (file) {
         int fd = memfd_create("body", MFD_CLOEXEC);
 

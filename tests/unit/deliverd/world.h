@@ -54,6 +54,7 @@ struct world {
     uint64_t txn;
     bool local; /* jobs are for our mailboxes */
     bool no_ack;
+    uint64_t flags; /* of J_START */
     struct told told[RESULTS_MAX];
     unsigned told_n, lasts, inventories, inventory_ends, running_n;
     uint64_t running[RESULTS_MAX]; /* recipient indexes of the inventory */

@@ -38,6 +38,7 @@ static void on_j_start(struct rig *r, struct ipc_in *in)
     j->local = ipc_get_u64(in, TAG_LOCAL);
     j->size = ipc_get_u64(in, TAG_SIZE);
     j->attempt = ipc_get_u64(in, TAG_ATTEMPT);
+    j->flags = ipc_get_u64(in, TAG_FLAGS);
     text_copy(j->dest, sizeof j->dest, ipc_get(in, TAG_DEST));
     text_copy(j->sender, sizeof j->sender, ipc_get(in, TAG_SENDER));
     while (ipc_next_group(in, TAG_RCPT, &at, &group)) {

@@ -17,7 +17,7 @@ struct rig_job { /* a J_START as deliverd saw it */
         char to[64];
     } rcpts[128];
     size_t rcpt_n;
-    uint64_t size, attempt;
+    uint64_t size, attempt, flags;
     struct buf data; /* owned: the message as far as it came */
     bool complete, answered;
 };

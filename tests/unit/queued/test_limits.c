@@ -76,6 +76,38 @@ static void a_message_goes_in_pieces(void **state)
     close_rig(r, conf);
 }
 
+/* New domains: which hosts they have is found out first, and is no attempt. */
+static void a_rate_is_one_of_hosts(void **state)
+{
+    struct conf *conf = conf_of("hostname = own.test\nroute default { rate = 1 }\n");
+    struct rig *r = open_rig(conf);
+    char rcpts[64];
+
+    (void)state;
+    for (uint64_t i = 1; i <= 5; i++) {
+        snprintf(rcpts, sizeof rcpts, "r:u@d%d.test r:v@d%d.test", (int)i, (int)i);
+        rig_submit(r, i, id_new(), "s@example.org", rcpts, "x\r\n");
+    }
+    RIG_UNTIL(r, r->job_n == 5);
+    r->group = "default|mxs mx.op.test:25";
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(r->jobs[i].flags, 2);
+        rig_result(r, 0, &r->jobs[i], OUTCOME_DEFERRED, "hosts", true);
+    }
+    RIG_UNTIL(r, r->job_n == 6 && r->q.job_n == 1);
+    rig_rest(r);
+    assert_int_equal(r->job_n, 6);
+    assert_int_equal(r->jobs[5].flags, 0);
+    assert_int_equal(r->jobs[5].attempt, 1);
+    assert_true(r->jobs[5].complete && r->jobs[5].rcpt_n == 2);
+    rig_check_standings(r);
+    for (uint32_t cursor = 0, m; (m = ledger_next(&r->q.ledger, &cursor));)
+        assert_int_equal(sched_part(r->q.ledger.sched, ledger_at(&r->q.ledger, m)->part)->attempts, 0);
+    rig_result(r, 0, &r->jobs[5], OUTCOME_DELIVERED, "end", true);
+    RIG_UNTIL(r, ledger_count(&r->q.ledger) == 4);
+    close_rig(r, conf);
+}
+
 /* With fewer connections than deliverds each could only count its own: one gets all. */
 static void scarce_connections_are_one_deliverds(void **state)
 {
@@ -349,6 +381,7 @@ static void sides_have_room_of_their_own(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_rate_is_one_of_hosts),
         cmocka_unit_test(a_message_goes_in_pieces),
         cmocka_unit_test(scarce_connections_are_one_deliverds),
         cmocka_unit_test(domains_become_a_group),

@@ -1,34 +1,7 @@
 /* test_turns.c - turns of destinations and groups: a mailing to many domains, and letters of others */
-#include "tests/support/unit.h"
-
-#include "queued/schedule.h"
+#include "tests/unit/queued/sched_rig.h"
 
 #include <stdio.h>
-
-#define HOSTS SV_LIT("default|mxs mx.op.test:25")
-
-static const int64_t retry[] = { 300, 600, 1200 };
-
-static uint64_t below(uint64_t n)
-{
-    (void)n;
-    return 0;
-}
-
-static struct sched *make(void)
-{
-    const struct sched_conf conf = { .retry = retry, .retry_n = COUNT(retry), .below = below };
-
-    return sched_new(&conf);
-}
-
-static uint32_t part(struct sched *s, const char *domain, uint32_t sender)
-{
-    uint32_t p = sched_part_new(s, SV(domain), false, sender);
-
-    sched_ready(s, p);
-    return p;
-}
 
 /* A mailing of one sender to many domains: with the same hosts (a smart host), or each with its own. */
 static void mailing(struct sched *s, uint32_t domains, bool same_hosts)
@@ -37,7 +10,7 @@ static void mailing(struct sched *s, uint32_t domains, bool same_hosts)
 
     for (uint32_t i = 0; i < domains; i++) {
         snprintf(name, sizeof name, "d%u.test", (unsigned)i);
-        uint32_t p = part(s, name, 7);
+        uint32_t p = part(s, name, SIDE_REMOTE, 7);
 
         if (same_hosts)
             sched_join(s, p, HOSTS);
@@ -57,7 +30,7 @@ static void a_mailing_to_many_domains_delays_a_letter_by_one_turn(void **state)
             assert_int_not_equal(picked, 0);
             sched_ended(s, picked, SCHED_SUCCESS, 1000);
         }
-        letter = part(s, run % 4 < 2 ? "letter.test" : "d2999.test", 8);
+        letter = part(s, run % 4 < 2 ? "letter.test" : "d2999.test", SIDE_REMOTE, 8);
         if (run % 2)
             sched_join(s, letter, HOSTS);
         while ((picked = sched_pick(s, SCHED_ANY)) != letter) {
@@ -77,7 +50,7 @@ static void letters_leave_mailings_their_share(void **state)
     (void)state;
     mailing(s, 3000, true);
     for (uint32_t i = 0; i < 4; i++)
-        sched_join(s, part(s, "letter.test", 100 + i), HOSTS);
+        sched_join(s, part(s, "letter.test", SIDE_REMOTE, 100 + i), HOSTS);
     for (uint32_t i = 0; i < 800; i++) {
         uint32_t picked = sched_pick(s, SCHED_ANY);
 
@@ -102,7 +75,7 @@ static void letters_wait_for_as_many_of_a_mailing(void **state)
         char name[32];
 
         snprintf(name, sizeof name, "d%u.test", 29999 - (unsigned)i * 7);
-        part(s, name, 8);
+        part(s, name, SIDE_REMOTE, 8);
     }
     while (letters < 500) {
         p = sched_pick(s, SCHED_ANY);
@@ -130,9 +103,9 @@ static void a_letter_waits_for_a_turn_of_each_sender(void **state)
             char name[32];
 
             snprintf(name, sizeof name, "d%u.test", (unsigned)i);
-            sched_join(s, part(s, name, 1000003u * (m + 1)), HOSTS);
+            sched_join(s, part(s, name, SIDE_REMOTE, 1000003u * (m + 1)), HOSTS);
         }
-    letter = part(s, "d7.test", 8);
+    letter = part(s, "d7.test", SIDE_REMOTE, 8);
     while ((p = sched_pick(s, SCHED_ANY)) != letter) {
         sched_ended(s, p, SCHED_SUCCESS, 1000);
         before++;
@@ -158,7 +131,7 @@ static void every_tier_has_its_share(void **state)
         sched_ended(s, p, SCHED_SUCCESS, 1000);
         /* What would be in front of all others is there again and again. */
         if (i > 100)
-            sched_join(s, part(s, "letter.test", 100000u + (uint32_t)i), HOSTS);
+            sched_join(s, part(s, "letter.test", SIDE_REMOTE, 100000u + (uint32_t)i), HOSTS);
     }
     for (unsigned tier = 4; tier < SCHED_TIERS; tier++)
         assert_in_range(got[tier], 8, PICKS);
