@@ -79,8 +79,9 @@ static const struct conf_field fields[] = {
                  "spool)."),
     FIELD(conf_queue, bulk_senders, CT_STRINGS, .roles = ROLE_BIT(ROLE_CLEANUP),
           .doc = "Senders whose mail is bulk: an address, or `@domain` for all of a domain. Mail that says "
-                 "so in its header (`Precedence`, `List-Id`) is bulk in any case. At each destination other "
-                 "mail goes first, but each eighth delivery there is bulk."),
+                 "so in its header (`Precedence`, `List-Id`) is bulk in any case. MT-PRIORITY above 0 makes "
+                 "neither urgent. At each destination other mail goes first, but each eighth delivery there "
+                 "is bulk."),
     FIELD(
         conf_queue, postmaster, CT_STRING, "\"\"", .max = 254,
         .roles = ROLE_BIT(ROLE_QUEUED) | ROLE_BIT(ROLE_CLEANUP) | ROLE_BIT(ROLE_MAPD),

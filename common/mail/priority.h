@@ -29,14 +29,17 @@ static inline bool priority_level(uint64_t priority, int *level)
 
 enum priority_class { PRIORITY_CLASS_URGENT, PRIORITY_CLASS_NORMAL, PRIORITY_CLASS_BULK };
 
-/* A level other than 0 decides; then whether it is bulk. */
+/* Bulk is bulk, whatever level its sender gave: a mailing does not go before everybody's letters because the
+ * program that sends it says so. */
 static inline enum priority_class priority_class(uint64_t priority)
 {
     int level;
 
-    if (priority_level(priority, &level) && level)
-        return level > 0 ? PRIORITY_CLASS_URGENT : PRIORITY_CLASS_BULK;
-    return priority & PRIORITY_BULK ? PRIORITY_CLASS_BULK : PRIORITY_CLASS_NORMAL;
+    if (priority & PRIORITY_BULK)
+        return PRIORITY_CLASS_BULK;
+    if (!priority_level(priority, &level) || level == 0)
+        return PRIORITY_CLASS_NORMAL;
+    return level > 0 ? PRIORITY_CLASS_URGENT : PRIORITY_CLASS_BULK;
 }
 
 /* The value of MT-PRIORITY (RFC 6710 3: "-9" to "9", no sign before 0, no plus). */

@@ -237,8 +237,8 @@ def test_what_a_message_is_lasts():
     """Said by queue show, before and after a restart."""
     with Host(relay_from=['127.0.0.0/8'], conf='route default { via = "127.0.0.1:1" }') as h:
         ids = [letter(h, 'a@demo.test'), letter(h, 'a@demo.test', header='Precedence: junk\r\n'), letter(h, 'a@demo.test', mail=' MT-PRIORITY=9'),
-               letter(h, 'a@demo.test', mail=' MT-PRIORITY=0', header='List-Id: x\r\n')]
-        want = [(None, None), ('bulk', None), ('urgent', '9'), ('bulk', '0')]
+               letter(h, 'a@demo.test', mail=' MT-PRIORITY=0', header='List-Id: x\r\n'), letter(h, 'a@demo.test', mail=' MT-PRIORITY=9', header='List-Id: x\r\n')]
+        want = [(None, None), ('bulk', None), ('urgent', '9'), ('bulk', '0'), ('bulk', '9')]
         # What programs of this host hand in is looked at as well.
         for header, class_ in ((b'', None), (b'Precedence: bulk\n', 'bulk')):
             subprocess.run([str(host_module.BUILD / 'bin/sendmail'), '-C', str(h.dir / 'etc/mansio.conf'), 'friend@big.test'], input=header + b'Subject: x\n\nx\n', check=True,
