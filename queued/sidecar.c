@@ -5,6 +5,7 @@
 #include "common/os/fault.h"
 #include "common/os/fd.h"
 #include "common/os/file.h"
+#include "queued/digits.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -48,7 +49,10 @@ void sidecar_begin(struct sidecar *s, const char *nonce, uint32_t number)
 
 void sidecar_add(struct sidecar *s, uint32_t offset, struct strv head)
 {
-    buf_addf(&s->bytes, "%u ", offset);
+    char digits[DIGITS_MAX];
+
+    buf_add(&s->bytes, digits, digits_u64(digits, offset));
+    buf_addc(&s->bytes, ' ');
     buf_addv(&s->bytes, head);
 }
 

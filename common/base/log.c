@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "common/base/mem.h"
+
 #define LINE_SIZE 4096
 /* Kept free for each field that follows, so that one long value does not push the others out of the line. */
 #define FIELD_RESERVE 96
@@ -123,20 +125,34 @@ static bool kv_is_absent(const struct kv *kv)
     return (kv->kind == KV_STR && !kv->u.s) || (kv->kind == KV_VIEW && !kv->u.v.p);
 }
 
-static struct strv kv_text(const struct kv *kv, char num[48])
-{
-    int64_t i = kv->u.i;
+#define NUM_SIZE 24 /* a sign, 19 digits, a point */
 
+/* Numbers from their end, by hand: several in every line. ms: thousandths, with a point. */
+static struct strv number_text(int64_t i, bool ms, char num[NUM_SIZE])
+{
+    uint64_t v = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
+    size_t at = NUM_SIZE;
+
+    for (unsigned digits = 0; v > 0 || digits < (ms ? 4 : 1); v /= 10) {
+        if (ms && digits == 3)
+            num[--at] = '.';
+        num[--at] = (char)('0' + v % 10);
+        digits++;
+    }
+    if (i < 0)
+        num[--at] = '-';
+    return strv_make(num + at, NUM_SIZE - at);
+}
+
+static struct strv kv_text(const struct kv *kv, char num[NUM_SIZE])
+{
     switch (kv->kind) {
     case KV_STR: return SV(kv->u.s);
     case KV_VIEW: return kv->u.v;
-    case KV_INT: snprintf(num, 48, "%lld", (long long)i); break;
-    case KV_MS:
-        snprintf(num, 48, "%s%lld.%03d", i < 0 ? "-" : "", (long long)(i / 1000 < 0 ? -(i / 1000) : i / 1000),
-                 (int)(i % 1000 < 0 ? -(i % 1000) : i % 1000));
-        break;
+    case KV_INT:
+    case KV_MS: break;
     }
-    return SV(num);
+    return number_text(kv->u.i, kv->kind == KV_MS, num);
 }
 
 size_t log_format(char *dst, size_t size, const char *event, const struct kv *kv)
@@ -151,7 +167,7 @@ size_t log_format(char *dst, size_t size, const char *event, const struct kv *kv
     while (kv && kv[left].key)
         left++;
     for (; kv && kv->key; kv++) {
-        char num[48];
+        char num[NUM_SIZE];
         size_t key_len = strlen(kv->key), used, kept = --left * FIELD_RESERVE, room;
 
         if (kv_is_absent(kv))
@@ -173,7 +189,7 @@ size_t log_format(char *dst, size_t size, const char *event, const struct kv *kv
 static void emit(enum log_level level, const char *event, const struct kv *kv, bool shown)
 {
     bool fed = feed && feed->wants(level, event);
-    char line[LINE_SIZE];
+    char line[LINE_SIZE] MEM_UNSET; /* log_format says how much of it is set */
     size_t len;
 
     if (!shown && !fed)

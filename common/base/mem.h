@@ -18,5 +18,9 @@ void mem_wipe(void *p, size_t n);
 static inline bool size_add(size_t a, size_t b, size_t *out) { return !__builtin_add_overflow(a, b, out); }
 static inline bool size_mul(size_t a, size_t b, size_t *out) { return !__builtin_mul_overflow(a, b, out); }
 
+/* For a large array of which only a part is ever read, set just before: builds fill variables with zeros, and
+   a page of them for every message shows. */
+#define MEM_UNSET __attribute__((uninitialized))
+
 /* free(*p) and NULL it. */
 #define MEM_FREE(p) do { free(p); (p) = NULL; } while (0)

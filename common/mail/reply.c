@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "common/base/mem.h"
+
 #define REPLY_TEXT_MAX 8192     /* of one formatted reply; ours are a tenth of that */
 
 /* Foreign text reaches a peer only through here. */
@@ -21,8 +23,9 @@ static void add_printable(struct buf *out, struct strv s)
 static void write_line(struct buf *out, int code, bool last, const char *enhanced, struct strv text)
 {
     bool enh = enhanced && enhanced[0];
+    char digits[3] = { (char)('0' + code / 100), (char)('0' + code / 10 % 10), (char)('0' + code % 10) };
 
-    buf_addf(out, "%03d", code);
+    buf_add(out, digits, sizeof digits);
     if (!last)
         buf_addc(out, '-');
     else if (enh || text.n > 0)
@@ -77,7 +80,7 @@ void reply_write(struct buf *out, int code, const char *enhanced, const char *te
 
 void reply_writef(struct buf *out, int code, const char *enhanced, const char *fmt, ...)
 {
-    char text[REPLY_TEXT_MAX];
+    char text[REPLY_TEXT_MAX] MEM_UNSET;
     va_list ap;
 
     va_start(ap, fmt);

@@ -14,7 +14,8 @@
 #include "common/base/mem.h"
 #include "common/os/fd.h"
 
-#define LINE_SIZE (4096 + 512)
+#define LINE_SIZE  (4096 + 512)
+#define NAME_SHOWN 32u
 
 static struct {
     pthread_mutex_t lock; /* threads may log; nobody waits long */
@@ -73,26 +74,63 @@ static int priority_of(enum log_level level)
     return sink.facility | severities[level];
 }
 
+static void put(char *dst, size_t *at, struct strv s)
+{
+    size_t room = LINE_SIZE - 1 - *at, n = s.n < room ? s.n : room;
+
+    if (n)
+        memcpy(dst + *at, s.p, n);
+    *at += n;
+}
+
+static void put_number(char *dst, size_t *at, unsigned v, unsigned width)
+{
+    char text[10];
+    unsigned from = sizeof text;
+
+    for (; v > 0 || from == sizeof text || sizeof text - from < width; v /= 10)
+        text[--from] = (char)('0' + v % 10);
+    put(dst, at, strv_make(text + from, sizeof text - from));
+}
+
+/* Two lines for every message, so by hand: the format language takes as long as the rest of a line. */
 static size_t line_make(char *dst, enum log_level level, const char *line, size_t len)
 {
+    bool syslog = sink.kind == LOGSINK_SYSLOG;
     int64_t now = clock_wall_ms();
-    int n;
+    size_t at = 0;
 
     stamp_update(now);
-    if (sink.kind == LOGSINK_SYSLOG)
-        n = snprintf(dst, LINE_SIZE, "<%d>%s mansio/%.32s[%d]: %.*s", priority_of(level), sink.stamp,
-                     log_name(), (int)getpid(), (int)len, line);
-    else
-        n = snprintf(dst, LINE_SIZE, "%s.%03d%s %s mansio/%.32s[%d]: %s %.*s\n", sink.stamp,
-                     (int)(now % 1000), sink.zone, sink.host, log_name(), (int)getpid(),
-                     log_level_name(level), (int)len, line);
-    if (n < 0)
-        return 0;
-    if ((size_t)n >= LINE_SIZE) {
-        dst[LINE_SIZE - 2] = '\n'; /* not reached by log_emit's lines; a cut line still ends */
-        return LINE_SIZE - 1;
+    if (syslog) {
+        put(dst, &at, SV_LIT("<"));
+        put_number(dst, &at, (unsigned)priority_of(level), 1);
+        put(dst, &at, SV_LIT(">"));
     }
-    return (size_t)n;
+    put(dst, &at, SV(sink.stamp));
+    if (!syslog) {
+        put(dst, &at, SV_LIT("."));
+        put_number(dst, &at, (unsigned)(now % 1000), 3);
+        put(dst, &at, SV(sink.zone));
+        put(dst, &at, SV_LIT(" "));
+        put(dst, &at, SV(sink.host));
+    }
+    put(dst, &at, SV_LIT(" mansio/"));
+    put(dst, &at, strv_sub(SV(log_name()), 0, NAME_SHOWN));
+    put(dst, &at, SV_LIT("["));
+    put_number(dst, &at, (unsigned)getpid(), 1);
+    put(dst, &at, SV_LIT("]: "));
+    if (!syslog) {
+        put(dst, &at, SV(log_level_name(level)));
+        put(dst, &at, SV_LIT(" "));
+    }
+    put(dst, &at, strv_make(line, len));
+    if (syslog)
+        return at;
+    /* Not reached by log_emit's lines; a cut line still ends. */
+    if (at == LINE_SIZE - 1)
+        at--;
+    dst[at++] = '\n';
+    return at;
 }
 
 enum outcome { WRITTEN, SLOW, DEAD, GONE };
@@ -160,10 +198,9 @@ static void ring_add(const char *line, size_t len)
 static void lost_tell(void)
 {
     char text[128], line[LINE_SIZE];
-    unsigned lost = sink.lost;
-    int len = snprintf(text, sizeof text, "event=log.lines.lost lines=%u", lost);
+    int len = snprintf(text, sizeof text, "event=log.lines.lost lines=%u", sink.lost);
 
-    if (lost > 0 && line_write(line, line_make(line, LOG_LV_WARN, text, (size_t)len)) != GONE)
+    if (line_write(line, line_make(line, LOG_LV_WARN, text, (size_t)len)) != GONE)
         sink.lost = 0;
 }
 
@@ -184,7 +221,7 @@ static enum outcome ring_write(void)
     if (at > 0)
         memmove(sink.ring, sink.ring + at, sink.used - at);
     sink.used -= at;
-    if (sink.used == 0)
+    if (sink.used == 0 && sink.lost > 0)
         lost_tell();
     return sink.used == 0 ? WRITTEN : outcome;
 }
@@ -201,7 +238,7 @@ static bool wait_begins(enum outcome outcome, bool waited)
 
 static void sink_line(void *arg, enum log_level level, const char *text, size_t text_len)
 {
-    char line[LINE_SIZE];
+    char line[LINE_SIZE] MEM_UNSET; /* line_make says how much of it is set */
     enum outcome outcome;
     size_t len;
     bool waited, torn, tell = false;
@@ -212,7 +249,7 @@ static void sink_line(void *arg, enum log_level level, const char *text, size_t 
     len = line_make(line, level, text, text_len);
     waited = sink.used > 0;
     outcome = waited ? ring_write() : WRITTEN;
-    if (!waited && sink.kind != LOGSINK_SYSLOG)
+    if (!waited && sink.kind != LOGSINK_SYSLOG && sink.lost > 0)
         lost_tell();
     if (outcome == WRITTEN || outcome == GONE)
         outcome = line_write(line, len);

@@ -43,6 +43,10 @@ static void values(void **state)
         { "milliseconds", KMS("k", 1042), "event=e k=1.042" },
         { "negative milliseconds", KMS("k", -1042), "event=e k=-1.042" },
         { "less than a second", KMS("k", -42), "event=e k=-0.042" },
+        { "zero", KI("k", 0), "event=e k=0" },
+        { "no milliseconds", KMS("k", 0), "event=e k=0.000" },
+        { "least milliseconds", KMS("k", INT64_MIN), "event=e k=-9223372036854775.808" },
+        { "most milliseconds", KMS("k", INT64_MAX), "event=e k=9223372036854775.807" },
     };
 
     (void)state;
