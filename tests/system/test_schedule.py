@@ -1,5 +1,5 @@
 """The schedule with real servers: domains of one operator, limits of a route, mailboxes beside a slow LMTP server."""
-import signal, socket, tempfile
+import signal, socket, tempfile, time
 
 import fakedns
 from host import Host, free_port, wait_for
@@ -94,6 +94,33 @@ def test_a_rate_holds_back_until_a_reload():
         for qid in ids:
             delivered(h, qid)
         assert len(slow.messages) == 6
+
+
+def test_a_rate_is_one_of_hosts_from_the_first_message_on():
+    """Domains that nobody has seen before, all with the same MX: together they have the rate of one, also after queued was killed."""
+    zone = operator(*(f'd{i}.test' for i in range(16)))
+    with Sink() as s, Sink() as quick:
+        text = f'route default {{{{ port = {s.port} {{}} }}}}\nroute quick.test {{{{ via = "127.0.0.1:{quick.port}" }}}}\n'
+        with mx_host(zone, text.format('rate = 1')) as h:
+            began = time.monotonic()
+            allowed = lambda starts: starts + 1 + int(time.monotonic() - began) // 60
+            ids = [h.send(f'a@d{i}.test') for i in range(8)]
+            s.wait_messages(1)
+            for _ in range(5):
+                delivered(h, h.send('a@quick.test'))
+            assert len(s.messages) <= allowed(1) and not h.log_lines('delivery.result', status='deferred')
+            h.kill('queued')
+            h.wait_log('queue.recovery.done', count=2)
+            ids += [h.send(f'a@d{i}.test') for i in range(8, 16)]
+            for _ in range(5):
+                delivered(h, h.send('a@quick.test'))
+            assert len(s.messages) <= allowed(2) and not h.log_lines('delivery.result', status='deferred')
+            h.extra = text.format('')
+            h.write()
+            h.proc.send_signal(signal.SIGHUP)
+            for qid in ids:
+                delivered(h, qid)
+            assert len(s.messages) == 16
 
 
 def test_a_slow_lmtp_server_leaves_room_for_mailboxes():
