@@ -6,6 +6,7 @@
 #pragma once
 
 #include "common/base/err.h"
+#include "common/os/handover.h"
 #include "queued/record.h"
 
 #include <stdint.h>
@@ -20,7 +21,7 @@ struct place {
 };
 
 struct commit {
-    struct commit *next;
+    struct handover_job link;
     uint64_t id;
     enum commit_kind kind;
     char *record; /* owned: a whole record whose line waits for nonce and checksum */
@@ -32,6 +33,8 @@ struct commit {
     bool maybe; /* not ok, but the record may stand at place on the disk */
     struct place place;
     struct err err; /* ERR_LIMIT: disk full */
+    unsigned synced; /* how many one sync made durable: on the first of them, for metrics */
+    unsigned synced_ms;
     /* the submitter's */
     uint64_t txn, owner;
     char *origin; /* owned, NULL: none */
@@ -58,5 +61,6 @@ void committer_fail(struct committer *c, struct commit *commit); /* any thread: 
 int committer_wake_fd(const struct committer *c);                /* readable when something is finished */
 /* All finished ones, first first; the caller owns them. Resets the descriptor. */
 struct commit *committer_take(struct committer *c);
+struct commit *commit_next(const struct commit *c); /* behind it in what committer_take gave */
 /* Runs fn on the thread and waits for it (the forbidden-acts test). */
 void committer_run(struct committer *c, void (*fn)(void *arg), void *arg);

@@ -159,7 +159,7 @@ static void on_commits(void *arg, int events)
 
     (void)events;
     for (; c; c = next) {
-        next = c->next;
+        next = commit_next(c);
         commit_done(s, c);
     }
 }

@@ -133,9 +133,10 @@ static void job_add(struct handover *h, struct handover_chain *to, struct handov
     /* Who added the first one has woken the thread already. */
     idle = !h->urgent.first && !h->pending.first;
     handover_chain_add(to, job);
+    pthread_mutex_unlock(&h->lock);
+    /* Without the lock, which the thread wants as soon as it wakes. */
     if (idle)
         pthread_cond_broadcast(&h->cond);
-    pthread_mutex_unlock(&h->lock);
 }
 
 void handover_add(struct handover *h, struct handover_job *job)
@@ -156,10 +157,8 @@ void handover_done(struct handover *h, struct handover_chain *done)
     if (!done->first)
         return;
     pthread_mutex_lock(&h->lock);
-    *h->finished.end = done->first;
-    h->finished.end = done->end;
+    handover_chain_move(done, &h->finished);
     pthread_mutex_unlock(&h->lock);
-    handover_chain_init(done);
     do {
         n = write(h->wake, &one, sizeof one);
     } while (n < 0 && errno == EINTR);

@@ -41,6 +41,16 @@ static inline struct handover_job *handover_chain_take(struct handover_chain *c)
     return job;
 }
 
+/* Everything, to the end of another chain. */
+static inline void handover_chain_move(struct handover_chain *from, struct handover_chain *to)
+{
+    if (!from->first)
+        return;
+    *to->end = from->first;
+    to->end = from->end;
+    handover_chain_init(from);
+}
+
 struct handover_spec {
     const char *name; /* of the thread, <= 15 bytes */
     /* On the thread, without a lock: a batch of one job or more. Each one goes to handover_done, or elsewhere
