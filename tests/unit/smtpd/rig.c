@@ -15,9 +15,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 5000
+#define PATIENCE_MS 60000
 
-static int64_t skew;
+/* The clock of the process goes a millisecond per round of the loop, and when the test says so: limits of
+   seconds hold however long a machine takes for a step. */
+static int64_t now_ms;
 
 static int64_t real_mono(void)
 {
@@ -27,9 +29,9 @@ static int64_t real_mono(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static int64_t skewed_mono(void)
+static int64_t rig_mono(void)
 {
-    return real_mono() + skew;
+    return now_ms;
 }
 
 static int64_t fixed_wall(void)
@@ -39,14 +41,16 @@ static int64_t fixed_wall(void)
 
 void rig_spin(struct rig *r, unsigned rounds)
 {
-    while (rounds-- > 0)
+    while (rounds-- > 0) {
         loop_once(r->loop, 1);
+        now_ms++;
+    }
 }
 
 void rig_pass(struct rig *r, int64_t ms)
 {
     rig_spin(r, 3);
-    skew += ms;
+    now_ms += ms;
     rig_spin(r, 3);
 }
 
@@ -241,8 +245,8 @@ void rig_open(struct rig *r, const char *limits)
     struct conf_errors errs;
 
     memset(r, 0, sizeof *r);
-    skew = 0;
-    clock_fake(skewed_mono, fixed_wall);
+    now_ms = 1000000;
+    clock_fake(rig_mono, fixed_wall);
     snprintf(
         text, sizeof text,
         "hostname = mx.own.test\ndomains = [ own.test ]\nlisten smtp { address = [ \"127.0.0.1:25\" ] %s }\n"

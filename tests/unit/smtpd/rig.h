@@ -35,7 +35,7 @@ void rig_lose_cleanup(struct rig *r, bool up);
 /* A new cleanup takes the place of the old one and never reads: its bare socket. */
 int rig_stuck_cleanup(struct rig *r);
 void rig_give_credit(struct rig *r);
-/* Moves the clock of the process. */
+/* Moves the clock of the process, which else goes a millisecond with each round of its loop. */
 void rig_pass(struct rig *r, int64_t ms);
 
 int rig_connect(struct rig *r, const char *from); /* a blocking client's socket; from NULL: 127.0.0.1 */
