@@ -15,7 +15,7 @@ void operator_open(struct rig *r, struct blocking *client)
 
     assert_true(fd_seqpacket_pair(ends));
     qctl_client(&r->q, ends[0]);
-    *client = (struct blocking){ .fd = ends[1], .peer = ROLE_QUEUED, .wait_ms = 10000 };
+    *client = (struct blocking){ .fd = ends[1], .peer = ROLE_QUEUED, .wait_ms = 60000 };
     client->frame = malloc(IPC_FRAME_MAX);
     ipc_out_init(&client->call);
 }

@@ -110,6 +110,7 @@ static void on_cleanup_frame(void *arg, struct channel *ch, struct ipc_in *in)
     } else if (in->type == IPC_N_COMPOSE) {
         struct rig_notice *n = &r->notices[r->notice_n++];
 
+        assert_true(r->notice_n <= COUNT(r->notices));
         *n = (struct rig_notice){ .txn = in->txn,
                                   .id = ipc_get_u64(in, TAG_ID),
                                   .kind = (enum ipc_notice)ipc_get_u64(in, TAG_NOTICE) };
@@ -168,6 +169,12 @@ void rig_init(struct rig *r)
     r->sizes.segment = 1u << 20;
     r->sizes.journal_step = 65536;
     r->sizes.lock_ms = 2000;
+}
+
+void rig_keep_all(struct rig *r)
+{
+    r->conf.warn_after = 0;
+    r->conf.expire_after = INT64_C(100) * 365 * 86400;
 }
 
 void rig_connect_cleanup(struct rig *r)

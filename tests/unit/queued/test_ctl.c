@@ -12,6 +12,7 @@ static int setup(void **state)
 {
     (void)state;
     r = rig_new();
+    rig_keep_all(r);
     return 0;
 }
 
@@ -27,7 +28,7 @@ static int rows, absent; /* absent: those among them that say of an id that it i
 
 static void on_row(const char *kind, const struct rowread_value *value)
 {
-    rows += value == NULL;
+    rows += !value && strcmp(kind, "progress") != 0; /* which comes with each second that a call takes */
     absent += !value && strcmp(kind, "absent") == 0;
 }
 

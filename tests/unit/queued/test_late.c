@@ -116,6 +116,15 @@ static void inherited_jobs_are_whole(void **state)
     close_rig(r);
 }
 
+static size_t notified(const struct rig *r)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->notice_n; i++)
+        n += r->notices[i].rcpt_n;
+    return n;
+}
+
 /* A hundred failures with long replies are one notice, not ten that carry the same header. */
 static void many_failures_fit_one_notice(void **state)
 {
@@ -143,10 +152,11 @@ static void many_failures_fit_one_notice(void **state)
         piece.rcpt_n = 10;
         rig_result(r, 0, &piece, OUTCOME_FAILED, "rcpt", part == 9);
     }
-    RIG_UNTIL(r, r->notice_n == 1);
+    RIG_UNTIL(r, notified(r) == 100);
     rig_rest(r);
-    assert_int_equal(r->notice_n, 1);
-    assert_int_equal(r->notices[0].rcpt_n, 100);
+    assert_int_equal(notified(r), 100);
+    /* Two when the sweep, which comes every second, found the first frames alone. */
+    assert_in_range(r->notice_n, 1, 2);
     assert_true(strlen(r->notices[0].reply) >= 160);
     free(rcpts);
     close_rig(r);
@@ -174,7 +184,7 @@ static void a_clock_that_jumps(void **state)
         sched_shift(r->q.ledger.sched, -jumps[i]);
         r->q.wall0 -= jumps[i] * 1000;
         assert_true(llabs(clock_wall_ms() - mailq_now_ms(&r->q)) > 80000000);
-        RIG_UNTIL(r, llabs(clock_wall_ms() - mailq_now_ms(&r->q)) < 1000);
+        RIG_UNTIL(r, llabs(clock_wall_ms() - mailq_now_ms(&r->q)) < 10000);
         left = (int64_t)sched_part(r->q.ledger.sched, part)->due - clock_wall_ms() / 1000;
         if (left < 200 || left > 400)
             fail_msg("%d: due in %d s", (int)jumps[i], (int)left);
@@ -267,6 +277,18 @@ static void a_failed_sync_is_the_last_of_its_file(void **state)
     close_rig(r);
 }
 
+/* Everything is written and synced, and no snapshot goes on or is about to. */
+static bool journal_rests(const struct rig *r)
+{
+    const struct store *s = r->q.store;
+    static unsigned turns;
+
+    turns++;
+    if (s->snapshotting || s->snapshot_mark || s->syncing || s->journal.synced != journal_mark(&s->journal))
+        turns = 0;
+    return turns > 3;
+}
+
 /* A snapshot that is larger than what makes one due must not make the next one due. */
 static void snapshots_do_not_chase_each_other(void **state)
 {
@@ -286,8 +308,7 @@ static void snapshots_do_not_chase_each_other(void **state)
     for (size_t i = 0; i < 20; i++)
         rig_result(r, 0, &r->jobs[i], OUTCOME_DEFERRED, "rcpt", true);
     RIG_UNTIL(r, r->acks == 20);
-    for (int i = 0; i < 100; i++)
-        loop_once(r->loop, 2);
+    RIG_UNTIL(r, journal_rests(r));
     number = r->q.store->journal.number;
     assert_true(number > 1);
     for (int i = 0; i < 100; i++)

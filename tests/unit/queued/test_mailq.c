@@ -208,7 +208,7 @@ static void own_troubles_cost_no_attempt(void **state)
         assert_true(sched_window(r->q.ledger.sched, part) >= 5);
     }
     rig_submit(r, 6, id_new(), "s@example.org", "r:new@far.test", "x\r\n");
-    RIG_UNTIL(r, r->job_n == 6);
+    RIG_UNTIL(r, r->job_n >= 6);
     rig_kill(r);
     rig_free(r);
 }
@@ -412,9 +412,7 @@ static void a_lost_cleanup_is_asked_again(void **state)
     rig_result(r, 0, &r->jobs[0], OUTCOME_FAILED, "rcpt", true);
     RIG_UNTIL(r, r->notice_n == 1);
     rig_connect_cleanup(r);
-    for (int i = 0; r->notice_n < 2 && i < 400; i++)
-        loop_once(r->loop, 10);
-    assert_int_equal(r->notice_n, 2);
+    RIG_UNTIL(r, r->notice_n == 2);
     assert_string_equal(r->notices[0].origin, r->notices[1].origin);
     rig_kill(r);
     rig_free(r);
@@ -424,28 +422,27 @@ static void a_lost_cleanup_is_asked_again(void **state)
 static void expiry_is_said_beside_a_remotes_words(void **state)
 {
     struct rig *r = rig_new();
-    uint64_t before;
+    uint64_t from, until;
 
     (void)state;
-    r->conf.expire_after = 3;
     r->busy = true;
     rig_start(r);
+    from = (uint64_t)mailq_now_ms(&r->q);
     rig_submit(r, 1, id_new(), "s@example.org", "r:a@far.test", "x\r\n");
     RIG_UNTIL(r, r->job_n == 1);
     rig_result(r, 0, &r->jobs[0], OUTCOME_DEFERRED, "rcpt", true);
     RIG_UNTIL(r, r->acks == 1);
-    before = (uint64_t)mailq_now_ms(&r->q);
+    until = (uint64_t)mailq_now_ms(&r->q);
     /* What the journal says of it is all that is left after a restart. */
     rig_kill(r);
+    r->conf.expire_after = 3; /* not before: there is an attempt, however long it took to come to it */
     rig_start(r);
-    for (int i = 0; r->notice_n < 1 && i < 1000; i++)
-        loop_once(r->loop, 10);
-    assert_int_equal(r->notice_n, 1);
+    RIG_UNTIL(r, r->notice_n == 1);
     assert_string_equal(r->notices[0].reply, "450 4.2.0 busy");
     assert_string_equal(r->notices[0].enhanced, "4.2.0");
     assert_string_equal(r->notices[0].text,
                         "not delivered within 3 seconds: the time for delivery has expired");
-    assert_true(r->notices[0].last_attempt > before - 3000 && r->notices[0].last_attempt <= before);
+    assert_true(r->notices[0].last_attempt / 1000 >= from / 1000 && r->notices[0].last_attempt <= until);
     rig_kill(r);
     rig_free(r);
 }
@@ -456,7 +453,6 @@ static void old_messages_expire_and_warn(void **state)
 
     (void)state;
     r->conf.warn_after = 1;
-    r->conf.expire_after = 4;
     rig_start(r);
     rig_submit(r, 1, id_new(), "s@example.org", "r:a@far.test", "x\r\n");
     RIG_UNTIL(r, r->job_n == 1);
@@ -465,9 +461,8 @@ static void old_messages_expire_and_warn(void **state)
     assert_int_equal(r->notices[0].kind, NOTICE_DELAY);
     rig_submit_origin(r, 2, id_new(), "l:s@example.org", r->notices[0].origin);
     rig_expect_accepted(r, 2);
-    for (int i = 0; r->notice_n < 2 && i < 1000; i++)
-        loop_once(r->loop, 10);
-    assert_int_equal(r->notice_n, 2);
+    r->conf.expire_after = 4; /* not before: the warning is first, however long it took */
+    RIG_UNTIL(r, r->notice_n == 2);
     assert_int_equal(r->notices[1].kind, NOTICE_FAILURE);
     assert_non_null(strstr(r->notices[1].reply, "expired"));
     rig_kill(r);

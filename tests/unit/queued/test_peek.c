@@ -18,6 +18,7 @@ static int setup(void **state)
 {
     (void)state;
     r = rig_new();
+    rig_keep_all(r);
     return 0;
 }
 

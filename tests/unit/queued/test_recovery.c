@@ -394,9 +394,7 @@ static void snapshots_keep_everything(void **state)
             rig_result(r, 0, rig_job(r, ids[i]), OUTCOME_DELIVERED, "data", true);
     }
     RIG_UNTIL(r, count() == 20);
-    for (int i = 0; i < 40 && r->q.store->journal.oldest == 1; i++)
-        rig_rest(r);
-    assert_true(r->q.store->journal.oldest > 1);
+    RIG_UNTIL(r, r->q.store->journal.oldest > 1);
     for (int round = 0; round < 3; round++) {
         rig_kill(r);
         rig_start(r);
@@ -409,6 +407,28 @@ static void snapshots_keep_everything(void **state)
                 fail_msg("round %d message %d", round, i);
     }
     rig_kill(r);
+}
+
+/* How many of these messages went out, each as it was. */
+static size_t jobs_of(const uint64_t *ids, size_t n)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct rig_job *j = rig_job(r, ids[i]);
+
+        if (!j || !j->complete)
+            continue;
+        assert_int_equal(j->data.len, 4000 + 2 + strlen("Subject: test\r\n"));
+        found++;
+    }
+    return found;
+}
+
+static bool compacted(void)
+{
+    compact_step(r->q.store);
+    return spool_list(&r->spool, "seg", ".seg", names, 64) <= 2;
 }
 
 static void sparse_segments_are_compacted(void **state)
@@ -427,21 +447,11 @@ static void sparse_segments_are_compacted(void **state)
             deliver(ids[i]);
     }
     rig_rest(r);
-    for (int i = 0; i < 20; i++) {
-        compact_step(r->q.store);
-        rig_rest(r);
-    }
-    assert_true(spool_list(&r->spool, "seg", ".seg", names, 64) <= 2);
+    RIG_UNTIL(r, compacted());
     assert_int_equal(count(), 6);
     for (int restart = 0; restart < 2; restart++) {
-        /* After a start a destination begins with a window of five. */
-        for (size_t i = 0; i < n && i < 5; i++) {
-            struct rig_job *j;
-
-            RIG_UNTIL(r, rig_job(r, left[i]));
-            j = rig_job(r, left[i]);
-            assert_int_equal(j->data.len, 4000 + 2 + strlen("Subject: test\r\n"));
-        }
+        /* After a start a destination begins with a window of five, whichever of the copies come first. */
+        RIG_UNTIL(r, jobs_of(left, n) >= 5);
         rig_kill(r);
         rig_start(r);
         assert_int_equal(count(), 6);
@@ -550,12 +560,8 @@ static void a_broken_journal_is_begun_anew(void **state)
         RIG_UNTIL(r, r->job_n == 3);
         assert_true(fault_arm(SV(faults[i]), &err));
         rig_result(r, 0, rig_job(r, ids[0]), OUTCOME_DELIVERED, "data", true);
-        for (int k = 0;
-             k < 3000 && (r->acks == 0 || r->q.store->journal.synced < r->q.store->journal.written ||
-                          r->q.store->journal_down);
-             k++)
-            loop_once(r->loop, 5);
-        assert_int_equal(r->acks, 1);
+        RIG_UNTIL(r, r->acks == 1 && r->q.store->journal.synced == r->q.store->journal.written &&
+                         !r->q.store->journal_down);
         fault_disarm_all();
         deliver(ids[1]);
         rig_kill(r);

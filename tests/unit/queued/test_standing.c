@@ -17,6 +17,7 @@ static int setup(void **state)
 {
     (void)state;
     r = rig_new();
+    rig_keep_all(r);
     r->hold_results = true;
     seed = 12345;
     return 0;
@@ -230,6 +231,7 @@ static void nothing_is_older_than_it_may_be_unseen(void **state)
     rig_submit(r, 1, 1001, "s@x.test", "r:a@far.test", "body\r\n");
     RIG_UNTIL(r, r->answer_n == 1);
     m = ledger_at(&r->q.ledger, ledger_find(&r->q.ledger, 1001));
+    r->conf.expire_after = 4 * 86400; /* not before: the sweep would see to it that nothing is overdue */
     overdue(STANDING_ACTIVE, 1);
     assert_true(measure_late()->id == 1001 && !measure_late()->owed);
     r->q.ledger.paused = true;
