@@ -8,7 +8,7 @@ import contextlib, os, pathlib, re, select, shutil, signal, smtplib, socket, sub
 BUILD = pathlib.Path(os.environ.get('MANSIO_BUILD') or pathlib.Path(__file__).resolve().parents[2] / 'build/check')
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 IS_ROOT = os.getuid() == 0
-DEADLINE = float(os.environ.get('MANSIO_DEADLINE', '30'))
+DEADLINE = float(os.environ.get('MANSIO_DEADLINE', '60'))
 
 
 def free_port(host='127.0.0.1', kind=socket.SOCK_STREAM):
@@ -176,7 +176,7 @@ class Host:
     def kill(self, name, sig=signal.SIGKILL):
         for pid in self.pids().get(name, []):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, sig)
+                halt(pid) if sig == signal.SIGSTOP else os.kill(pid, sig)
 
     # ---- log ----
     def log(self):
@@ -242,6 +242,17 @@ def alive(pid):
             return f.read().rsplit(')', 1)[1].split()[0] != 'Z'
     except OSError:
         return False
+
+
+def halt(pid):
+    """SIGSTOP, and all its threads stand: until then it may take what was meant for another, as a connection."""
+    def stand():
+        try:
+            return all(task.read_text().rpartition(')')[2].split()[0] in 'TtZX' for task in pathlib.Path(f'/proc/{pid}/task').glob('*/stat'))
+        except OSError:     # one of them has ended meanwhile
+            return False
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(f'process {pid} stands', stand)
 
 
 class Raw:

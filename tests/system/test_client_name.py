@@ -22,7 +22,7 @@ def test_client_name(kind):
     with fakedns.Server(zone) as dns, Host(dns=[dns.address]) as h:
         t0 = time.monotonic()
         h.send('user@demo.test')
-        assert time.monotonic() - t0 < 20, 'a silent resolver costs seconds at most'
+        assert time.monotonic() - t0 < 30, 'a silent resolver costs seconds at most'
         stored = h.wait_mail()[0].decode()
         received = stored[stored.index('Received:'):stored.index('\tby ') if '\tby ' in stored else stored.index('by ')]
         line = h.wait_log('smtp.session.ended')

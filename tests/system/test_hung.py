@@ -3,7 +3,7 @@ import ctypes, json, os, pathlib, shutil, signal, smtplib, subprocess, tempfile
 
 import pytest
 
-from host import BUILD, Host, wait_for
+from host import BUILD, Host, halt, wait_for
 
 root_only = pytest.mark.root
 
@@ -69,7 +69,7 @@ def test_stopped_queued_is_waited_for():
         send(h)
         h.wait_mail()
         queued, = h.pids()['queued']
-        os.kill(queued, signal.SIGSTOP)
+        halt(queued)
         h.wait_log('mtad.child.silent', deadline=60, child='queued[0]', then='waited for')
         report = status(h)
         assert any(r['kind'] == 'degraded' and r['what'] == 'queued[0]' and 'does not answer' in r['problem']

@@ -3,7 +3,7 @@ import contextlib, email, os, shutil, signal, smtplib, subprocess
 
 import pytest
 
-from host import Host, Raw, alive, wait_for
+from host import Host, Raw, alive, halt, wait_for
 
 BODY = ('From: Someone <a@far.test>\r\nTo: user@demo.test\r\nSubject: bytes\r\nDate: Fri, 20 Nov 2026 10:00:00 +0000\r\n'
         'Message-ID: <1@far.test>\r\nX-Folded: one\r\n\ttwo\r\n\r\nline\r\n.dot\r\n..two dots\r\n\r\n trailing blank \r\n\r\n')
@@ -240,7 +240,7 @@ def test_agent_that_hangs_is_ended_before_the_message_is_tried_again():
         h.wait_mail('user', 1)
         agents = h.pids()['mansio-agent']
         for pid in agents:
-            os.kill(pid, signal.SIGSTOP)
+            halt(pid)
         h.send('user@demo.test')
         h.wait_log('mtad.agent.killed', deadline=200)
         h.wait_mail('user', 2)

@@ -5,7 +5,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 import host
-from host import Host, wait_for
+from host import Host, halt, wait_for
 
 TOOL = host.BUILD / 'bin/mtactl'
 DOC = host.ROOT / 'docs/METRICS.md'
@@ -121,7 +121,7 @@ def test_words_are_bounded_and_clean():
 def test_who_does_not_answer_is_shown_and_holds_nobody_up():
     with Host() as h:
         pid = h.pids()['dnsd'][0]
-        os.kill(pid, signal.SIGSTOP)
+        halt(pid)
         try:
             n = numbers(h)
         finally:

@@ -4,7 +4,7 @@ import json, os, pathlib, signal, smtplib, socket, struct, subprocess, time
 import pytest
 
 import host
-from host import Host, wait_for
+from host import Host, halt, wait_for
 
 ROUTE = 'route default { via = "127.0.0.1:1" }'
 
@@ -250,15 +250,15 @@ def test_pause_and_freeze_survive_a_restart():
 def test_status_while_a_daemon_hangs():
     with Host() as h:
         pid = h.pids()['queued'][0]
-        os.kill(pid, signal.SIGSTOP)
+        halt(pid)
         try:
             began = time.monotonic()
             text, parsed = ctl(h, 'status', code=1)
-            assert time.monotonic() - began < 10 and 'queued does not answer' in text
+            assert time.monotonic() - began < 30 and 'queued does not answer' in text
             assert kinds(parsed, 'degraded')[0]['what'] == 'queued'
             began = time.monotonic()
             text, _ = ctl(h, 'mailq', json_too=False)
-            assert time.monotonic() - began < 8 and 'does not answer' in text and 'Mail queue is empty' in text
+            assert time.monotonic() - began < 30 and 'does not answer' in text and 'Mail queue is empty' in text
         finally:
             os.kill(pid, signal.SIGCONT)
 

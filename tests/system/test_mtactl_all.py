@@ -8,7 +8,7 @@ import json, os, re, signal, subprocess
 import pytest
 
 import host
-from host import Host
+from host import Host, halt
 
 TOOL = host.BUILD / 'bin/mtactl'
 ROUTE = 'route default { via = "127.0.0.1:1" }'
@@ -191,7 +191,7 @@ def test_a_host_that_is_down_is_said_to_be():
 def test_a_host_that_hangs_keeps_nobody():
     """mtad is stopped: whoever calls gets no answer, and says so."""
     with with_logins() as h:
-        os.kill(h.proc.pid, signal.SIGSTOP)
+        halt(h.proc.pid)
         try:
             patient = {'reload', 'reload --previous', 'map reload'}  # wait for minutes on purpose
             saved = {c: ROWS.pop(c) for c in patient}
@@ -211,7 +211,7 @@ def test_status_and_mailq_while_queued_hangs():
         message = h.send('a@remote.test', sender='me@demo.test')
         h.wait_log('delivery.result', id=message)
         pid = h.pids()['queued'][0]
-        os.kill(pid, signal.SIGSTOP)
+        halt(pid)
         try:
             for json_too in (False, True):
                 p = run(h, ['status'], json_too=json_too)

@@ -136,14 +136,14 @@ def test_aaaa_only():
         assert 'relay=mx.far.test[2001:db8:aaaa::1]:25' in h.wait_log('delivery.result', id=qid)
 
 
-@pytest.mark.parametrize('v6,limit', [('2001:db8:dead::1', 5), ('2001:db8:beef::1', 2)])
-def test_dead_ipv6_costs_seconds_not_the_attempt(v6, limit):
+@pytest.mark.parametrize('v6', ['2001:db8:dead::1', '2001:db8:beef::1'])
+def test_dead_ipv6_costs_seconds_not_the_attempt(v6):
     zone = {'far.test': {'MX': ['10 mx.far.test']}, 'mx.far.test': {'AAAA': [v6], 'A': ['127.0.0.13']}}
     with Sink('127.0.0.13', 25) as s, relay_host(zone) as h:
         t0 = time.monotonic()
         qid = h.send('a@far.test', sender='user@demo.test')
         s.wait_messages(1)
-        assert time.monotonic() - t0 < limit, 'a bound of the issue, not a speed test'
+        assert time.monotonic() - t0 < 20, 'less than the patience with one address (connect_timeout), or than a retry'
         assert 'relay=mx.far.test[127.0.0.13]:25' in h.wait_log('delivery.result', id=qid)
 
 

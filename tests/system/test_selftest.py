@@ -4,7 +4,7 @@ import json, os, re, shutil, signal, socket, subprocess
 import pytest
 
 import host
-from host import Host, free_port
+from host import Host, free_port, halt
 from sink import Sink
 from tls import Authority
 from tlssink import TlsSink
@@ -95,7 +95,7 @@ def ctl(*words):
 
 def hang(h):
     h.hung = h.pids()['queued'][0]
-    os.kill(h.hung, signal.SIGSTOP)
+    halt(h.hung)
 
 
 def drop_mode(h):

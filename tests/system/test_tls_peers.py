@@ -4,7 +4,7 @@ import base64, concurrent.futures, json, os, re, signal, socket, subprocess
 
 import pytest
 
-from host import DEADLINE
+from host import DEADLINE, halt, wait_for
 from tls import PASSWORD, AuthHost, Authority
 
 
@@ -170,14 +170,14 @@ def test_sessions_are_resumed_by_every_process(host, authority):
     resumed, session = visit(context, host.sub, starttls=True)
     assert not resumed and session.has_ticket
     for other in host.pids()['smtpd']:
-        os.kill(other, signal.SIGSTOP)          # so that this visit is the other one's
+        halt(other)                             # so that this visit is the other one's
         try:
             resumed, session = visit(context, host.sub, session, starttls=True)
         finally:
             os.kill(other, signal.SIGCONT)
         assert resumed
-    served = {line.split(' mansio/')[1].split(':')[0] for line in host.log_lines('smtp.session.ended', listener='submission', helo='b.test')}
-    assert len(served) == 2
+    lines = host.wait_log('smtp.session.ended', count=3, listener='submission', helo='b.test')
+    assert len({line.split(' mansio/')[1].split(':')[0] for line in lines}) == 2
 
 
 def test_a_session_of_one_listener_is_of_no_worth_on_another(host, authority):

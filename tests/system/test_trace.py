@@ -5,7 +5,7 @@ import json, os, pathlib, re, shutil, signal, smtplib, subprocess, threading
 import pytest
 
 import host
-from host import Host, wait_for
+from host import Host, halt, wait_for
 from sink import Sink
 
 TOOL = host.BUILD / 'bin/mtactl'
@@ -208,7 +208,7 @@ def test_the_queue_is_shown_while_it_hangs():
         assert mtactl(h, 'pause', 'out').returncode == 0
         mid = h.send('user@demo.test')
         pid = h.pids()['historyd'][0]
-        os.kill(pid, signal.SIGSTOP)
+        halt(pid)
         try:
             r = mtactl(h, '--wait', '120', 'queue', 'show', mid)
         finally:
