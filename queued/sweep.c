@@ -148,7 +148,8 @@ void mailq_resume(struct mailq *q)
 /* Retry times are intervals and keep their length; ages, and with them expiry, follow the clock. */
 static void follow_clock(struct mailq *q)
 {
-    int64_t step = clock_wall_ms() - mailq_now_ms(q);
+    /* Not by the loop's time, which is that of the iteration's beginning: one that took long is no step. */
+    int64_t step = clock_wall_ms() - (q->wall0 + clock_mono_ms() - q->mono0);
 
     if (step > -CLOCK_STEP_MS && step < CLOCK_STEP_MS)
         return;

@@ -229,6 +229,49 @@ static void a_clock_that_jumped_while_it_was_down(void **state)
     close_rig(r);
 }
 
+static int64_t mono0, wall0, passed;
+
+static int64_t passed_mono(void)
+{
+    return mono0 + passed;
+}
+
+static int64_t passed_wall(void)
+{
+    return wall0 + passed;
+}
+
+static void take_long(void *arg)
+{
+    (void)arg;
+    passed += 60000;
+}
+
+/* An iteration in which something takes a minute before the sweep has its turn: no clock was set. */
+static void a_slow_iteration_is_no_step(void **state)
+{
+    struct rig *r = rig_new();
+    struct loop_timer slow;
+    int64_t before;
+
+    (void)state;
+    rig_start(r);
+    rig_rest(r);
+    mono0 = clock_mono_ms();
+    wall0 = clock_wall_ms();
+    passed = 0;
+    clock_fake(passed_mono, passed_wall);
+    loop_timer_init(&slow, r->loop, take_long, NULL);
+    loop_timer_set(&slow, 1);
+    before = r->q.wall0;
+    passed = 2000; /* both are due, the sweep behind the slow one */
+    loop_once(r->loop, 0);
+    clock_fake(NULL, NULL);
+    assert_int_equal(passed, 62000);
+    assert_true(r->q.wall0 == before);
+    close_rig(r);
+}
+
 static bool segment_is_open(void)
 {
     DIR *dir = opendir("/proc/self/fd");
@@ -362,6 +405,7 @@ int main(void)
         cmocka_unit_test(many_failures_fit_one_notice),
         cmocka_unit_test(a_clock_that_jumps),
         cmocka_unit_test(a_clock_that_jumped_while_it_was_down),
+        cmocka_unit_test(a_slow_iteration_is_no_step),
         cmocka_unit_test(a_failed_sync_is_the_last_of_its_file),
         cmocka_unit_test(snapshots_do_not_chase_each_other),
         cmocka_unit_test(damage_in_sealed_segments_is_found),
