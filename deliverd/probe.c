@@ -99,11 +99,10 @@ static const char *advice_of(const struct client_result *r)
         { "greeting", "the server turns this host away: read its words" },
         { "ehlo", "the server turns this host away: read its words, and see hostname and helo" },
     };
+    const char *step = r->tls ? "tls" : r->step;
 
-    if (r->tls)
-        return table[2].advice;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (strcmp(r->step, table[i].step) == 0)
+        if (strcmp(step, table[i].step) == 0)
             return table[i].advice;
     return "read the server's words";
 }
