@@ -78,7 +78,8 @@ uint32_t ledger_find(const struct ledger *l, uint64_t id)
     return handle;
 }
 
-/* In two steps, since the slot says where the message is: its slot now, what that slot has some calls later. */
+/* In two steps, since the slot says where the message is: its slot now, what that slot has some calls
+ * later. */
 void ledger_ahead(struct ledger *l, uint64_t id)
 {
     uint64_t *before = &l->ahead[l->ahead_n++ % LEDGER_AHEAD];

@@ -104,8 +104,8 @@ void ledger_init(struct ledger *l, const struct sched_conf *conf);
 void ledger_clear(struct ledger *l);
 
 uint32_t ledger_find(const struct ledger *l, uint64_t id); /* 0: none */
-/* ledger_find will be asked for this one soon (after twice LEDGER_AHEAD others is best): fetches what it reads
-   from memory that no cache has. */
+/* ledger_find will be asked for this one soon (after twice LEDGER_AHEAD others is best): fetches what it
+   reads from memory that no cache has. */
 void ledger_ahead(struct ledger *l, uint64_t id);
 static inline struct message *ledger_at(const struct ledger *l, uint32_t handle)
 {
