@@ -11,15 +11,21 @@ IS_ROOT = os.getuid() == 0
 DEADLINE = float(os.environ.get('MANSIO_DEADLINE', '60'))
 
 
+GIVEN = set()
+
+
 def free_port(host='127.0.0.1', kind=socket.SOCK_STREAM):
     """A port nobody listens on now. Taken from below the ephemeral range, so that no outgoing connection of a
     parallel test grabs it in the meantime."""
     import random
     for _ in range(1000):
         port = random.randint(11000, 32000)
+        if port in GIVEN:       # a host takes several before it listens on any
+            continue
         with socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET, kind) as s:
             try:
                 s.bind((host, port))
+                GIVEN.add(port)
                 return port
             except OSError:
                 continue
