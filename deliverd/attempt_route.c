@@ -48,7 +48,7 @@ static void tell_hosts(struct attempt *a)
     targets_key(&a->route, &a->targets, &key);
     job_group(a->job, buf_ok(&key) && key.len < IPC_GROUP_MAX ? buf_view(&key) : SV(a->route.key));
     buf_clear(&key);
-    attempt_finish_with(a, OUTCOME_DEFERRED, STATUS(4, 4, 0), "hosts", "the hosts are known");
+    attempt_finish_with(a, OUTCOME_DEFERRED, STATUS(4, 4, 0), STEP_HOSTS, "the hosts are known");
 }
 
 static void use_hosts(struct attempt *a, const struct dns_hosts *hosts)

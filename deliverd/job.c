@@ -439,15 +439,25 @@ static void on_frame(void *arg, struct channel *ch, struct ipc_in *in)
     channel_dispatch(routes, arg, ch, in);
 }
 
+static bool told_hosts_only(const struct job *j)
+{
+    for (size_t i = 0; i < j->rcpt_n; i++)
+        if (j->rcpts[i].state == JOB_RCPT_OPEN || !j->rcpts[i].step ||
+            strcmp(j->rcpts[i].step, STEP_HOSTS) != 0)
+            return false;
+    return true;
+}
+
 /* What queued did not hand over completely never began: it will send it again. What it did not acknowledge is
-   to be told again. */
+   to be told again; not that hosts are known, which is no result: the same recipients may run here in the job
+   that followed, and the next queued would take it for what became of them there. */
 static void channel_gone(struct jobs *js)
 {
     channel_free(&js->ch);
     forwardings_lost(js->d);
     for (struct job *j = js->first, *next; j; j = next) {
         next = j->next;
-        if (!j->begun && j->open) {
+        if ((!j->begun && j->open) || told_hosts_only(j)) {
             job_free(j);
             continue;
         }

@@ -5,6 +5,8 @@
    and neither the destination nor the message's retry times are charged. */
 #define STEP_SERVICE     "service"
 #define SERVICE_AGAIN_MS 250 /* between two questions to a daemon that is away */
+/* Of a job that only asks: its hosts are known, nothing was tried. */
+#define STEP_HOSTS "hosts"
 
 #include "common/base/id.h"
 #include "common/ipc/frame.h"

@@ -55,10 +55,35 @@ static void a_job_may_only_ask(void **state)
     assert_int_equal(told_of(w, sends, 0)->outcome, OUTCOME_DELIVERED);
 }
 
+/* queued dies before it acknowledges the hosts, and has sent the message by then: the next one hears of that job
+   alone, or it would take the question's end for the delivery's and send once more. */
+static void an_answered_question_is_not_told_again(void **state)
+{
+    struct world *w = *state;
+    uint64_t sends;
+
+    w->no_ack = true;
+    w->flags = 2;
+    job_send(w, "x.test", "a@x.test b@x.test", MESSAGE);
+    world_until_told(w, 2);
+    w->flags = 0;
+    sends = job_send(w, "x.test", "a@x.test", MESSAGE);
+    world_until_told(w, 3);
+    assert_int_equal(told_of(w, sends, 0)->outcome, OUTCOME_DELIVERED);
+    world_lose_queued(w);
+    world_join_queued(w);
+    w->no_ack = false;
+    world_until_over(w);
+    assert_int_equal(w->running_n, 1);
+    assert_int_equal(w->told_n, 4);
+    assert_int_equal(w->told[3].outcome, OUTCOME_DELIVERED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD(a_job_may_only_ask),
+        WORLD(an_answered_question_is_not_told_again),
         WORLD(queued_hears_how_long_the_look_up_took),
     };
 
