@@ -55,8 +55,8 @@ static void a_job_may_only_ask(void **state)
     assert_int_equal(told_of(w, sends, 0)->outcome, OUTCOME_DELIVERED);
 }
 
-/* queued dies before it acknowledges the hosts, and has sent the message by then: the next one hears of that job
-   alone, or it would take the question's end for the delivery's and send once more. */
+/* queued dies before it acknowledges the hosts, and has sent the message by then: the next one hears of that
+   job alone, or it would take the question's end for the delivery's and send once more. */
 static void an_answered_question_is_not_told_again(void **state)
 {
     struct world *w = *state;
