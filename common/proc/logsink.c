@@ -200,8 +200,14 @@ static void lost_tell(void)
     char text[128], line[LINE_SIZE];
     int len = snprintf(text, sizeof text, "event=log.lines.lost lines=%u", sink.lost);
 
-    if (line_write(line, line_make(line, LOG_LV_WARN, text, (size_t)len)) != GONE)
+    if (line_write(line, line_make(line, LOG_LV_WARN, text, (size_t)len)) == WRITTEN)
         sink.lost = 0;
+}
+
+/* A reader that was slow is told of the lost lines as soon as it has room; a full disk by the next line. */
+static bool lost_waits(void)
+{
+    return sink.lost > 0 && sink.kind == LOGSINK_SYSLOG;
 }
 
 static enum outcome ring_write(void)
@@ -249,7 +255,7 @@ static void sink_line(void *arg, enum log_level level, const char *text, size_t 
     len = line_make(line, level, text, text_len);
     waited = sink.used > 0;
     outcome = waited ? ring_write() : WRITTEN;
-    if (!waited && sink.kind != LOGSINK_SYSLOG && sink.lost > 0)
+    if (!waited && sink.lost > 0)
         lost_tell();
     if (outcome == WRITTEN || outcome == GONE)
         outcome = line_write(line, len);
@@ -327,7 +333,7 @@ bool logsink_flush(void)
         torn_end(file_fd());
     outcome = ring_write();
     tell = outcome == DEAD && wait_begins(DEAD, true);
-    empty = sink.used == 0 && !sink.torn;
+    empty = sink.used == 0 && !sink.torn && !lost_waits();
     pthread_mutex_unlock(&sink.lock);
     if (tell)
         sink.on_wait(sink.arg, true);
@@ -336,5 +342,5 @@ bool logsink_flush(void)
 
 size_t logsink_waiting(void)
 {
-    return sink.used + sink.torn;
+    return sink.used + sink.torn + lost_waits();
 }

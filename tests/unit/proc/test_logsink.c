@@ -318,6 +318,35 @@ static void what_is_lost_is_counted(void **state)
     close(next[1]);
 }
 
+/* Its queue is full whenever we have written, also when the last line that waited is in it. */
+static void what_is_lost_is_told_to_a_slow_reader(void **state)
+{
+    char text[8192];
+    int next[2];
+    unsigned got = 0, lost = 0;
+
+    (void)state;
+    logsink_open(LOGSINK_SYSLOG, -1, LOG_MAIL, "mx");
+    for (int i = 0; i < 20000; i++)
+        LOG(INFO, "a", KI("i", i));
+    dgram_pair(next);
+    logsink_replace(next[0]);
+    for (ssize_t n; (n = recv(next[1], text, sizeof text - 1, 0)) > 0; logsink_flush()) {
+        const char *at;
+
+        text[n] = '\0';
+        at = strstr(text, "event=log.lines.lost lines=");
+        if (at)
+            lost += (unsigned)strtoul(strstr(at, "lines=") + 6, NULL, 10);
+        else
+            got++;
+    }
+    assert_true(got < 20000);
+    assert_int_equal(got + lost, 20000);
+    assert_true(logsink_flush());
+    close(next[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +360,7 @@ int main(void)
         cmocka_unit_test(a_slow_syslog_is_waited_for_in_memory),
         cmocka_unit_test(the_rest_after_a_restart_is_not_forgotten),
         cmocka_unit_test(what_is_lost_is_counted),
+        cmocka_unit_test(what_is_lost_is_told_to_a_slow_reader),
     };
 
     setenv("TZ", "UTC", 1);
