@@ -14,5 +14,5 @@ bool lmdb_is_whole(MDB_env *env)
 
     if (mdb_env_info(env, &info) || mdb_env_stat(env, &stat) || mdb_env_get_fd(env, &fd) || fstat(fd, &st))
         return false;
-    return (uint64_t)st.st_size / stat.ms_psize >= info.me_last_pgno + 1;
+    return (uint64_t)st.st_size / stat.ms_psize > info.me_last_pgno;
 }

@@ -116,9 +116,36 @@ static void damaged_files(void **state)
     }
 }
 
+/* In both meta pages, where LMDB has it: behind the head of the page, and magic, version, address, size and two
+   tables of the meta. */
+static void the_largest_number_of_a_page(void **state)
+{
+    static const uint64_t last = UINT64_MAX;
+    const off_t at = 16 + 4 + 4 + 8 + 8 + 2 * 48;
+    MDB_envinfo info;
+    MDB_env *env;
+    int fd, rc;
+
+    (void)state;
+    make_file();
+    fd = open(NAME, O_RDWR | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, &last, sizeof last, at), sizeof last);
+    assert_int_equal(pwrite(fd, &last, sizeof last, PAGE + at), sizeof last);
+    fd_close(&fd);
+    env = open_env(MDB_RDONLY, &rc);
+    assert_int_equal(rc, 0);
+    assert_int_equal(mdb_env_info(env, &info), 0);
+    assert_true(info.me_last_pgno == last);
+    assert_false(lmdb_is_whole(env));
+    mdb_env_close(env);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test_setup_teardown(damaged_files, setup, teardown) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(damaged_files, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_largest_number_of_a_page, setup, teardown),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
