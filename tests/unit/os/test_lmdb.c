@@ -116,8 +116,8 @@ static void damaged_files(void **state)
     }
 }
 
-/* In both meta pages, where LMDB has it: behind the head of the page, and magic, version, address, size and two
-   tables of the meta. */
+/* In both meta pages, where LMDB has it: behind the head of the page, and magic, version, address, size and
+   two tables of the meta. */
 static void the_largest_number_of_a_page(void **state)
 {
     static const uint64_t last = UINT64_MAX;
