@@ -105,7 +105,7 @@ static size_t names(const struct envelope_rcpt *r, enum ipc_notice kind)
 /* Without the reply, of each name. */
 static size_t rcpt_size(const struct envelope_rcpt *r, const struct words *w)
 {
-    return r->to.n + r->original.n + r->orcpt.n + r->also.n + words_relay(w).n + 256;
+    return r->to.n + r->original.n + r->orcpt.n + r->also.n + r->target.n + words_relay(w).n + 256;
 }
 
 /* Bytes of a reply that are left for each when all are to fit. */
@@ -188,17 +188,19 @@ static uint32_t put_rcpts(struct mailq *q, struct message *m, enum ipc_notice ki
     for (uint32_t i = 0; i < m->rcpt_n && q->list.len < LIST_MAX; i++) {
         struct rcpt *r = message_rcpt(m, i);
         const struct envelope_rcpt *e = &q->envelope.rcpts[i];
-        size_t size;
+        size_t size, all;
 
         if (!rcpt_is_due(m, r, kind))
             continue;
         size = rcpt_size(e, r->words) + strv_sub(words_reply(r->words), 0, share).n;
-        size *= names(e, kind);
-        if (size > room)
+        all = size * names(e, kind);
+        if (all > room && (count > 0 || size > room))
             break;
-        room -= size;
         put_rcpt(q, m, i, e, kind, share);
-        put_also(q, m, i, e, kind, share);
+        /* One whose many names do not fit is told of by the first: not never. */
+        if (all <= room)
+            put_also(q, m, i, e, kind, share);
+        room -= all <= room ? all : size;
         list_write(&list, i);
         if (kind != NOTICE_DELAY)
             r->noticing = 1;

@@ -162,6 +162,55 @@ static void many_failures_fit_one_notice(void **state)
     close_rig(r);
 }
 
+/* Commands, each as long as one may be. */
+static void submit_commands(struct rig *r, unsigned count)
+{
+    struct ipc_out out;
+    char target[1500];
+
+    memset(target, 'x', sizeof target);
+    ipc_out_init(&out);
+    for (unsigned i = 0; i < count; i++) {
+        if (i % 20 == 0)
+            ipc_begin(&out, IPC_Q_RCPTS, 1);
+        snprintf(target, 20, "~|/bin/%03u", i);
+        target[10] = ' ';
+        ipc_group_begin(&out, TAG_RCPT);
+        ipc_put_text(&out, TAG_RCPT, SV("user@own.test"));
+        ipc_put_u64(&out, TAG_LOCAL, 1);
+        ipc_put_text(&out, TAG_TARGET, strv_make(target, sizeof target));
+        ipc_group_end(&out);
+        if (i % 20 == 19)
+            channel_send(r->cleanup, &out);
+    }
+    ipc_out_clear(&out);
+    rig_submit(r, 1, id_new(), "s@example.org", "", "x\r\n");
+}
+
+/* A frame that is too long would be the end of the channel, and of it again each time. */
+static void failed_commands_fit_their_notices(void **state)
+{
+    struct rig *r = rig_new();
+    size_t done = 0, rcpts = 0;
+
+    (void)state;
+    rig_start(r);
+    submit_commands(r, 60);
+    rig_expect_accepted(r, 1);
+    while (rcpts < 60) {
+        RIG_UNTIL(r, r->job_n > done);
+        for (; done < r->job_n; done++) {
+            rcpts += r->jobs[done].rcpt_n;
+            rig_result(r, 0, &r->jobs[done], OUTCOME_FAILED, "store", true);
+        }
+    }
+    RIG_UNTIL(r, notified(r) == 60 || r->lost);
+    rig_rest(r);
+    assert_int_equal(r->lost, 0);
+    assert_int_equal(notified(r), 60);
+    close_rig(r);
+}
+
 /* Nothing the clock does makes a message wait for hours, or come again at once. */
 static void a_clock_that_jumps(void **state)
 {
@@ -403,6 +452,7 @@ int main(void)
         cmocka_unit_test(a_job_from_before_has_its_delays),
         cmocka_unit_test(inherited_jobs_are_whole),
         cmocka_unit_test(many_failures_fit_one_notice),
+        cmocka_unit_test(failed_commands_fit_their_notices),
         cmocka_unit_test(a_clock_that_jumps),
         cmocka_unit_test(a_clock_that_jumped_while_it_was_down),
         cmocka_unit_test(a_slow_iteration_is_no_step),
