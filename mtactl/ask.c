@@ -159,8 +159,13 @@ int ask_run(struct ask *a, struct tool *t)
 {
     struct err err = { 0 };
     struct blocking b;
-    enum blocking_trouble how = blocking_open(&b, tool_runtime(t), a->role, t->wait_ms, &err);
+    enum blocking_trouble how;
 
+    if (!tool_has_host(t, &err)) {
+        trouble(a, BLOCKING_REFUSED, &err);
+        return a->code = EX_CONFIG;
+    }
+    how = blocking_open(&b, tool_runtime(t), a->role, t->wait_ms, &err);
     if (how != BLOCKING_OK)
         return trouble(a, how, &err);
     portions(a, &b);

@@ -1,6 +1,7 @@
 /* tool.c - one run of mtactl: its options, and the output that every command makes through it */
 #include "mtactl/tool.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -134,9 +135,20 @@ const char *tool_runtime(struct tool *t)
     if (t->runtime)
         return t->runtime;
     t->runtime = t->runtime_text;
-    if (!runtime_of_conf(t) && !runtime_of_broken(t))
+    if (!runtime_of_conf(t) && !runtime_of_broken(t)) {
+        if (strcmp(t->conf_path, DEFAULT_CONF) != 0 && access(t->conf_path, R_OK) != 0)
+            t->lost = errno;
         t->runtime = DEFAULT_RUNTIME;
+    }
     return t->runtime;
+}
+
+bool tool_has_host(struct tool *t, struct err *err)
+{
+    tool_runtime(t);
+    if (t->lost)
+        err_set(err, ERR_CONF, "%s does not say which host is meant: %s", t->conf_path, strerror(t->lost));
+    return !t->lost;
 }
 
 void tool_flush(struct tool *t)

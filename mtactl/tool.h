@@ -1,6 +1,7 @@
 /* tool.h - one run of mtactl: its options, and the output that every command makes through it */
 #pragma once
 
+#include "common/base/err.h"
 #include "mtactl/rows.h"
 
 #define TOOL_WAIT_MS 5000 /* longest silence of a daemon */
@@ -11,6 +12,7 @@ struct tool {
     bool json;
     const char *conf_path, *runtime; /* runtime NULL: of the configuration */
     char runtime_text[4096];
+    int lost; /* errno of a configuration that was named and cannot be read: whose host is not known */
     int64_t wait_ms;
     struct buf out;  /* written to stdout at the end, or when it is large */
     bool rows_begun; /* JSON: `{"rows":[` was written */
@@ -22,6 +24,9 @@ void tool_clear(struct tool *t);
 /* The directory of the control sockets' directory: --runtime, or what the configuration says, or the
    default. */
 const char *tool_runtime(struct tool *t);
+/* False: the default would be taken for a configuration that was named and cannot be read. Who mistypes its
+   name must not reach the system's host. */
+bool tool_has_host(struct tool *t, struct err *err);
 /* Complains to stderr, or with rows. */
 bool tool_conf(struct tool *t, const char *path, struct conf **out);
 

@@ -131,6 +131,13 @@ def test_help_of_each_command():
     assert p.returncode == 64 and 'there is no command cue' in p.stderr
 
 
+def test_a_configuration_that_is_not_there_is_not_the_systems():
+    """Who mistypes its name must not change another host's queue."""
+    for words in ('queue delete --all --yes', 'status', 'mailq', 'stop', 'reload'):
+        p = subprocess.run([str(TOOL), '-c', '/nowhere', *words.split()], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        assert p.returncode == 78 and '/nowhere does not say which host is meant' in p.stderr and not p.stdout, (words, p)
+
+
 def test_every_command_in_words_and_as_json():
     with with_logins() as h:
         message = h.send('a@remote.test', sender='me@demo.test')
