@@ -302,14 +302,15 @@ void results_noted(struct mailq *q)
     q->ack_n = 0;
 }
 
-/* Deliverd speaks of the job no more: recipients without a result are tried again. */
+/* Deliverd speaks of the job no more: recipients without a result are tried again. One whose number no result
+   told is this one when nothing of it is left, also because the message was deleted. */
 static void job_last(struct mailq *q, unsigned deliverd, uint64_t txn, uint64_t id)
 {
     struct job *job, *next;
 
     for (job = q->deliverds[deliverd].jobs; job; job = next) {
         next = job->next;
-        if (job->id != id || (job->txn ? job->txn != txn : job->pending > 0))
+        if (job->id != id || (job->txn ? job->txn != txn : job->part && job->pending > 0))
             continue;
         if (job->pending > 0)
             job_return(q, job);

@@ -352,6 +352,40 @@ static void a_reconnected_deliverd_keeps_what_it_names(void **state)
     rig_free(r);
 }
 
+/* Deliverd gave the job a number of its own, which only a result of a recipient that is still there tells. */
+static void a_deleted_message_keeps_no_place(void **state)
+{
+    struct rig *r = rig_new();
+    struct rig_job *job = &r->jobs[0];
+    struct list_writer list = { .out = &r->q.list };
+
+    (void)state;
+    rig_start(r);
+    rig_submit(r, 1, id_new(), "s@example.org", "r:a@far.test", "x\r\n");
+    RIG_UNTIL(r, r->job_n == 1);
+    rig_connect_deliverd(r, 0, true);
+    rig_inventory(r, 0, job->id, 0);
+    rig_inventory(r, 0, 0, 0);
+    rig_rest(r);
+    assert_int_equal(r->q.job_n, 1);
+    buf_reset(&r->q.list);
+    list_write(&list, 0);
+    list_finish(&list);
+    store_note(r->q.store, &(struct entry){ .kind = ENTRY_DROPPED,
+                                            .id = job->id,
+                                            .list = buf_view(&r->q.list),
+                                            .time = 1 });
+    rig_rest(r);
+    assert_int_equal(ledger_count(&r->q.ledger), 0);
+    assert_int_equal(r->q.job_n, 1);
+    job->txn = (uint64_t)1 << 63;
+    rig_result(r, 0, job, OUTCOME_DELIVERED, "data", true);
+    RIG_UNTIL(r, r->acks == 1);
+    assert_int_equal(r->q.job_n, 0);
+    rig_kill(r);
+    rig_free(r);
+}
+
 static void a_failure_is_told_and_then_over(void **state)
 {
     struct rig *r = rig_new();
@@ -522,6 +556,7 @@ int main(void)
         cmocka_unit_test(a_result_presented_again_changes_nothing),
         cmocka_unit_test(a_lost_deliverd_gives_its_jobs_back),
         cmocka_unit_test(a_reconnected_deliverd_keeps_what_it_names),
+        cmocka_unit_test(a_deleted_message_keeps_no_place),
         cmocka_unit_test(a_failure_is_told_and_then_over),
         cmocka_unit_test(a_lost_cleanup_is_asked_again),
         cmocka_unit_test(expiry_is_said_beside_a_remotes_words),
