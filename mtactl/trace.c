@@ -34,6 +34,7 @@ struct story {
 struct trace {
     struct tool *t;
     struct strv key, to; /* to: the recipient that is asked for; empty: all */
+    bool named;            /* a step is about him */
     uint64_t since, limit; /* seconds since 1970; stories */
     struct rows found;     /* of the key: of sessions that led to no message */
     size_t seen;           /* of the key */
@@ -120,27 +121,6 @@ static void on_row(void *arg, struct row *r)
     }
 }
 
-/* Of the key: whose stories are to be told. Those of messages are asked for in whole afterwards. */
-static void key_step(struct collecting *c, struct row *r)
-{
-    struct trace *tr = c->tr;
-
-    tr->more = tr->more || tr->seen++ >= ROWS_MAX;
-    if (!tr->more)
-        story_meet(tr, r);
-    if (!tr->more && row_text(r, "id").n == 0)
-        rows_take(c->rows, r);
-    c->a->enough = tr->more;
-}
-
-/* What became of one recipient, of whom a message may have any number. */
-static bool is_result(const struct row *r)
-{
-    struct strv event = row_text(r, "event");
-
-    return strv_is(event, "delivery.result") || strv_is(event, "queue.requeue.left");
-}
-
 static bool is_of(const struct row *r, struct strv recipient)
 {
     static const char *const names[] = { "to", "orig_to", "rcpt" };
@@ -152,17 +132,41 @@ static bool is_of(const struct row *r, struct strv recipient)
     return false;
 }
 
+/* Of the key: whose stories are to be told. Those of messages are asked for in whole afterwards. */
+static void key_step(struct collecting *c, struct row *r)
+{
+    struct trace *tr = c->tr;
+
+    tr->more = tr->more || tr->seen++ >= ROWS_MAX;
+    if (!tr->more)
+        story_meet(tr, r);
+    if (!tr->more && row_text(r, "id").n == 0) {
+        tr->named = tr->named || is_of(r, tr->to);
+        rows_take(c->rows, r);
+    }
+    c->a->enough = tr->more;
+}
+
+/* What became of one recipient, of whom a message may have any number. */
+static bool is_result(const struct row *r)
+{
+    struct strv event = row_text(r, "event");
+
+    return strv_is(event, "delivery.result") || strv_is(event, "queue.requeue.left");
+}
+
 /* Of a story. Each has its share of the memory, and what is said of the message as a whole one of its own:
    the results of the last recipients must not cost its beginning. */
 static void story_step(struct collecting *c, struct row *r)
 {
     struct trace *tr = c->tr;
     uint64_t share = ROWS_MAX / (tr->n ? tr->n : 1), *count;
-    bool sid, result = is_result(r);
+    bool sid, result = is_result(r), of = is_of(r, tr->to);
     struct story *s = story_find(tr, story_id(r, &sid));
 
-    if (!s || (result && tr->to.n && !is_of(r, tr->to)))
+    if (!s || (result && tr->to.n && !of))
         return;
+    tr->named = tr->named || of;
     count = result ? &s->results : &s->others;
     if (*count >= (share > ROWS_LEAST ? share : ROWS_LEAST)) {
         s->left++;
@@ -450,8 +454,9 @@ static int trace_end(struct trace *tr, const struct ask *a)
     if (tr->left)
         snprintf(left, sizeof left, "; %" PRIu64 " steps are not shown: --to RECIPIENT, --limit 1", tr->left);
     if (tr->n)
-        return tool_end(tr->t, 0, "%zu message%s or session%s%s%s", tr->n, tr->n == 1 ? "" : "s",
-                        tr->n == 1 ? "" : "s", tr->more ? "; there are more: --limit, --since" : "", left);
+        return tool_end(tr->t, 0, "%zu message%s or session%s%s%s%s", tr->n, tr->n == 1 ? "" : "s",
+                        tr->n == 1 ? "" : "s", tr->more ? "; there are more: --limit, --since" : "", left,
+                        tr->to.n && !tr->named ? "; no step names that recipient" : "");
     if (strv_cstr(tr->key, id, sizeof id) && !strv_has(tr->key, '@') && is_queued(tr->t, id)) {
         queued_row(tr->t, id);
         return tool_end(tr->t, 0, "the history has nothing of it (too old, or it was lost)");

@@ -100,6 +100,10 @@ address {{ virtual = names }}'''
             assert {s['orig_to'] for s in results.values()} == {'info@demo.test'}
             assert '550 5.1.1 who is that' in results['gone@remote.test']['reply']
             notice = next(s['notice'] for s in steps if s['event'] == 'queue.notice.stored')
+            for who, known in (('Gone@Remote.test', True), ('info@demo.test', True), ('gome@remote.test', False)):
+                told = mtactl(h, 'trace', mid, '--to', who).stdout
+                assert ('no step names that recipient' not in told) == known, told
+                assert ('550 5.1.1 who is that' in told) == known, told
             both = wait_steps(h, 'info@demo.test', 'queue.message.finished')
             assert {s['id'] for s in both} == {mid}
             linked = wait_steps(h, notice, 'delivery.result', to='me@demo.test')
