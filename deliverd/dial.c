@@ -4,6 +4,7 @@
 #include "common/base/mem.h"
 #include "conf/route.h"
 #include "deliverd/deliverd.h"
+#include "deliverd/job.h"
 #include "deliverd/source.h"
 #include "deliverd/trouble.h"
 
@@ -84,6 +85,12 @@ static void set_timer(struct dial *d)
         loop_timer_stop(&d->timer);
 }
 
+/* Of ours, which says nothing about a host. */
+static bool is_shortage(int sys)
+{
+    return sys == EMFILE || sys == ENFILE || sys == ENOBUFS || sys == ENOMEM;
+}
+
 /* No socket: the family is not there at all (EAFNOSUPPORT), or descriptors are out. */
 static void no_socket(struct dial *d, struct target *t, int sys)
 {
@@ -96,6 +103,10 @@ static void no_socket(struct dial *d, struct target *t, int sys)
     char text[480];
     struct buf relay;
 
+    if (is_shortage(sys)) {
+        r.status = (struct status)STATUS(4, 3, 0);
+        r.step = STEP_SERVICE;
+    }
     buf_init(&relay, 400);
     target_text(t, &relay);
     snprintf(text, sizeof text, "connect to %s: %s", buf_cstr(&relay), strerror(sys));

@@ -1,8 +1,8 @@
 /* job.h - jobs of queued: from J_START to the acknowledgement of the last result; they outlive the channel */
 #pragma once
 
-/* Where an attempt ended that never got so far because mapd or dnsd was away: queued tries again in seconds,
-   and neither the destination nor the message's retry times are charged. */
+/* Where an attempt ended that never got so far because mapd or dnsd was away, or descriptors were out: queued
+   tries again in seconds, and neither the destination nor the message's retry times are charged. */
 #define STEP_SERVICE     "service"
 #define SERVICE_AGAIN_MS 250 /* between two questions to a daemon that is away */
 /* Of a job that only asks: its hosts are known, nothing was tried. */

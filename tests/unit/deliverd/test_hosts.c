@@ -1,6 +1,10 @@
 /* test_hosts.c - what queued hears of a destination's hosts and of the look-up that told them */
 #include "tests/unit/deliverd/world.h"
 
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
 #define MESSAGE "Subject: t\r\n\r\nbody\r\n"
 
 /* Also when nothing comes of it; a connection that is used again needs none. */
@@ -79,12 +83,38 @@ static void an_answered_question_is_not_told_again(void **state)
     assert_int_equal(w->told[3].outcome, OUTCOME_DELIVERED);
 }
 
+/* That we have no descriptor left is no host's fault: queued lets nobody rest for it. */
+static void our_own_shortage_is_not_theirs(void **state)
+{
+    struct world *w = *state;
+    struct rlimit old, tight;
+    int first = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    uint64_t short_of, sends;
+
+    assert_true(first >= 0);
+    close(first);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    tight = old;
+    tight.rlim_cur = (rlim_t)first;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    short_of = job_send(w, "x.test", "a@x.test", MESSAGE);
+    world_until_over(w);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    assert_int_equal(told_of(w, short_of, 0)->outcome, OUTCOME_DEFERRED);
+    assert_string_equal(told_of(w, short_of, 0)->step, "service");
+    assert_string_equal(told_of(w, short_of, 0)->enhanced, "4.3.0");
+    sends = job_send(w, "x.test", "a@x.test", MESSAGE);
+    world_until_over(w);
+    assert_int_equal(told_of(w, sends, 0)->outcome, OUTCOME_DELIVERED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD(a_job_may_only_ask),
         WORLD(an_answered_question_is_not_told_again),
         WORLD(queued_hears_how_long_the_look_up_took),
+        WORLD(our_own_shortage_is_not_theirs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
