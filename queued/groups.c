@@ -222,6 +222,7 @@ static void dest_limit(struct sched *s, uint32_t handle)
         d->asked = false;
     }
     group_limit(s, d->group, &l);
+    dest_update(s, handle); /* with a rate it may have to ask, without one it need not any more */
 }
 
 void sched_join(struct sched *s, uint32_t part, struct strv key)

@@ -172,6 +172,34 @@ static void new_domains_ask_for_their_hosts(void **state)
     }
 }
 
+/* A reload that gives a route a rate while something of it runs: what is not known yet is asked for then too,
+   by one job and when the others are over; one that takes the rate away lets all go at once. */
+static void a_reload_brings_or_takes_the_question(void **state)
+{
+    struct sched *s = make();
+    uint32_t p, asks;
+
+    (void)state;
+    given = (struct sched_limits){ .rate = 0 };
+    sched_on_limits(s, on_limits, NULL);
+    sched_tick(s, 1000);
+    for (int i = 0; i < 3; i++)
+        part(s, "a.test", SIDE_REMOTE, 1);
+    p = sched_pick(s, SCHED_ANY);
+    given.rate = 6;
+    sched_on_limits(s, on_limits, NULL);
+    assert_int_equal(sched_pick(s, SCHED_ANY), 0);
+    assert_false(sched_asks(s, p));
+    sched_ended(s, p, SCHED_SUCCESS, 1000);
+    asks = sched_pick(s, SCHED_ANY);
+    assert_true(asks && sched_asks(s, asks));
+    assert_int_equal(sched_pick(s, SCHED_ANY), 0);
+    given.rate = 0;
+    sched_on_limits(s, on_limits, NULL);
+    assert_true(sched_pick(s, SCHED_ANY));
+    sched_free(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +207,7 @@ int main(void)
         cmocka_unit_test(a_rate_survives),
         cmocka_unit_test(new_domains_ask_for_their_hosts),
         cmocka_unit_test(a_rate_follows_to_other_hosts),
+        cmocka_unit_test(a_reload_brings_or_takes_the_question),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
