@@ -31,9 +31,13 @@ static void node_free(struct node *n)
 
 /* ---- growing the tree ---- */
 
+/* The host's contacts are never sent elsewhere, however one comes to them: without own domains, too. */
 static bool is_own(const struct resolve *r, const struct address *a)
 {
-    return a->kind == ADDRESS_DOMAIN && r->env.conf->own && conf_domain_is_own(r->env.conf, a->domain);
+    const struct conf *conf = r->env.conf;
+
+    return a->kind == ADDRESS_DOMAIN && conf->own &&
+           (conf_domain_is_own(conf, a->domain) || conf_is_host_contact(conf, a->local, a->domain));
 }
 
 static struct node *node_add(struct resolve *r, struct node *parent, unsigned uses)

@@ -229,6 +229,18 @@ def test_whom_a_notice_is_from_has_a_mailbox(hostname):
         assert b'why?' in h.wait_mail('postmaster')[0]
 
 
+@pytest.mark.parametrize('aliases', ['', 'mailer-daemon: postmaster\n'])
+def test_a_host_without_own_domains_relays_nothing_to_its_name(aliases):
+    conf = 'map aliases { type = aliases  source = "@DIR@/etc/aliases" }\naddress { aliases = aliases }\n' if aliases else ''
+    h = Host(conf, domains=(), users=())
+    (h.dir / 'etc').mkdir(exist_ok=True)
+    (h.dir / 'etc/aliases').write_text(aliases)
+    with h:
+        h.send('MAILER-DAEMON@mail.demo.test', 'Subject: Re: Undelivered mail\r\n\r\nwhy?\r\n')
+        assert b'why?' in h.wait_mail('postmaster')[0]
+        assert 'status=delivered' in h.wait_log('delivery.result', to='postmaster@mail.demo.test')
+
+
 # ---- 5.2.8 ----
 
 def test_only_who_asked_is_named():

@@ -279,6 +279,8 @@ static const struct {
     { "by way of a postmaster", "mailer-daemon@second.test", "ok postmaster@second.test*" },
     { "an answer to a notice", "MAILER-DAEMON@third.test", "ok bob@own.test*" },
     { "mailer-daemon of a closed domain", "mailer-daemon@closed.test", "550 5.7.1" },
+    { "the host's name", "MAILER-DAEMON@mx.own.test", "ok postmaster@mx.own.test*" },
+    { "others at the host's name", "bob@mx.own.test", "ok bob@mx.own.test" },
     { "a foreign domain stays", "x@relay.test", "ok x@relay.test" },
     { "a subdomain is foreign", "bob@sub.own.test", "ok bob@sub.own.test" },
     { "a literal is foreign", "bob@[127.0.0.1]", "ok bob@[127.0.0.1]" },
