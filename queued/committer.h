@@ -54,7 +54,7 @@ bool committer_start(struct committer *c, struct err *err) __attribute__((warn_u
 /* Before the first commit: number of the first segment (recovery knows it later than the thread must exist).
  */
 void committer_first(struct committer *c, uint32_t first);
-void committer_stop(struct committer **c); /* finishes what it has; the rest comes back failed */
+void committer_stop(struct committer **c); /* finishes what it has; frees what nobody took back */
 
 void committer_add(struct committer *c, struct commit *commit);  /* takes; any thread */
 void committer_fail(struct committer *c, struct commit *commit); /* any thread: comes back with its err */
