@@ -3,9 +3,21 @@
 
 #include "common/mail/status.h"
 
+#include <string.h>
+
+/* A record has a mark before a command or a file: whose it is, an alias' or a user's. */
+static struct strv unmarked(struct strv what)
+{
+    if (what.n > 1 && memchr("@~=", what.p[0], 3) && (what.p[1] == '|' || what.p[1] == '/'))
+        return strv_from(what, 1);
+    return what;
+}
+
 bool withhold_applies(const struct withhold *w)
 {
-    return !strv_ieq(w->given, w->target) || (w->what.n && (w->what.p[0] == '|' || w->what.p[0] == '/'));
+    struct strv what = unmarked(w->what);
+
+    return !strv_ieq(w->given, w->target) || (what.n && (what.p[0] == '|' || what.p[0] == '/'));
 }
 
 static bool contains(struct strv text, struct strv part)
@@ -33,6 +45,7 @@ static struct strv program(struct strv what)
 {
     struct strv word;
 
+    what = unmarked(what);
     if (what.n && what.p[0] == '|')
         what = strv_from(what, 1);
     what = strv_trim(what);

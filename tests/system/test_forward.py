@@ -216,6 +216,20 @@ def test_commands_and_files():
                  explain=h.log_tail)
 
 
+def test_a_notice_does_not_name_the_command():
+    with mail_host(MBOX, 'one', 'two') as h:
+        one, two = h.user['one'], h.user['two']
+        program = pathlib.Path(one.pw_dir) / 'hidden-program'
+        program.write_text('#!/bin/sh\necho "$0: no such person"\nexit 67\n')
+        program.chmod(0o755)
+        forward(one, '|{home}/hidden-program of-mine')
+        deliver(h, one, sender=f'{two.pw_name}@demo.test')
+        line = h.wait_log('delivery.result', status='failed')
+        assert 'hidden-program: no such person' in line, line
+        notice = spooled(h, two)[0].as_string()
+        assert f'{one.pw_name}@demo.test' in notice and 'hidden-program' not in notice, notice
+
+
 def test_file_without_a_home_is_no_mailbox_of_others():
     """The home is no home any more when a file of ~/.forward is written: not in the spool directory instead,
     where it would be somebody else's mailbox, and nobody could deliver there."""

@@ -23,6 +23,11 @@ static const struct {
     { "list@own.test", "list@own.test", "|\"/usr/bin/take it\"", "/usr/bin/take: not found", true },
     { "list@own.test", "list@own.test", "/var/log/it", "cannot write /var/log/it", true },
     { "list@own.test", "list@own.test", "|/usr/bin/take it", "user unknown", false },
+    { "list@own.test", "list@own.test", "@|/usr/bin/take it", "sh: 1: /usr/bin/take: not found", true },
+    { "bob@own.test", "bob@own.test", "~|\"/usr/bin/take it\"", "/usr/bin/take: not found", true },
+    { "bob@own.test", "bob@own.test", "=|/usr/bin/take", "/USR/bin/take says no", true },
+    { "bob@own.test", "bob@own.test", "~/home/bob/box", "cannot write /home/bob/box", true },
+    { "bob@own.test", "bob@own.test", "~|/usr/bin/take", "user unknown", false },
 };
 
 static void names(void **state)
