@@ -8,6 +8,8 @@ import contextlib, os, pathlib, re, select, shutil, signal, smtplib, socket, sub
 BUILD = pathlib.Path(os.environ.get('MANSIO_BUILD') or pathlib.Path(__file__).resolve().parents[2] / 'build/check')
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 IS_ROOT = os.getuid() == 0
+# In a chroot the root is no mount point and has no mount namespaces.
+HAS_MOUNTS = IS_ROOT and subprocess.run(['unshare', '-m', 'true'], capture_output=True).returncode == 0
 DEADLINE = float(os.environ.get('MANSIO_DEADLINE', '60'))
 
 

@@ -7,10 +7,10 @@ import os, quopri, shutil, signal, subprocess
 
 import pytest
 
-from host import BUILD, DEADLINE, ROOT, Host, wait_for
+from host import BUILD, DEADLINE, HAS_MOUNTS, ROOT, Host, wait_for
 
 pytestmark = [pytest.mark.root,
-              pytest.mark.skipif(subprocess.run(['unshare', '-m', 'true'], capture_output=True).returncode != 0, reason='no mount namespaces here')]
+              pytest.mark.skipif(not HAS_MOUNTS, reason='no mount namespaces here')]
 MAILX = ROOT / 'build/peers/bsd-mailx'
 CONF = 'map aliases { type = aliases  source = "@DIR@/etc/aliases" }\naddress { aliases = aliases }'
 IN_HOST = '''

@@ -8,11 +8,11 @@ import contextlib, os, pathlib, shutil, subprocess
 import pytest
 
 import host as host_module
-from host import BUILD, Host, wait_for
+from host import BUILD, HAS_MOUNTS, Host, wait_for
 from test_mailbox import messages, script, system_users
 
 pytestmark = [pytest.mark.root,
-              pytest.mark.skipif(subprocess.run(['unshare', '-m', 'true'], capture_output=True).returncode != 0, reason='no mount namespaces here')]
+              pytest.mark.skipif(not HAS_MOUNTS, reason='no mount namespaces here')]
 WRAPPER = '''#!/bin/sh
 exec unshare -m sh -c 'mount --bind /usr/sbin "{d}/real-sbin" && mount --bind "{d}/sbin" /usr/sbin && mount --bind "{d}/etc-copy" /etc &&
 exec "$0" "$@"' {mtad} "$@"

@@ -4,7 +4,7 @@ import base64, concurrent.futures, json, os, re, signal, socket, subprocess
 
 import pytest
 
-from host import DEADLINE, halt, wait_for
+from host import DEADLINE, HAS_MOUNTS, halt, wait_for
 from tls import PASSWORD, AuthHost, Authority
 
 
@@ -66,7 +66,7 @@ def mails(host):
     return len(host.mailbox('user'))
 
 
-@pytest.mark.root
+@pytest.mark.skipif(not HAS_MOUNTS, reason='no mount namespaces here')
 @pytest.mark.parametrize('tls', ['starttls', 'implicit'])
 @pytest.mark.parametrize('mechanism', ['plain', 'login', 'scram-sha-256'])
 def test_msmtp(host, authority, tmp_path, tls, mechanism):
